@@ -1,0 +1,93 @@
+"""What the solvers return: flow in a tree and traction on its wall, with an honest status."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+class Status(Enum):
+    """How a solve ended; the value is the sentence a person reads."""
+
+    CONVERGED = "The solution converged to its tolerance."
+    NOT_CONVERGED = "The solver stopped before reaching its tolerance: no FFR is claimed."
+    INTERRUPTED = "The solve was stopped on request; a checkpoint was written."
+    FAILED = "The solve failed."
+
+
+@dataclass(frozen=True)
+class BranchFlow:
+    """Section means along one branch, at the points of its centreline.
+
+    Attributes
+    ----------
+    pressure
+        (n,) static pressure, Pa.
+    flow
+        (n,) volume flow, m^3/s, positive distally.
+    """
+
+    pressure: Array
+    flow: Array
+
+
+@dataclass(frozen=True)
+class TreeFlow:
+    """Flow in a whole tree.
+
+    Attributes
+    ----------
+    method
+        ``"reduced"`` or ``"fem"``.
+    status
+        How the solve ended.
+    aortic_pressure
+        Mean aortic pressure that FFR is referred to, Pa.
+    branches
+        Branch name -> :class:`BranchFlow`.
+    message
+        What the solver has to say besides, for example the branch that did not converge.
+    """
+
+    method: str
+    status: Status
+    aortic_pressure: float
+    branches: dict[str, BranchFlow]
+    message: str = ""
+
+    def ffr(self, branch: str) -> Array:
+        """(n,) static pressure over mean aortic pressure along a branch."""
+        return self.branches[branch].pressure / self.aortic_pressure
+
+
+@dataclass(frozen=True)
+class WallTraction:
+    """Steady traction of the fluid on the wall.
+
+    Attributes
+    ----------
+    points
+        (n, 3) wall vertices, m.
+    triangles
+        (m, 3) wall triangles, indices into ``points``; normals out of the fluid.
+    pressure
+        (n,) pressure at the wall vertices, Pa (gauge).
+    shear
+        (n, 3) wall shear stress vector: tangential traction by the fluid ON the wall, Pa.
+    facet_pressure
+        (m,) mean pressure of each triangle, Pa.
+    facet_shear
+        (m, 3) mean shear vector of each triangle, Pa.
+    """
+
+    points: Array
+    triangles: NDArray[np.int64]
+    pressure: Array
+    shear: Array
+    facet_pressure: Array
+    facet_shear: Array

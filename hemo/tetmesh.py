@@ -1,0 +1,84 @@
+"""The tetrahedral mesh between the mesher and the finite-element solver: numpy arrays, no libraries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+WALL = "wall"
+INLET = "inlet"
+
+
+@dataclass(frozen=True)
+class TetMesh:
+    """Straight-sided tetrahedra with tagged boundary facets.
+
+    Attributes
+    ----------
+    points
+        (n, 3) vertices, m.
+    cells
+        (m, 4) vertex indices, positively oriented.
+    facets
+        (k, 3) boundary triangles, vertex indices, normals out of the fluid.
+    facet_tags
+        (k,) integer tag of each boundary triangle.
+    names
+        tag -> ``"wall"``, ``"inlet"`` or the name of the branch whose outlet this cap is.
+    """
+
+    points: NDArray[np.float64]
+    cells: NDArray[np.int64]
+    facets: NDArray[np.int64]
+    facet_tags: NDArray[np.int32]
+    names: dict[int, str]
+
+    def tag(self, name: str) -> int:
+        """The tag of the named part of the boundary; raises KeyError."""
+        for tag, label in self.names.items():
+            if label == name:
+                return tag
+        raise KeyError(name)
+
+    @property
+    def outlets(self) -> tuple[str, ...]:
+        """Names of the outlet caps."""
+        return tuple(name for name in self.names.values() if name not in (WALL, INLET))
+
+    def facets_of(self, name: str) -> NDArray[np.int64]:
+        """(j, 3) triangles of the named part of the boundary."""
+        return self.facets[self.facet_tags == self.tag(name)]
+
+    def area_vector(self, name: str) -> NDArray[np.float64]:
+        """(3,) integral of the outward normal over the named part, m^2."""
+        a, b, c = (self.points[self.facets_of(name)[:, i]] for i in range(3))
+        return np.asarray(0.5 * np.cross(b - a, c - a).sum(axis=0))
+
+    def cell_volumes(self) -> NDArray[np.float64]:
+        """(m,) signed volumes, m^3; all positive in a valid mesh."""
+        a, b, c, d = (self.points[self.cells[:, i]] for i in range(4))
+        return np.asarray(np.einsum("ij,ij->i", np.cross(b - a, c - a), d - a) / 6.0)
+
+    def save(self, path: Path) -> None:
+        """Write a ``.npz``."""
+        tags = np.array(sorted(self.names), dtype=np.int32)
+        labels = np.array([self.names[int(tag)] for tag in tags])
+        np.savez(
+            path,
+            points=self.points,
+            cells=self.cells,
+            facets=self.facets,
+            facet_tags=self.facet_tags,
+            tags=tags,
+            labels=labels,
+        )
+
+    @staticmethod
+    def load(path: Path) -> TetMesh:
+        """Read what :meth:`save` wrote."""
+        with np.load(path) as data:
+            names = {int(tag): str(label) for tag, label in zip(data["tags"], data["labels"], strict=True)}
+            return TetMesh(data["points"], data["cells"], data["facets"], data["facet_tags"], names)

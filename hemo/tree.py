@@ -1,0 +1,205 @@
+"""The vessel tree: the one geometry type that every modality makes and every solver takes.
+
+A tree is a set of *vessels* (LM, LAD, D1, ...), not of segments between bifurcations: a lesion or a
+pull-back belongs to a vessel and may pass a side branch. A branch leaves its parent at the parent's
+centreline point ``parent_index`` and its own centreline starts at the ostium, outside the parent's
+lumen. All arrays are SI, in the patient's LPS frame (x left, y posterior, z head).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hemo.errors import InputError
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Branch:
+    """One vessel with its centreline, proximal to distal.
+
+    Attributes
+    ----------
+    name
+        ``"LAD"``, ``"D1"`` ...
+    points
+        (n, 3) centreline, m, n >= 2.
+    radius
+        (n,) maximal inscribed sphere radius, m.
+    area
+        (n,) lumen area normal to the centreline, m^2.
+    reference_radius
+        (n,) radius the vessel would have without disease, m.
+    parent
+        Name of the parent vessel, or None for the vessel that starts at the aorta.
+    parent_index
+        Index of the parent's centreline point from which this branch leaves; None for a root.
+    is_outlet
+        Whether the distal end is open to a microvascular bed (False where only children go on).
+    """
+
+    name: str
+    points: Array
+    radius: Array
+    area: Array
+    reference_radius: Array
+    parent: str | None = None
+    parent_index: int | None = None
+    is_outlet: bool = True
+
+    @property
+    def arc(self) -> Array:
+        """(n,) distance along the centreline from the branch's first point, m."""
+        steps = np.linalg.norm(np.diff(self.points, axis=0), axis=1)
+        return np.concatenate([[0.0], np.cumsum(steps)])
+
+    @property
+    def length(self) -> float:
+        """Length of the centreline, m."""
+        return float(self.arc[-1])
+
+    @property
+    def diameter(self) -> Array:
+        """(n,) equivalent diameter 2 sqrt(A / pi), m."""
+        return 2.0 * np.sqrt(self.area / np.pi)
+
+    @property
+    def tangent(self) -> Array:
+        """(n, 3) unit tangent, pointing distally (second order in the arc length)."""
+        edge = 2 if self.points.shape[0] > 2 else 1
+        derivative = np.gradient(self.points, self.arc, axis=0, edge_order=edge)
+        return np.asarray(derivative / np.linalg.norm(derivative, axis=1, keepdims=True))
+
+
+@dataclass(frozen=True)
+class Lesion:
+    """A stenosis on one branch; positions are arc lengths on that branch, m.
+
+    ``reference_area`` is the healthy area at the minimal lumen area, m^2. The radius gradients are
+    those of Choi et al. 2015 (JACC Cardiovasc Imaging 8:1156): radius lost (gained) per length from
+    the lesion's start to the minimal lumen area and from there to its end, dimensionless.
+    """
+
+    id: str
+    branch: str
+    start: float
+    minimum: float
+    end: float
+    minimal_lumen_area: float
+    reference_area: float
+    radius_gradient_up: float
+    radius_gradient_down: float
+
+    @property
+    def length(self) -> float:
+        """m."""
+        return self.end - self.start
+
+    @property
+    def area_stenosis(self) -> float:
+        """Fraction of the healthy area that is lost, 0 to 1."""
+        return 1.0 - self.minimal_lumen_area / self.reference_area
+
+    @property
+    def diameter_stenosis(self) -> float:
+        """Fraction of the healthy (area-equivalent) diameter that is lost, 0 to 1."""
+        return 1.0 - float(np.sqrt(self.minimal_lumen_area / self.reference_area))
+
+
+@dataclass(frozen=True)
+class VesselTree:
+    """Branches (a parent always before its children) and the lesions found on them."""
+
+    name: str
+    branches: tuple[Branch, ...]
+    lesions: tuple[Lesion, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_tree(self)
+
+    def __getitem__(self, name: str) -> Branch:
+        for branch in self.branches:
+            if branch.name == name:
+                return branch
+        raise KeyError(name)
+
+    @property
+    def root(self) -> Branch:
+        """The vessel that starts at the aorta."""
+        return self.branches[0]
+
+    @property
+    def outlets(self) -> tuple[str, ...]:
+        """Names of the branches that end in a microvascular bed."""
+        return tuple(branch.name for branch in self.branches if branch.is_outlet)
+
+    def children(self, name: str) -> tuple[Branch, ...]:
+        """Branches that leave the named one, proximal first."""
+        found = [branch for branch in self.branches if branch.parent == name]
+        return tuple(sorted(found, key=lambda branch: branch.parent_index or 0))
+
+    def lesions_on(self, name: str) -> Iterator[Lesion]:
+        """Lesions of the named branch."""
+        return (lesion for lesion in self.lesions if lesion.branch == name)
+
+    def with_lesions(self, lesions: tuple[Lesion, ...]) -> VesselTree:
+        """The same tree with other lesions."""
+        return replace(self, lesions=lesions)
+
+
+def check_tree(tree: VesselTree) -> None:
+    """Refuse a tree that no solver can use.
+
+    Raises
+    ------
+    InputError
+        Naming the tree, the branch and what is wrong with it.
+    """
+    if not tree.branches:
+        raise InputError(f"tree {tree.name!r} has no branches.")
+    seen: dict[str, Branch] = {}
+    for branch in tree.branches:
+        _check_arrays(tree.name, branch)
+        where = f"tree {tree.name!r}, branch {branch.name!r}"
+        if branch.name in seen:
+            raise InputError(f"{where}: the name is used twice; give each branch its own.")
+        if branch.parent is None:
+            if seen:
+                raise InputError(f"{where}: has no parent, but {tree.root.name!r} is the root already.")
+        elif branch.parent not in seen:
+            raise InputError(f"{where}: parent {branch.parent!r} is unknown or listed after its child.")
+        elif branch.parent_index is None or not 0 <= branch.parent_index < len(seen[branch.parent].points):
+            raise InputError(f"{where}: parent_index {branch.parent_index} is not a point of {branch.parent!r}.")
+        seen[branch.name] = branch
+    if not tree.outlets:
+        raise InputError(f"tree {tree.name!r} has no outlet; at least one branch must be open at its end.")
+    for lesion in tree.lesions:
+        if lesion.branch not in seen:
+            raise InputError(f"tree {tree.name!r}, lesion {lesion.id!r}: branch {lesion.branch!r} is unknown.")
+        if not 0.0 <= lesion.start <= lesion.minimum <= lesion.end <= seen[lesion.branch].length * (1 + 1e-9):
+            raise InputError(f"tree {tree.name!r}, lesion {lesion.id!r}: start, minimum and end are not in order.")
+
+
+def _check_arrays(tree_name: str, branch: Branch) -> None:
+    where = f"tree {tree_name!r}, branch {branch.name!r}"
+    n = len(branch.points)
+    if branch.points.ndim != 2 or branch.points.shape[1] != 3 or n < 2:
+        raise InputError(f"{where}: a centreline needs at least two points of three coordinates.")
+    if not np.all(np.isfinite(branch.points)):
+        raise InputError(f"{where}: a centreline point is not a number.")
+    if np.any(np.diff(branch.arc) <= 0.0):
+        raise InputError(f"{where}: two successive centreline points coincide.")
+    for label, values in (
+        ("radius", branch.radius),
+        ("area", branch.area),
+        ("reference_radius", branch.reference_radius),
+    ):
+        if values.shape != (n,):
+            raise InputError(f"{where}: {label} has {values.shape[0]} values for {n} points.")
+        if not np.all(np.isfinite(values)) or np.any(values <= 0.0):
+            raise InputError(f"{where}: every {label} must be a positive number.")

@@ -1,0 +1,238 @@
+"""The JSON form of vessel trees: what ``tree.json`` holds and what other tools hand to ``hemo reduced``.
+
+Lengths are in millimetres, pressures in mmHg, flows in mL/min, as the keys say. A hand-written file
+needs only ``name`` and, for each branch, ``name``, ``points_mm`` (or ``arc_length_mm``) and ``radius_mm``.
+``hemo schema tree`` prints the JSON schema.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hemo.boundary import FlowConditions
+from hemo.errors import InputError
+from hemo.tree import Branch, Lesion, VesselTree
+from hemo.units import MILLIMETRE, ML_PER_MIN, MMHG, SQUARE_MILLIMETRE
+
+SCHEMA_VERSION = 1
+MMHG_MIN_PER_ML = MMHG / ML_PER_MIN  # Pa s / m^3
+
+_BRANCH_KEYS = {
+    "name",
+    "parent",
+    "parent_index",
+    "is_outlet",
+    "points_mm",
+    "arc_length_mm",
+    "radius_mm",
+    "area_mm2",
+    "reference_radius_mm",
+}
+_TREE_KEYS = {"name", "branches", "lesions", "boundary"}
+_LESION_KEYS = {"id", "branch", "start_mm", "minimum_mm", "end_mm", "mla_mm2", "reference_area_mm2"}
+_LESION_KEYS |= {"radius_gradient_up", "radius_gradient_down"}
+_BOUNDARY_KEYS = {
+    "aortic_pressure_mmhg",
+    "venous_pressure_mmhg",
+    "outlet_resistance_mmhg_min_per_ml",
+    "inlet_flow_ml_min",
+}
+
+
+def tree_to_json(tree: VesselTree, conditions: FlowConditions | None = None) -> dict[str, Any]:
+    """One tree, with its boundary conditions where given, as plain lists and numbers."""
+    result: dict[str, Any] = {
+        "name": tree.name,
+        "branches": [_branch_to_json(branch) for branch in tree.branches],
+        "lesions": [_lesion_to_json(lesion) for lesion in tree.lesions],
+    }
+    if conditions is not None:
+        result["boundary"] = {
+            "aortic_pressure_mmhg": conditions.aortic_pressure / MMHG,
+            "venous_pressure_mmhg": conditions.venous_pressure / MMHG,
+            "outlet_resistance_mmhg_min_per_ml": {
+                name: value / MMHG_MIN_PER_ML for name, value in conditions.outlet_resistance.items()
+            },
+        }
+        if conditions.inlet_flow is not None:
+            result["boundary"]["inlet_flow_ml_min"] = conditions.inlet_flow / ML_PER_MIN
+    return result
+
+
+def document(trees: list[dict[str, Any]]) -> dict[str, Any]:
+    """The whole ``tree.json``: a schema version and one or several trees."""
+    return {"schema_version": SCHEMA_VERSION, "trees": trees}
+
+
+def _branch_to_json(branch: Branch) -> dict[str, Any]:
+    def listed(values: NDArray[np.float64], unit: float) -> list[Any]:
+        return list(np.round(values / unit, 6).tolist())
+
+    return {
+        "name": branch.name,
+        "parent": branch.parent,
+        "parent_index": branch.parent_index,
+        "is_outlet": branch.is_outlet,
+        "points_mm": listed(branch.points, MILLIMETRE),
+        "radius_mm": listed(branch.radius, MILLIMETRE),
+        "area_mm2": listed(branch.area, SQUARE_MILLIMETRE),
+        "reference_radius_mm": listed(branch.reference_radius, MILLIMETRE),
+    }
+
+
+def _lesion_to_json(lesion: Lesion) -> dict[str, Any]:
+    return {
+        "id": lesion.id,
+        "branch": lesion.branch,
+        "start_mm": lesion.start / MILLIMETRE,
+        "minimum_mm": lesion.minimum / MILLIMETRE,
+        "end_mm": lesion.end / MILLIMETRE,
+        "mla_mm2": lesion.minimal_lumen_area / SQUARE_MILLIMETRE,
+        "reference_area_mm2": lesion.reference_area / SQUARE_MILLIMETRE,
+        "radius_gradient_up": lesion.radius_gradient_up,
+        "radius_gradient_down": lesion.radius_gradient_down,
+    }
+
+
+def read_trees(path: Path) -> list[tuple[VesselTree, FlowConditions | None]]:
+    """Read ``tree.json``.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, is not JSON, or does not describe a tree; the message names the key.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read ({_reason(error)}); check the path.") from error
+    return parse_trees(text, str(path))
+
+
+def _reason(error: Exception) -> str:
+    return error.strerror or str(error) if isinstance(error, OSError) else "not text"
+
+
+def parse_trees(text: str, where: str) -> list[tuple[VesselTree, FlowConditions | None]]:
+    """Parse the text of a tree file: a document with ``trees``, or a single tree."""
+    try:
+        data = json.loads(text)
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise InputError(f"{where}: not valid JSON ({error}); export the tree again.") from error
+    if not isinstance(data, dict):
+        raise InputError(f"{where}: a JSON object with a tree in it is needed.")
+    version = data.get("schema_version", SCHEMA_VERSION)
+    if version != SCHEMA_VERSION:
+        raise InputError(f"{where}: schema_version {version!r} is not {SCHEMA_VERSION}, the one this hemo reads.")
+    if "trees" in data:
+        if not isinstance(data["trees"], list) or not data["trees"]:
+            raise InputError(f"{where}: trees must be a list with at least one tree.")
+        return [_tree(item, f"{where}: trees[{i}]") for i, item in enumerate(data["trees"])]
+    return [_tree({k: v for k, v in data.items() if k != "schema_version"}, where)]
+
+
+def _tree(data: Any, where: str) -> tuple[VesselTree, FlowConditions | None]:
+    _known_keys(data, _TREE_KEYS, where)
+    branches = _list(data, "branches", where)
+    lesions = data.get("lesions", [])
+    if not isinstance(lesions, list):
+        raise InputError(f"{where}: lesions must be a list.")
+    tree = VesselTree(
+        str(data.get("name", "tree")),
+        tuple(_branch(item, f"{where}: branches[{i}]") for i, item in enumerate(branches)),
+        tuple(_lesion(item, f"{where}: lesions[{i}]") for i, item in enumerate(lesions)),
+    )
+    boundary = data.get("boundary")
+    return tree, None if boundary is None else _boundary(boundary, f"{where}: boundary")
+
+
+def _branch(data: Any, where: str) -> Branch:
+    _known_keys(data, _BRANCH_KEYS, where)
+    radius = _numbers(data, "radius_mm", where) * MILLIMETRE
+    if "points_mm" in data:
+        points = _numbers(data, "points_mm", where) * MILLIMETRE
+        if points.ndim != 2 or points.shape[1] != 3:
+            raise InputError(f"{where}: points_mm must be a list of [x, y, z].")
+    else:
+        arc = _numbers(data, "arc_length_mm", where) * MILLIMETRE
+        points = np.column_stack([np.zeros_like(arc), np.zeros_like(arc), arc])
+    area = _numbers(data, "area_mm2", where) * SQUARE_MILLIMETRE if "area_mm2" in data else np.pi * radius**2
+    healthy = _numbers(data, "reference_radius_mm", where) * MILLIMETRE if "reference_radius_mm" in data else radius
+    parent, index = data.get("parent"), data.get("parent_index")
+    if not isinstance(data.get("name"), str) or not isinstance(parent, str | None) or not isinstance(index, int | None):
+        raise InputError(f"{where}: name and parent must be text and parent_index a whole number.")
+    outlet = data.get("is_outlet", True)
+    if not isinstance(outlet, bool):
+        raise InputError(f"{where}: is_outlet must be true or false.")
+    return Branch(data["name"], points, radius, area, healthy, parent, index, outlet)
+
+
+def _lesion(data: Any, where: str) -> Lesion:
+    _known_keys(data, _LESION_KEYS, where)
+    if not isinstance(data.get("id"), str) or not isinstance(data.get("branch"), str):
+        raise InputError(f"{where}: id and branch must be text.")
+    return Lesion(
+        data["id"],
+        data["branch"],
+        _number(data, "start_mm", where) * MILLIMETRE,
+        _number(data, "minimum_mm", where) * MILLIMETRE,
+        _number(data, "end_mm", where) * MILLIMETRE,
+        _number(data, "mla_mm2", where) * SQUARE_MILLIMETRE,
+        _number(data, "reference_area_mm2", where) * SQUARE_MILLIMETRE,
+        _number(data, "radius_gradient_up", where, 0.0),
+        _number(data, "radius_gradient_down", where, 0.0),
+    )
+
+
+def _boundary(data: Any, where: str) -> FlowConditions:
+    _known_keys(data, _BOUNDARY_KEYS, where)
+    resistance = data.get("outlet_resistance_mmhg_min_per_ml", {})
+    if not isinstance(resistance, dict):
+        raise InputError(f"{where}: outlet_resistance_mmhg_min_per_ml must map outlet names to numbers.")
+    flow = _number(data, "inlet_flow_ml_min", where) * ML_PER_MIN if "inlet_flow_ml_min" in data else None
+    return FlowConditions(
+        _number(data, "aortic_pressure_mmhg", where) * MMHG,
+        _number(data, "venous_pressure_mmhg", where, 5.0) * MMHG,
+        {name: _number(resistance, name, where) * MMHG_MIN_PER_ML for name in resistance},
+        flow,
+    )
+
+
+def _known_keys(data: Any, known: set[str], where: str) -> None:
+    if not isinstance(data, dict):
+        raise InputError(f"{where}: a JSON object is needed here.")
+    unknown = sorted(set(data) - known)
+    if unknown:
+        raise InputError(f"{where}: the key {unknown[0]!r} is unknown; known are {', '.join(sorted(known))}.")
+
+
+def _list(data: Mapping[str, Any], key: str, where: str) -> list[Any]:
+    value = data.get(key)
+    if not isinstance(value, list) or not value:
+        raise InputError(f"{where}: {key} must be a list with at least one entry.")
+    return value
+
+
+def _numbers(data: Mapping[str, Any], key: str, where: str) -> NDArray[np.float64]:
+    try:
+        values = np.asarray(data[key], dtype=np.float64)
+    except KeyError as error:
+        raise InputError(f"{where}: the key {key!r} is missing.") from error
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{where}: {key} must hold numbers only, all rows of one length.") from error
+    if values.ndim == 0 or not np.all(np.isfinite(values)):
+        raise InputError(f"{where}: {key} must be a list of finite numbers.")
+    return values
+
+
+def _number(data: Mapping[str, Any], key: str, where: str, default: float | None = None) -> float:
+    value = data.get(key, default)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not np.isfinite(value):
+        raise InputError(f"{where}: {key} must be a finite number.")
+    return float(value)
