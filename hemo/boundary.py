@@ -203,9 +203,8 @@ def flow_conditions(tree: VesselTree, patient: Physiology, state: State | None =
     if patient.inlet_flow is not None:
         if patient.inlet_flow <= 0.0:
             raise InputError("flow: inlet_flow must be positive.")
-        scale = patient.resistance_reserve
-        factor = {("rest", "hyperaemia"): 1 / scale, ("hyperaemia", "rest"): scale}.get((wanted, patient.state), 1.0)
-        flow = patient.inlet_flow / factor if wanted != patient.state else patient.inlet_flow
+        change = {"rest": 1.0, "hyperaemia": patient.resistance_reserve}
+        flow = patient.inlet_flow * change[wanted] / change[patient.state]
         flows = split_flow(tree, flow, patient.exponent)
         resistance = outlet_resistances(flows, aortic, patient.venous_pressure)
         return FlowConditions(aortic, patient.venous_pressure, resistance, flow)
@@ -275,9 +274,7 @@ def _demand(tree: VesselTree, patient: Physiology, reserve_source: str) -> list[
         mass = patient.myocardial_mass or DEFAULT_MASS
         given = "myocardial_mass" in patient.given
         rows.append(
-            Assumption(
-                "left ventricular mass", mass / GRAM, "g", "case file" if given else "default: population value"
-            )
+            Assumption("left ventricular mass", mass / GRAM, "g", "case file" if given else "default: population value")
         )
     rest = _whole_heart_rest(patient)
     rows.append(
@@ -292,7 +289,7 @@ def _demand(tree: VesselTree, patient: Physiology, reserve_source: str) -> list[
     )
     if tree.name in SHARES:
         rows.append(
-            Assumption(f"share of the {tree.name} tree", SHARES[tree.name], "", "default: Fournier 2021, right dominance")
+            Assumption(f"share of the {tree.name} tree", SHARES[tree.name], "", "default: Fournier 2021, mild disease")
         )
     rows.append(Assumption("microvascular resistance reserve", patient.resistance_reserve, "", reserve_source))
     return rows

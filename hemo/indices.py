@@ -46,8 +46,11 @@ def measurement_place(branch: Branch, lesion: Lesion, distance: float = MEASUREM
     """
     arc = branch.arc
     place = min(lesion.end + distance, float(arc[-1]))
-    wide = (arc >= lesion.end) & (arc <= place + 1e-9) & (branch.diameter >= MINIMAL_WIRE_DIAMETER)
-    return min(place, float(arc[wide][-1])) if wide.any() else min(lesion.end, float(arc[-1]))
+    thin = (arc >= lesion.end) & (arc <= place) & (branch.diameter < MINIMAL_WIRE_DIAMETER)
+    if not thin.any():
+        return place
+    before = arc[(arc >= lesion.end) & (arc < arc[thin][0])]
+    return float(before[-1]) if len(before) else min(lesion.end, place)
 
 
 def lesion_pressure(
@@ -147,11 +150,14 @@ class LesionWall:
     datum: float
 
 
-def lesion_wall(tree: VesselTree, lesion: Lesion, traction: WallTraction, where: CentrelineMap, datum: float) -> LesionWall:
+def lesion_wall(
+    tree: VesselTree, lesion: Lesion, traction: WallTraction, where: CentrelineMap, datum: float
+) -> LesionWall:
     """Average the traction over the wall of a lesion.
 
-    ``where`` is :func:`map_to_centreline` of the wall triangles' centroids; ``datum`` is the section-mean pressure at the
-    lesion's start, Pa. ``wss_max`` is the 99th area percentile, which does not hang on a single triangle.
+    ``where`` is :func:`map_to_centreline` of the wall triangles' centroids; ``datum`` is the section-mean
+    pressure at the lesion's start, Pa. ``wss_max`` is the 99th area percentile, which does not hang on a
+    single triangle.
 
     Raises
     ------

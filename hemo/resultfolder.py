@@ -66,29 +66,36 @@ def working_folder(out: Path, fingerprint: Mapping[str, str], fresh: bool) -> It
         try:
             lock.acquire()
         except Timeout as error:
-            raise InputError(f"{work}: another hemo run is working there; wait for it or choose another --out.") from error
+            raise InputError(
+                f"{work}: another hemo run is working there; wait for it or choose another --out."
+            ) from error
         try:
-            _prepare(work, fingerprint, fresh)
-            yield work
+            created = _prepare(work, fingerprint, fresh)
+            try:
+                yield work
+            except InputError:
+                if created:  # bad input leaves nothing half-written
+                    shutil.rmtree(work, ignore_errors=True)
+                raise
             _finish(work, out)
         finally:
             lock.release()
             lock_path.unlink(missing_ok=True)
 
 
-def _prepare(work: Path, fingerprint: Mapping[str, str], fresh: bool) -> None:
+def _prepare(work: Path, fingerprint: Mapping[str, str], fresh: bool) -> bool:
+    """Make the folder, or check that the one there belongs to this input; True if it was made."""
     if fresh and work.exists():
         shutil.rmtree(work)
     record = work / FINGERPRINT
     if work.exists():
         known = json.loads(record.read_text()) if record.is_file() else None
         if known != dict(fingerprint):
-            raise InputError(
-                f"{work}: holds an unfinished run with other input or options; add --fresh to discard it."
-            )
-        return
+            raise InputError(f"{work}: holds an unfinished run with other input or options; add --fresh to discard it.")
+        return False
     work.mkdir()
     record.write_text(json.dumps(dict(fingerprint), indent=1))
+    return True
 
 
 def _finish(work: Path, out: Path) -> None:

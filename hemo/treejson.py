@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -100,7 +100,15 @@ def _lesion_to_json(lesion: Lesion) -> dict[str, Any]:
     }
 
 
-def read_trees(path: Path) -> list[tuple[VesselTree, FlowConditions | None]]:
+class StoredTree(NamedTuple):
+    """A tree as read, its boundary conditions if the file has any, and whether it lists lesions at all."""
+
+    tree: VesselTree
+    conditions: FlowConditions | None
+    lesions_listed: bool
+
+
+def read_trees(path: Path) -> list[StoredTree]:
     """Read ``tree.json``.
 
     Raises
@@ -119,7 +127,7 @@ def _reason(error: Exception) -> str:
     return error.strerror or str(error) if isinstance(error, OSError) else "not text"
 
 
-def parse_trees(text: str, where: str) -> list[tuple[VesselTree, FlowConditions | None]]:
+def parse_trees(text: str, where: str) -> list[StoredTree]:
     """Parse the text of a tree file: a document with ``trees``, or a single tree."""
     try:
         data = json.loads(text)
@@ -137,7 +145,7 @@ def parse_trees(text: str, where: str) -> list[tuple[VesselTree, FlowConditions 
     return [_tree({k: v for k, v in data.items() if k != "schema_version"}, where)]
 
 
-def _tree(data: Any, where: str) -> tuple[VesselTree, FlowConditions | None]:
+def _tree(data: Any, where: str) -> StoredTree:
     _known_keys(data, _TREE_KEYS, where)
     branches = _list(data, "branches", where)
     lesions = data.get("lesions", [])
@@ -149,7 +157,8 @@ def _tree(data: Any, where: str) -> tuple[VesselTree, FlowConditions | None]:
         tuple(_lesion(item, f"{where}: lesions[{i}]") for i, item in enumerate(lesions)),
     )
     boundary = data.get("boundary")
-    return tree, None if boundary is None else _boundary(boundary, f"{where}: boundary")
+    conditions = None if boundary is None else _boundary(boundary, f"{where}: boundary")
+    return StoredTree(tree, conditions, "lesions" in data)
 
 
 def _branch(data: Any, where: str) -> Branch:

@@ -7,6 +7,7 @@ printing; :func:`parse` is for reading. Parsing is done by pint.
 from __future__ import annotations
 
 from functools import lru_cache
+from tokenize import TokenError
 from typing import TYPE_CHECKING, Any
 
 from hemo.errors import InputError
@@ -53,7 +54,7 @@ def parse(text: str, unit: str, where: str) -> float:
         raise InputError(f'{where}: a value with its unit is needed, such as "1 {unit}", but {text!r} was given.')
     try:
         quantity = _registry().Quantity(text)
-    except (pint.PintError, ValueError, TypeError, AttributeError, SyntaxError, AssertionError) as error:
+    except (pint.PintError, ValueError, TypeError, AttributeError, SyntaxError, AssertionError, TokenError) as error:
         raise InputError(f"{where}: cannot read {text!r} as a quantity; write a number and a unit.") from error
     if quantity.dimensionless and not _registry().Unit(unit).dimensionless:
         raise InputError(f"{where}: {text!r} has no unit; write one that means {unit}.")

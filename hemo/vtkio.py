@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +100,7 @@ def _from_vtk(original: Any, triangulated: Any) -> PolyData:
         cells = original.GetLines()
         offsets = vtk_to_numpy(cells.GetOffsetsArray())
         connectivity = vtk_to_numpy(cells.GetConnectivityArray()).astype(np.int64)
-        lines = tuple(connectivity[a:b] for a, b in zip(offsets[:-1], offsets[1:], strict=True))
+        lines = tuple(connectivity[a:b] for a, b in pairwise(offsets))
     data = original.GetPointData()
     arrays = {
         data.GetArrayName(i): vtk_to_numpy(data.GetArray(i)).copy()

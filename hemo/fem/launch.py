@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from hemo.errors import EnvironmentMissing, HemoError, Interrupted
+from hemo.errors import EnvironmentMissing, Interrupted, NotConverged
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ def run_worker(job: Path, ranks: int, on_status: StatusCallback | None = None) -
         If mpirun or dolfinx is not there.
     Interrupted
         If a signal stopped the solve; the checkpoint lies in ``job``.
-    HemoError
+    NotConverged
         If the worker died; the message names its log.
     """
     if shutil.which("mpirun") is None:
@@ -52,9 +52,10 @@ def run_worker(job: Path, ranks: int, on_status: StatusCallback | None = None) -
         with stop:
             _watch(process, job, stop, on_status)
     if stop.received is not None:
-        raise Interrupted(f"stopped by {signal.Signals(stop.received).name}; the same command continues from the checkpoint.")
+        name = signal.Signals(stop.received).name
+        raise Interrupted(f"stopped by {name}; the same command continues from the checkpoint.")
     if process.returncode != 0:
-        raise HemoError(
+        raise NotConverged(
             f"the finite-element solver died (exit code {process.returncode}); see {job / 'log.txt'} and "
             f"{job / 'mpirun.log'}."
         )

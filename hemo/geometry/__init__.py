@@ -1,0 +1,1 @@
+"""From an image or a surface to vessel trees and meshes."""

@@ -101,10 +101,20 @@ def find_lesions(branch: Branch, options: LesionOptions | None = None) -> tuple[
     lesions = []
     for stretch in range(1, count + 1):
         places = np.flatnonzero(stretches == stretch)
-        start, end = arc[places[0]], arc[places[-1]]
+        start = _crossing(arc, narrowing, places[0], -1, options.edge)
+        end = _crossing(arc, narrowing, places[-1], +1, options.edge)
         if narrowing[places].max() >= options.minimal_stenosis and end - start >= options.minimal_length:
             lesions.append(measure_lesion(branch, float(start), float(end), f"{branch.name}_{len(lesions) + 1}"))
     return tuple(lesions)
+
+
+def _crossing(arc: Array, narrowing: Array, index: int, step: int, edge: float) -> float:
+    """Arc length where the narrowing crosses ``edge`` between a point of the lesion and its neighbour outside."""
+    outside = index + step
+    if not 0 <= outside < len(arc) or narrowing[outside] >= edge:
+        return float(arc[index])
+    fraction = (narrowing[index] - edge) / (narrowing[index] - narrowing[outside])
+    return float(arc[index] + fraction * (arc[outside] - arc[index]))
 
 
 def measure_lesion(branch: Branch, start: float, end: float, identifier: str) -> Lesion:

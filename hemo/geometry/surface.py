@@ -1,11 +1,41 @@
-"""Triangulated lumen surfaces."""
+"""Triangulated lumen surfaces: reading, checking, rasterising and contouring.
+
+The one module of :mod:`hemo.geometry` that computes with vtk, which is imported inside the functions.
+"""
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from hemo.errors import InputError
+from hemo.geometry.subdivision import subdivide_curved
+from hemo.geometry.surfacecheck import (
+    edge_table,
+    enclosed_volume,
+    merge_points,
+    orient_outwards,
+    self_crossings,
+    triangle_components,
+)
+from hemo.vtkio import read_polydata
+
+_log = logging.getLogger(__name__)
+
+UNITS = {"mm": 1e-3, "cm": 1e-2, "m": 1.0}
+
+# A coronary lumen with or without its aortic root: overall size and hydraulic diameter 4 V / A.
+_EXTENT = (15e-3, 400e-3)
+_CALIBRE = (0.8e-3, 50e-3)
+# Facets may cut through each other by this much where two vessels touch; deeper is refused.
+_TOUCHING_DEPTH = 0.05e-3
+# A coarse facet is refined until it leaves the smooth wall by less than this.
+_CHORD_TOLERANCE = 0.01e-3
 
 
 @dataclass(frozen=True)
@@ -22,3 +52,209 @@ class Surface:
 
     points: NDArray[np.float64]
     triangles: NDArray[np.int64]
+
+
+def read_surface(path: Path | str, unit: str | None = None, curved: bool = True) -> Surface:
+    """Read a closed lumen surface.
+
+    Parameters
+    ----------
+    path
+        STL, VTP, PLY, OBJ or legacy VTK.
+    unit
+        ``"mm"``, ``"cm"`` or ``"m"``; without it millimetres are taken, and the size is checked.
+    curved
+        Refine facets that are coarse for the vessel's curvature, on the smooth surface through the
+        vertices (see :mod:`hemo.geometry.subdivision`).
+
+    Raises
+    ------
+    InputError
+        Unreadable file, no triangles, a vertex that is not a number, a size or calibre that no coronary
+        has in that unit, an open or branching (non-manifold) surface, or one that crosses itself by more
+        than 0.05 mm.
+    """
+    if unit is not None and unit not in UNITS:
+        raise InputError(f"{path}: the unit {unit!r} is unknown; state one of {', '.join(UNITS)}.")
+    data = read_polydata(Path(path))
+    return clean_surface(data.points * UNITS[unit or "mm"], data.triangles, str(path), unit, curved)
+
+
+def clean_surface(
+    points: NDArray[np.float64],
+    triangles: NDArray[np.int64],
+    where: str,
+    unit: str | None = None,
+    curved: bool = True,
+) -> Surface:
+    """The same checks and repairs on arrays in metres; ``where`` and ``unit`` are for the messages."""
+    if not len(triangles):
+        raise InputError(f"{where}: holds no triangles; export the lumen as a triangulated surface.")
+    if triangles.min() < 0 or triangles.max() >= len(points):
+        raise InputError(f"{where}: a triangle refers to a vertex that is not there; export the surface again.")
+    used = np.unique(triangles)
+    if not np.all(np.isfinite(points[used])):
+        raise InputError(f"{where}: a vertex is not a number; export the surface again.")
+    extent = float(np.ptp(points[used], axis=0).max())
+    _check_extent(extent, where, unit)
+    points, triangles = merge_points(points, triangles, 1e-7 * extent)
+    triangles = _drop_dust(points, triangles)
+    _check_closed(points, triangles, where)
+    triangles, turned = orient_outwards(points, triangles)
+    if turned:
+        _log.warning("%s: %d triangles pointed inwards and were turned.", where, turned)
+    _check_calibre(points, triangles, where, unit)
+    _check_crossings(points, triangles, where)
+    if curved:
+        before = len(triangles)
+        points, triangles = subdivide_curved(points, triangles, _CHORD_TOLERANCE)
+        if len(triangles) > before:
+            _log.info("%s: coarse facets refined on the smooth wall, %d to %d.", where, before, len(triangles))
+    return Surface(points, triangles)
+
+
+def _check_extent(extent: float, where: str, unit: str | None) -> None:
+    if _EXTENT[0] <= extent <= _EXTENT[1]:
+        return
+    fits = [name for name, scale in UNITS.items() if _EXTENT[0] <= extent / UNITS[unit or "mm"] * scale <= _EXTENT[1]]
+    hint = f'the numbers look like {" or ".join(fits)}: state unit = "{fits[-1]}"' if fits else "check the unit"
+    raise InputError(
+        f"{where}: taken in {unit or 'mm'} the surface is {1e3 * extent:.3g} mm across, absurd for coronary "
+        f"arteries (15 to 400 mm); {hint}."
+    )
+
+
+def _check_calibre(
+    points: NDArray[np.float64], triangles: NDArray[np.int64], where: str, unit: str | None
+) -> None:
+    corners = points[triangles]
+    area = 0.5 * np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1).sum()
+    calibre = 4.0 * enclosed_volume(points, triangles) / float(area)
+    if not _CALIBRE[0] <= calibre <= _CALIBRE[1]:
+        raise InputError(
+            f"{where}: taken in {unit or 'mm'} the mean calibre is {1e3 * calibre:.3g} mm, absurd for coronary "
+            f"arteries; state the right unit (mm, cm or m)."
+        )
+
+
+def _drop_dust(points: NDArray[np.float64], triangles: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Leave out loose pieces with less than a thousandth of the area."""
+    pieces = triangle_components(triangles)
+    corners = points[triangles]
+    area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
+    share = np.bincount(pieces, area)
+    keep = share >= 1e-3 * share.sum()
+    if not keep.all():
+        _log.warning("%d loose pieces of the surface, each under 0.1 %% of its area, were left out.", (~keep).sum())
+    return np.asarray(triangles[keep[pieces]])
+
+
+def _check_closed(points: NDArray[np.float64], triangles: NDArray[np.int64], where: str) -> None:
+    edges, _, count = edge_table(triangles)
+    for bad, what, remedy in (
+        (count == 1, "is open: it has {n} border edges, one", "close it, with a cap at each outlet"),
+        (count > 2, "is not a manifold: {n} edges have more than two triangles, one", "repair the surface"),
+    ):
+        if bad.any():
+            place = 1e3 * points[edges[bad][0]].mean(axis=0)
+            raise InputError(f"{where}: the surface {what.format(n=int(bad.sum()))} at {_place(place)}; {remedy}.")
+
+
+def _check_crossings(points: NDArray[np.float64], triangles: NDArray[np.int64], where: str) -> None:
+    deep = self_crossings(points, triangles, _TOUCHING_DEPTH)
+    if len(deep):
+        place = 1e3 * points[triangles[deep[0]]].reshape(-1, 3).mean(axis=0)
+        raise InputError(
+            f"{where}: the surface crosses itself ({len(deep)} pairs of triangles, one at {_place(place)}); "
+            f"repair it there."
+        )
+
+
+def _place(place: NDArray[np.float64]) -> str:
+    return "x {:.1f}, y {:.1f}, z {:.1f} mm".format(*place)
+
+
+def inside_grid(
+    surface: Surface, origin: NDArray[np.float64], spacing: float, shape: tuple[int, int, int]
+) -> NDArray[np.bool_]:
+    """Which nodes of a regular grid are inside a closed surface.
+
+    Parameters
+    ----------
+    origin
+        (3,) first node, m.
+    spacing
+        Distance of the nodes, m.
+    shape
+        (nx, ny, nz).
+
+    Returns
+    -------
+    inside
+        (nz, ny, nx).
+    """
+    from vtkmodules.util.numpy_support import vtk_to_numpy
+    from vtkmodules.vtkImagingStencil import vtkImageStencilToImage, vtkPolyDataToImageStencil
+
+    stencil = vtkPolyDataToImageStencil()
+    stencil.SetInputData(_to_vtk((surface.points - origin) / spacing, surface.triangles))
+    stencil.SetOutputOrigin(0.0, 0.0, 0.0)
+    stencil.SetOutputSpacing(1.0, 1.0, 1.0)
+    stencil.SetOutputWholeExtent(0, shape[0] - 1, 0, shape[1] - 1, 0, shape[2] - 1)
+    stencil.SetTolerance(0.0)
+    image = vtkImageStencilToImage()
+    image.SetInputConnection(stencil.GetOutputPort())
+    image.SetInsideValue(1)
+    image.SetOutsideValue(0)
+    image.SetOutputScalarTypeToUnsignedChar()
+    image.Update()
+    values = vtk_to_numpy(image.GetOutput().GetPointData().GetScalars())
+    return np.asarray(values.reshape(shape[::-1]), dtype=np.bool_)
+
+
+def contour_grid(
+    values: NDArray[np.float32], level: float
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Isosurface of values (nz, ny, nx) on a unit grid: points (n, 3) in grid units x, y, z, and triangles (m, 3).
+
+    Flying edges (Schroeder, Maynard and Geveci 2015, IEEE LDAV, p. 33). Normals point to lower values.
+    """
+    from vtkmodules.util.numpy_support import numpy_to_vtk, vtk_to_numpy
+    from vtkmodules.vtkCommonDataModel import vtkImageData
+    from vtkmodules.vtkFiltersCore import vtkFlyingEdges3D
+
+    image = vtkImageData()
+    image.SetDimensions(*values.shape[::-1])
+    image.GetPointData().SetScalars(numpy_to_vtk(np.ascontiguousarray(values).reshape(-1)))
+    edges = vtkFlyingEdges3D()
+    edges.SetInputData(image)
+    edges.ComputeNormalsOff()
+    edges.ComputeGradientsOff()
+    edges.ComputeScalarsOff()
+    edges.SetValue(0, level)
+    edges.Update()
+    output = edges.GetOutput()
+    if output.GetNumberOfPolys() == 0:
+        return np.zeros((0, 3)), np.zeros((0, 3), dtype=np.int64)
+    points = vtk_to_numpy(output.GetPoints().GetData()).astype(np.float64)
+    triangles = vtk_to_numpy(output.GetPolys().GetConnectivityArray()).reshape(-1, 3).astype(np.int64)
+    return points, triangles
+
+
+def _to_vtk(points: NDArray[np.float64], triangles: NDArray[np.int64]) -> Any:
+    from vtkmodules.util.numpy_support import numpy_to_vtk, numpy_to_vtkIdTypeArray
+    from vtkmodules.vtkCommonCore import vtkPoints
+    from vtkmodules.vtkCommonDataModel import vtkCellArray, vtkPolyData
+
+    poly = vtkPolyData()
+    vtk_points = vtkPoints()
+    vtk_points.SetData(numpy_to_vtk(np.ascontiguousarray(points), deep=True))
+    poly.SetPoints(vtk_points)
+    cells = vtkCellArray()
+    offsets = np.arange(0, 3 * len(triangles) + 1, 3, dtype=np.int64)
+    cells.SetData(
+        numpy_to_vtkIdTypeArray(offsets, deep=True),
+        numpy_to_vtkIdTypeArray(np.ascontiguousarray(triangles, dtype=np.int64).ravel(), deep=True),
+    )
+    poly.SetPolys(cells)
+    return poly

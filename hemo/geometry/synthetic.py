@@ -71,9 +71,7 @@ def _revolve(arc: Array, radius: Array, around: int = 96) -> Surface:
     """Closed surface of revolution about z, finely triangulated, with flat ends."""
     angle = 2.0 * np.pi * np.arange(around) / around
     ring = np.stack([np.cos(angle), np.sin(angle)], axis=1)
-    rings = np.concatenate(
-        [np.column_stack([r * ring, np.full(around, z)]) for z, r in zip(arc, radius, strict=True)]
-    )
+    rings = np.concatenate([np.column_stack([r * ring, np.full(around, z)]) for z, r in zip(arc, radius, strict=True)])
     index = np.arange(len(arc) * around).reshape(len(arc), around)
     after = np.roll(index, -1, axis=1)
     a, b, c, d = index[:-1].ravel(), after[:-1].ravel(), after[1:].ravel(), index[1:].ravel()

@@ -8,9 +8,9 @@ segment s being Q_s = sum of the outlets it feeds, the flows minimise
 
 whose gradient is the balance of total pressure from the ostium to each outlet's venous side. All
 R and K are non-negative and some R positive, so E is strictly convex with one minimum, which Newton's
-method with backtracking reaches from any start, however large K is beside R. A prescribed inlet flow adds the constraint
-sum q = Q, whose multiplier is the total pressure at the ostium. (Convex content of a nonlinear
-network: Millar 1951, Phil Mag 42:1150.)
+method with backtracking reaches from any start, however large K is beside R. A prescribed inlet
+flow adds the constraint sum q = Q, whose multiplier is the total pressure at the ostium. (Convex
+content of a nonlinear network: Millar 1951, Phil Mag 42:1150.)
 """
 
 from __future__ import annotations
@@ -231,4 +231,3 @@ def _distribute(
         static = total[branch.name] - 0.5 * blood.density * (at_points / branch.area) ** 2
         branches[branch.name] = BranchFlow(static, at_points)
     return TreeFlow("reduced", status, conditions.aortic_pressure, branches)
-

@@ -1,0 +1,26 @@
+"""``hemo schema``: the JSON schemas of the files hemo reads and writes."""
+
+from __future__ import annotations
+
+import json
+from importlib.resources import files
+from typing import Any
+
+import click
+
+
+@click.command(epilog="Example: hemo schema summary > summary.schema.json")
+@click.argument("name", type=click.Choice(["case", "tree", "summary"]))
+def schema(name: str) -> None:
+    """Print the JSON schema of the case file, tree.json or summary.json."""
+    click.echo(json.dumps(load_schema(name), indent=1))
+
+
+def load_schema(name: str) -> dict[str, Any]:
+    """The schema of ``"case"``, ``"tree"`` or ``"summary"``."""
+    if name == "case":
+        from hemo.case import Case
+
+        return Case.model_json_schema()
+    text = files("hemo").joinpath(f"schemas/{name}.json").read_text(encoding="utf-8")
+    return dict(json.loads(text))

@@ -1,0 +1,125 @@
+"""The linear solve of a nonlinear step: GMRES on the current Jacobian, preconditioned by a lagged factorisation.
+
+Factorising costs much more than anything else here, so the factors of an earlier Jacobian serve as the
+preconditioner for as long as GMRES needs few iterations.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass, field
+
+import numpy as np
+from petsc4py import PETSc
+
+from hemo.fem.job import FemOptions
+from hemo.fem.outlets import CoupledOperator, ResistanceOutlets, WoodburyPreconditioner
+
+log = logging.getLogger(__name__)
+
+RESTART = 100
+
+
+@dataclass(frozen=True)
+class LinearOutcome:
+    """How one linear solve went."""
+
+    iterations: int
+    relative_residual: float
+    factorised: bool
+    seconds: float
+
+
+@dataclass
+class LaggedFactorisation:
+    """Owns the matrix, its factors and the Krylov solver.
+
+    Attributes
+    ----------
+    matrix
+        The sparse part of the Jacobian; assemble into it before :meth:`solve`.
+    factorisations, factor_seconds, iterations
+        Running totals.
+    """
+
+    matrix: PETSc.Mat
+    outlets: ResistanceOutlets
+    options: FemOptions
+    stale: bool = True
+    factorisations: int = 0
+    factor_seconds: float = 0.0
+    iterations: int = 0
+    _factor: PETSc.PC = field(init=False)
+    _ksp: PETSc.KSP = field(init=False)
+    _preconditioner: WoodburyPreconditioner = field(init=False)
+
+    def __post_init__(self) -> None:
+        comm = self.matrix.getComm()
+        self._factor = PETSc.PC().create(comm)
+        self._preconditioner = WoodburyPreconditioner(self.outlets)
+        operator = PETSc.Mat().createPython(self.matrix.getSizes(), comm=comm)
+        operator.setPythonContext(CoupledOperator(self.matrix, self.outlets))
+        operator.setUp()
+        self._ksp = PETSc.KSP().create(comm)
+        self._ksp.setOperators(operator)
+        self._ksp.setType("gmres")
+        self._ksp.setGMRESRestart(RESTART)
+        self._ksp.setPCSide(PETSc.PC.Side.RIGHT)
+        pc = self._ksp.getPC()
+        pc.setType("python")
+        pc.setPythonContext(self._preconditioner)
+
+    def solve(self, right: PETSc.Vec, x: PETSc.Vec, tolerance: float) -> LinearOutcome:
+        """Solve J x = right to a relative residual; factorise first if the factors are stale, again if they fail."""
+        start = time.perf_counter()
+        factorised = self.stale
+        if self.stale:
+            self._factorise()
+        count, residual = self._iterate(right, x, tolerance)
+        if residual > tolerance and not factorised:
+            self._factorise()
+            factorised = True
+            more, residual = self._iterate(right, x, tolerance)
+            count += more
+        # Renew before the next solve when iterating costs as much as factorising would.
+        self.stale = count > self.options.max_linear_iterations // 2
+        return LinearOutcome(count, residual, factorised, time.perf_counter() - start)
+
+    def _iterate(self, right: PETSc.Vec, x: PETSc.Vec, tolerance: float) -> tuple[int, float]:
+        x.set(0.0)
+        self._ksp.setTolerances(rtol=tolerance, atol=1e-300, divtol=1e10, max_it=self.options.max_linear_iterations)
+        self._ksp.solve(right, x)
+        count = int(self._ksp.getIterationNumber())
+        self.iterations += count
+        return count, float(self._ksp.getResidualNorm() / max(right.norm(), 1e-300))
+
+    def _factorise(self) -> None:
+        start = time.perf_counter()
+        self._factor.reset()
+        self._factor.setOperators(self.matrix, self.matrix)
+        self._factor.setType("lu")
+        self._factor.setFactorSolverType("mumps")
+        self._factor.setFactorSetUpSolverType()
+        factor = self._factor.getFactorMatrix()
+        for number, value in {14: 60, **self.options.mumps}.items():
+            factor.setMumpsIcntl(number, value)
+        self._factor.setUp()
+        self._preconditioner.renew(self._factor)
+        self.stale = False
+        self.factorisations += 1
+        self.factor_seconds += time.perf_counter() - start
+
+    def memory(self) -> float:
+        """Bytes that the factors take over all ranks (MUMPS INFOG(22), counted in 10^6 bytes)."""
+        return float(self._factor.getFactorMatrix().getMumpsInfog(22)) * 1e6
+
+    def destroy(self) -> None:
+        """Free the factors."""
+        for item in (self._ksp, self._factor, self.matrix):
+            item.destroy()
+
+
+def finite(vector: PETSc.Vec) -> bool:
+    """Whether every entry on every rank is a number."""
+    return bool(np.isfinite(vector.norm()))

@@ -1,0 +1,214 @@
+r"""Resistance outlets coupled implicitly, and the velocity profile of a flow-driven inlet.
+
+Outlet i carries the pressure :math:`p_i = p_v + R_i Q_i` with :math:`Q_i = \int_{\Gamma_i} u \cdot n = b_i \cdot x`,
+where :math:`b_i` is the cap's flux vector. Its Jacobian :math:`R_i b_i b_i^T` is dense over the cap, so it is never
+assembled: it is applied as a rank-one product, and inverted beside a factorisation of the sparse part by the
+Sherman-Morrison-Woodbury formula (Golub and Van Loan, Matrix Computations, section 2.1.4). The idea of the
+coupling is that of Vignon-Clementel et al. 2006, Comput Methods Appl Mech Eng 195:3776.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import ufl
+from dolfinx import fem
+from dolfinx.fem import petsc as fem_petsc
+from numpy.typing import NDArray
+from petsc4py import PETSc
+
+from hemo.errors import InputError
+from hemo.fem import forms
+from hemo.fem.domain import Domain
+from hemo.fem.jit import jit_options
+from hemo.tetmesh import INLET, WALL
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class ResistanceOutlets:
+    """The caps with p_i = venous + R_i Q_i.
+
+    Attributes
+    ----------
+    names
+        Outlet names.
+    resistance
+        (m,) Pa s / m^3.
+    venous
+        Pa.
+    flux
+        One flux vector b_i an outlet, ghosts added up; Q_i = b_i . x.
+    free_flux
+        The same with the rows of prescribed velocities zeroed: the load n . v of a unit pressure.
+    """
+
+    names: tuple[str, ...]
+    resistance: Array
+    venous: float
+    flux: tuple[PETSc.Vec, ...]
+    free_flux: tuple[PETSc.Vec, ...]
+
+    def flows(self, x: PETSc.Vec) -> Array:
+        """(m,) flow out of each cap, m^3/s."""
+        return np.array([b.dot(x) for b in self.flux])
+
+    def pressures(self, flows: Array) -> Array:
+        """(m,) pressure coupled to each cap, Pa."""
+        return self.venous + self.resistance * flows
+
+    def add_load(self, x: PETSc.Vec, residual: PETSc.Vec) -> None:
+        """Add sum_i p_i(x) b_i to the residual (rows of prescribed velocities included)."""
+        for b, pressure in zip(self.flux, self.pressures(self.flows(x)), strict=True):
+            residual.axpy(pressure, b)
+
+
+def cap_flux_vector(domain: Domain, space: fem.FunctionSpace, name: str) -> PETSc.Vec:
+    """b with b . x = int over the cap of u . n."""
+    v, _ = ufl.TestFunctions(space)
+    normal = ufl.FacetNormal(domain.mesh)
+    ds = domain.boundary_measure(name, 2)
+    form = fem.form(forms.cap_flux(v, normal, ds), jit_options=jit_options())
+    vector = fem_petsc.assemble_vector(form)
+    vector.ghostUpdate(addv=PETSc.InsertMode.ADD, mode=PETSc.ScatterMode.REVERSE)
+    return vector
+
+
+def resistance_outlets(
+    domain: Domain, space: fem.FunctionSpace, resistance: dict[str, float], venous: float, prescribed: NDArray[np.int32]
+) -> ResistanceOutlets:
+    """Assemble the flux vectors of every outlet; ``prescribed`` are the owned rows of prescribed velocities."""
+    names = tuple(name for name in domain.names.values() if name not in (INLET, WALL))
+    flux = tuple(cap_flux_vector(domain, space, name) for name in names)
+    free = []
+    for vector in flux:
+        copy = vector.copy()
+        copy.array[prescribed] = 0.0
+        free.append(copy)
+    return ResistanceOutlets(names, np.array([resistance[name] for name in names]), venous, flux, tuple(free))
+
+
+class CoupledOperator:
+    """PETSc shell: y = (J + sum_i R_i b_i b_i^T) x."""
+
+    def __init__(self, sparse: PETSc.Mat, outlets: ResistanceOutlets) -> None:
+        self.sparse = sparse
+        self.outlets = outlets
+
+    def mult(self, _: PETSc.Mat, x: PETSc.Vec, y: PETSc.Vec) -> None:
+        """Apply the operator."""
+        self.sparse.mult(x, y)
+        for b, resistance in zip(self.outlets.free_flux, self.outlets.resistance, strict=True):
+            y.axpy(resistance * b.dot(x), b)
+
+
+class WoodburyPreconditioner:
+    """PETSc shell: y = (A + sum_i R_i b_i b_i^T)^{-1} x from a solver of A, by Woodbury's formula."""
+
+    def __init__(self, outlets: ResistanceOutlets) -> None:
+        self.outlets = outlets
+        self.inner: PETSc.PC | None = None
+        self.solved: list[PETSc.Vec] = []
+        self.small = np.eye(0)
+
+    def renew(self, inner: PETSc.PC) -> None:
+        """Take a freshly factorised A: solve for A^{-1} b_i and set up the small matrix."""
+        self.inner = inner
+        for vector in self.solved:
+            vector.destroy()
+        self.solved = []
+        for b in self.outlets.free_flux:
+            z = b.duplicate()
+            inner.apply(b, z)
+            self.solved.append(z)
+        gram = np.array([[b.dot(z) for z in self.solved] for b in self.outlets.free_flux])
+        # (I + R B^T A^{-1} B), also right where a resistance is zero
+        self.small = np.eye(len(self.solved)) + self.outlets.resistance[:, None] * gram
+
+    def apply(self, _: PETSc.PC, x: PETSc.Vec, y: PETSc.Vec) -> None:
+        """Apply the preconditioner."""
+        assert self.inner is not None
+        self.inner.apply(x, y)
+        flows = np.array([b.dot(y) for b in self.outlets.free_flux])
+        weights = np.linalg.solve(self.small, self.outlets.resistance * flows)
+        for z, weight in zip(self.solved, weights, strict=True):
+            y.axpy(-weight, z)
+
+
+def inlet_profile(domain: Domain, flow: float) -> fem.Function:
+    """Fully developed velocity that carries ``flow`` (m^3/s) INTO the inlet cap, as a P2 vector function.
+
+    The profile w solves -laplace w = 1 on the cap with w = 0 on its rim: the parabola on a circle, and what a
+    long straight vessel of the cap's own shape would send anywhere else. The cap is planar; its mean normal is
+    the direction.
+
+    Raises
+    ------
+    InputError
+        If the cap is too coarse to carry a flow (every P2 node of it lies on the rim).
+    """
+    velocity_space = fem.functionspace(domain.mesh, ("Lagrange", 2, (3,)), jit_options=jit_options())
+    scalar = fem.functionspace(domain.mesh, ("Lagrange", 2), jit_options=jit_options())
+    shape = _cap_poisson(domain, scalar)
+    normal = _mean_normal(domain)
+    ds = domain.boundary_measure(INLET)
+    carried = _sum(domain, shape * ufl.dot(ufl.FacetNormal(domain.mesh), ufl.as_vector(list(normal))) * ds)
+    if not carried > 0.0:
+        raise InputError("the inlet cap is too coarse to carry a flow; refine the mesh there.")
+    velocity = fem.Function(velocity_space, dtype=np.float64)
+    velocity.x.array[:] = np.outer(shape.x.array, -normal * flow / carried).ravel()
+    return velocity
+
+
+def _mean_normal(domain: Domain) -> Array:
+    normal = ufl.FacetNormal(domain.mesh)
+    ds = domain.boundary_measure(INLET, 1)
+    vector = np.array([_sum(domain, normal[i] * ds) for i in range(3)])
+    return np.asarray(vector / np.linalg.norm(vector))
+
+
+def _sum(domain: Domain, form: Any) -> float:
+    local = fem.assemble_scalar(fem.form(form, jit_options=jit_options()))
+    return float(domain.comm.allreduce(local))
+
+
+def _cap_poisson(domain: Domain, space: fem.FunctionSpace) -> fem.Function:
+    """Solve -laplace w = 1 on the inlet cap, w = 0 at its rim and (by definition) everywhere off it."""
+    w, z = ufl.TrialFunction(space), ufl.TestFunction(space)
+    n = ufl.FacetNormal(domain.mesh)
+    ds = domain.boundary_measure(INLET, 2)
+
+    def tangential(f: Any) -> Any:
+        return ufl.grad(f) - ufl.dot(ufl.grad(f), n) * n
+
+    a = fem.form(ufl.inner(tangential(w), tangential(z)) * ds, jit_options=jit_options())
+    load = fem.form(z * ds, jit_options=jit_options())
+    cap = fem.locate_dofs_topological(space, 2, domain.facets(INLET))
+    rim = fem.locate_dofs_topological(space, 2, domain.facets(WALL))
+    count = space.dofmap.index_map.size_local + space.dofmap.index_map.num_ghosts
+    marks = fem.Function(space, dtype=np.float64)
+    marks.x.array[cap] = 1.0
+    marks.x.scatter_forward()
+    marks.x.array[rim] = 0.0
+    marks.x.scatter_forward()
+    fixed = np.setdiff1d(np.arange(count, dtype=np.int32), np.flatnonzero(marks.x.array > 0.5).astype(np.int32))
+    bc = fem.dirichletbc(np.float64(0.0), fixed, space)
+    matrix = fem_petsc.assemble_matrix(a, bcs=[bc])
+    matrix.assemble()
+    right = fem_petsc.assemble_vector(load)
+    right.ghostUpdate(addv=PETSc.InsertMode.ADD, mode=PETSc.ScatterMode.REVERSE)
+    fem_petsc.set_bc(right, [bc])
+    solution = fem.Function(space, dtype=np.float64)
+    ksp = PETSc.KSP().create(domain.comm)
+    ksp.setOperators(matrix)
+    ksp.setType("cg")
+    ksp.getPC().setType("jacobi")
+    ksp.setTolerances(rtol=1e-13, atol=0.0, max_it=5000)
+    ksp.solve(right, solution.x.petsc_vec)
+    solution.x.scatter_forward()
+    for item in (ksp, matrix, right):
+        item.destroy()
+    return solution

@@ -1,0 +1,320 @@
+"""Cut a closed lumen surface to one coronary tree and close it with planar, tagged caps.
+
+The lumen of a patient is one closed surface: aorta and both coronary trees. It is cut square to the
+centreline just outside the aorta and before each distal end; the piece that hangs together with the root
+is kept. Side branches that the tree does not have stay as blind stubs.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from hemo.errors import InputError
+from hemo.geometry.planecut import Loop, cut_along, find_loop, triangulate_cap
+from hemo.geometry.surface import Surface
+from hemo.tetmesh import INLET, WALL
+from hemo.tree import Branch, VesselTree
+
+Array = NDArray[np.float64]
+Index = NDArray[np.int64]
+log = logging.getLogger(__name__)
+
+WALL_TAG, INLET_TAG = 1, 2
+# A cut is looked for at these distances from the ostium and from a distal end, in radii.
+OSTIUM_STEPS = (0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 2.0)
+OUTLET_STEPS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0)
+LARGEST_OSTIUM = 1.5  # section over the vessel's own area: more is the funnel of the aortic wall
+SMALLEST_OUTLET = 0.85  # section over the vessel's own area: less is the dome of its tip
+
+
+class NotSevered(InputError):
+    """The cuts do not part the tree from the rest of the lumen: vessels touch somewhere."""
+
+
+@dataclass(frozen=True)
+class TaggedSurface:
+    """A closed triangulated surface whose parts are named.
+
+    Attributes
+    ----------
+    points
+        (n, 3) m.
+    triangles
+        (m, 3) vertex indices, normals outward.
+    tags
+        (m,) the part each triangle belongs to.
+    names
+        tag -> ``"wall"``, ``"inlet"`` or the outlet's branch.
+    planes
+        cap tag -> (centre, outward unit normal).
+    """
+
+    points: Array
+    triangles: Index
+    tags: NDArray[np.int32]
+    names: dict[int, str]
+    planes: dict[int, tuple[Array, Array]]
+
+    @property
+    def volume(self) -> float:
+        """Enclosed volume, m^3 (divergence theorem)."""
+        a, b, c = (self.points[self.triangles[:, i]] - self.points.mean(axis=0) for i in range(3))
+        return float(np.einsum("ij,ij->", np.cross(a, b), c) / 6.0)
+
+    @property
+    def genus(self) -> int:
+        """Number of handles: above 0 where vessels of the tree touch and form a ring."""
+        edges = len(self.triangles) * 3 // 2
+        used = len(np.unique(self.triangles))
+        return (2 - (used - edges + len(self.triangles))) // 2
+
+    def cap_area(self, tag: int) -> float:
+        """Area of a planar part, m^2."""
+        a, b, c = (self.points[self.triangles[self.tags == tag][:, i]] for i in range(3))
+        return float(0.5 * np.linalg.norm(np.cross(b - a, c - a).sum(axis=0)))
+
+
+@dataclass(frozen=True)
+class ClippedLumen:
+    """One tree's lumen with its caps, and the tree cut at them."""
+
+    surface: TaggedSurface
+    tree: VesselTree
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Cut:
+    """Where a branch is cut: arc length on it (m) and the loop there."""
+
+    branch: str
+    arc: float
+    loop: Loop
+
+
+def clip_to_tree(surface: Surface, tree: VesselTree) -> ClippedLumen:
+    """Cut ``surface`` to ``tree``, square to the centreline at the ostium and at each outlet.
+
+    Raises
+    ------
+    NotSevered
+        If what is left still hangs together with a part that was to be cut off.
+    InputError
+        If no clean section can be found for a cap; the sentence names the outlet.
+    """
+    cuts = [_ostium_cut(surface, tree)]
+    cuts += [_outlet_cut(surface, tree, tree[name]) for name in tree.outlets]
+    points, triangles = surface.points, surface.triangles
+    rims: list[tuple[Index, Index]] = []
+    for cut in cuts:
+        loop = find_loop(points, triangles, cut.loop.centre, cut.loop.normal, _local_radius(tree[cut.branch], cut.arc))
+        if loop is None:
+            raise InputError(
+                f"tree {tree.name!r}: the cap of {cut.branch!r} meets another cap; shorten or drop that branch."
+            )
+        points, triangles, above, below = cut_along(points, triangles, loop)
+        rims.append((above, below))
+    kept = _kept_part(tree, len(points), triangles, rims, cuts)
+    trimmed, warnings = trim_tree(tree, cuts[0].arc, {cut.branch: cut.arc for cut in cuts[1:]})
+    return ClippedLumen(_capped(points, triangles[kept], rims, cuts), trimmed, tuple(warnings))
+
+
+def _ostium_cut(surface: Surface, tree: VesselTree) -> _Cut:
+    """The first clean section a fraction of a radius down the root, or the narrowest found."""
+    root = tree.root
+    first = min((root.arc[c.parent_index or 0] for c in tree.children(root.name)), default=root.length)
+    start = root.arc <= min(max(3.0 * root.diameter[0], 3e-3), max(first, 0.5 * root.length))
+    own = float(np.median(root.area[start]))
+    radius = float(np.sqrt(own / np.pi))
+    found: list[_Cut] = []
+    for step in OSTIUM_STEPS:
+        arc = step * radius
+        if found and arc > 0.6 * min(first, root.length):
+            break
+        loop = _loop_at(surface, root, arc)
+        if loop is not None:
+            found.append(_Cut(root.name, arc, loop))
+            if loop.area <= LARGEST_OSTIUM * own and loop.reach < 2.5 * radius:
+                return found[-1]
+    if not found:
+        raise InputError(
+            f"tree {tree.name!r}: no closed section of the surface was found near the ostium of {root.name!r}; "
+            "check that the surface and the centreline lie in the same frame."
+        )
+    return min(found, key=lambda cut: cut.loop.area)
+
+
+def _outlet_cut(surface: Surface, tree: VesselTree, branch: Branch) -> _Cut:
+    """The most distal section that is not yet the dome of the tip."""
+    arc, length = branch.arc, branch.length
+    radius = float(np.median(branch.diameter[arc >= length - 4.0 * branch.diameter[-1]])) / 2.0
+    attached = [arc[c.parent_index or 0] for c in tree.children(branch.name)]
+    lowest = max([0.3 * length, *[place + 1.0 * radius for place in attached]])
+    lowest = min(lowest, length)
+    for step in OUTLET_STEPS:
+        place = length - step * radius
+        if place < lowest and step > 0.0:
+            break
+        loop = _loop_at(surface, branch, place)
+        before = _loop_at(surface, branch, max(place - 1.5 * radius, 0.0))
+        if loop is None or loop.reach > 4.0 * radius:
+            continue
+        own = min(_area_at(branch, place - 1.5 * radius), before.area if before else np.inf)
+        if loop.area >= SMALLEST_OUTLET * own:
+            return _Cut(branch.name, place, loop)
+    raise InputError(
+        f"tree {tree.name!r}, outlet {branch.name!r}: no clean section of the surface was found within "
+        f"{1e3 * (length - lowest):.1f} mm of its end; shorten the branch or drop it."
+    )
+
+
+def _loop_at(surface: Surface, branch: Branch, arc: float) -> Loop | None:
+    centre, tangent = frame_at(branch, arc)
+    return find_loop(surface.points, surface.triangles, centre, tangent, _local_radius(branch, arc))
+
+
+def _area_at(branch: Branch, arc: float) -> float:
+    return float(np.interp(arc, branch.arc, branch.area))
+
+
+def _local_radius(branch: Branch, arc: float) -> float:
+    return float(np.sqrt(_area_at(branch, arc) / np.pi))
+
+
+def frame_at(branch: Branch, arc: float) -> tuple[Array, Array]:
+    """Centre (3,) and unit tangent (3,) at an arc length; the tangent is the chord over one radius each way."""
+    radius = _local_radius(branch, arc)
+    ends = np.clip([arc - radius, arc, arc + radius], 0.0, branch.length)
+    before, centre, after = np.stack([np.interp(ends, branch.arc, branch.points[:, k]) for k in range(3)], axis=1)
+    chord = after - before
+    return centre, chord / np.linalg.norm(chord)
+
+
+def _kept_part(
+    tree: VesselTree, size: int, triangles: Index, rims: list[tuple[Index, Index]], cuts: list[_Cut]
+) -> NDArray[np.bool_]:
+    """(m,) which triangles hang together with the root, after checking that every cut parts it from the rest."""
+    a = np.concatenate([triangles[:, 0], triangles[:, 1]])
+    b = np.concatenate([triangles[:, 1], triangles[:, 2]])
+    _, part = connected_components(coo_array((np.ones(len(a)), (a, b)), shape=(size, size)), directed=False)
+    own = part[rims[0][0][0]]
+    if part[rims[0][1][0]] == own:
+        raise NotSevered(
+            f"tree {tree.name!r}: cutting {cuts[0].branch!r} at its ostium does not part it from the aorta; "
+            "a vessel touches the aorta or the other tree further down."
+        )
+    for (above, below), cut in zip(rims[1:], cuts[1:], strict=True):
+        if part[below[0]] != own:
+            raise InputError(
+                f"tree {tree.name!r}, outlet {cut.branch!r}: the surface is interrupted between the ostium and this "
+                "outlet; repair the segmentation or drop the branch."
+            )
+        if part[above[0]] == own:
+            raise NotSevered(
+                f"tree {tree.name!r}, outlet {cut.branch!r}: what lies beyond the cut still hangs together with the "
+                "tree; two vessels touch there."
+            )
+    return np.asarray(part[triangles[:, 0]] == own)
+
+
+def _capped(points: Array, triangles: Index, rims: list[tuple[Index, Index]], cuts: list[_Cut]) -> TaggedSurface:
+    """Close the rims and leave out what is not used."""
+    pieces, tags = [triangles], [np.full(len(triangles), WALL_TAG, dtype=np.int32)]
+    names, planes = {WALL_TAG: WALL}, {}
+    for i, ((above, below), cut) in enumerate(zip(rims, cuts, strict=True)):
+        tag = INLET_TAG + i
+        outward = -cut.loop.normal if i == 0 else cut.loop.normal
+        rim = above if i == 0 else below[::-1]
+        extra, cap = triangulate_cap(points, rim, outward)
+        points = np.vstack([points, extra])
+        pieces.append(cap)
+        tags.append(np.full(len(cap), tag, dtype=np.int32))
+        names[tag] = INLET if i == 0 else cut.branch
+        planes[tag] = (cut.loop.centre, outward)
+    used, compact = np.unique(np.concatenate(pieces), return_inverse=True)
+    return TaggedSurface(points[used], compact.reshape(-1, 3).astype(np.int64), np.concatenate(tags), names, planes)
+
+
+def trim_tree(tree: VesselTree, start: float, ends: dict[str, float]) -> tuple[VesselTree, list[str]]:
+    """Cut the root at ``start`` and each named branch at its end (arc lengths, m); lesions move along.
+
+    Returns the tree and sentences on what was lost.
+    """
+    warnings: list[str] = []
+    branches, before, shift = [], {b.name: b for b in tree.branches}, {}
+    for branch in tree.branches:
+        low = start if branch.parent is None else 0.0
+        high = ends.get(branch.name, branch.length)
+        cut = _between(branch, low, high)
+        shift[branch.name] = low
+        if branch.parent is not None:
+            parent = next(b for b in branches if b.name == branch.parent)
+            place = before[branch.parent].arc[branch.parent_index or 0] - shift[branch.parent]
+            cut = replace(cut, parent_index=int(np.abs(parent.arc - place).argmin()))
+        branches.append(cut)
+    lesions = []
+    for lesion in tree.lesions:
+        length = next(b for b in branches if b.name == lesion.branch).length
+        low, middle, high = (at - shift[lesion.branch] for at in (lesion.start, lesion.minimum, lesion.end))
+        if not 0.0 < middle < length:
+            warnings.append(f"lesion {lesion.id} lies beyond the meshed part of {lesion.branch} and is left out.")
+            continue
+        if low < 0.0 or high > length:
+            warnings.append(f"lesion {lesion.id} is cut by the end of the meshed part of {lesion.branch}.")
+        lesions.append(replace(lesion, start=max(low, 0.0), minimum=middle, end=min(high, length)))
+    return VesselTree(tree.name, tuple(branches), tuple(lesions)), warnings
+
+
+def _between(branch: Branch, low: float, high: float) -> Branch:
+    """The branch from one arc length to another, with end points exactly there."""
+    arc = branch.arc
+    step = 0.2 * float(np.median(np.diff(arc)))
+    inner = arc[(arc > low + step) & (arc < high - step)]
+    wanted = np.concatenate([[max(low, 0.0)], inner, [min(high, branch.length)]])
+    if low <= 0.0 and high >= branch.length:
+        return branch
+
+    def at(values: Array) -> Array:
+        return np.asarray(np.interp(wanted, arc, values))
+
+    points = np.stack([at(branch.points[:, k]) for k in range(3)], axis=1)
+    return replace(
+        branch,
+        points=points,
+        radius=at(branch.radius),
+        area=at(branch.area),
+        reference_radius=at(branch.reference_radius),
+    )
+
+
+def keep_flat_ends(surface: Surface, tree: VesselTree) -> ClippedLumen:
+    """Tag the flat ends that a closed surface already has, where the tree starts and ends.
+
+    Raises
+    ------
+    InputError
+        If the surface has no flat end at the root's start or at an outlet.
+    """
+    tags = np.full(len(surface.triangles), WALL_TAG, dtype=np.int32)
+    names, planes = {WALL_TAG: WALL}, {}
+    ends = [(INLET, tree.root, 0, -1.0)] + [(name, tree[name], -1, 1.0) for name in tree.outlets]
+    for i, (name, branch, place, sign) in enumerate(ends):
+        centre, outward = branch.points[place], sign * branch.tangent[place]
+        radius = float(np.sqrt(branch.area[place] / np.pi))
+        corners = surface.points[surface.triangles] - centre
+        flat = np.abs(corners @ outward).max(axis=1) < 1e-3 * radius
+        flat &= np.linalg.norm(corners, axis=2).max(axis=1) < 3.0 * radius
+        if not flat.any():
+            raise InputError(f"tree {tree.name!r}: the surface has no flat end at {name!r}; cut it, or give keep_ends = false.")
+        tag = INLET_TAG + i
+        tags[flat] = tag
+        names[tag] = name
+        vector = np.cross(corners[flat, 1] - corners[flat, 0], corners[flat, 2] - corners[flat, 0]).sum(axis=0)
+        planes[tag] = (corners[flat].reshape(-1, 3).mean(axis=0) + centre, vector / np.linalg.norm(vector))
+    return ClippedLumen(TaggedSurface(surface.points, surface.triangles, tags, names, planes), tree)

@@ -1,0 +1,73 @@
+"""Give back the volume that the chords of a coarse mesh cut off a curved wall.
+
+An inscribed n-gon has sin(2 pi/n) / (2 pi/n) of its circle's area: 1.8 % less at 6 cells per diameter,
+which is 3.6 % of a Poiseuille pressure drop. The cure for a circle is the radius R' = R sqrt((2 pi/n) /
+sin(2 pi/n)); for any wall it is to move the vertices outward until the mean signed distance of the
+triangles to the true wall vanishes round every vertex. To first order in distance times curvature the
+integral of that distance IS the volume between the two surfaces.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hemo.geometry.clipping import WALL_TAG, TaggedSurface
+from hemo.geometry.proximity import Proximity
+
+Array = NDArray[np.float64]
+Index = NDArray[np.int64]
+
+# Strang and Fix, three interior points, exact to degree 2: the distance profile over a chord is quadratic.
+QUADRATURE = np.array([[4, 1, 1], [1, 4, 1], [1, 1, 4]], dtype=np.float64) / 6.0
+
+
+def conserve_volume(mesh: TaggedSurface, original: TaggedSurface, rounds: int = 4) -> TaggedSurface:
+    """Move the wall of ``mesh`` so that it encloses locally the volume of ``original``; caps stay planar.
+
+    Each cap is scaled in its plane to the original's area; every other wall vertex moves along its normal
+    by minus the mean signed distance of the triangles round it, ``rounds`` times.
+    """
+    wall = mesh.triangles[mesh.tags == WALL_TAG]
+    truth = Proximity(original.points, original.triangles[original.tags == WALL_TAG])
+    points = mesh.points.copy()
+    on_cap = np.zeros(len(points), dtype=bool)
+    for tag, (_, normal) in mesh.planes.items():
+        cap = mesh.triangles[mesh.tags == tag]
+        vertices = np.unique(cap)
+        on_cap[vertices] = True
+        points[vertices] = _scaled(points, cap, vertices, normal, original.cap_area(tag))
+    for _ in range(rounds):
+        centre = np.einsum("qk,tkd->tqd", QUADRATURE, points[wall])
+        distance = truth.signed_distance(centre.reshape(-1, 3)).reshape(len(wall), -1).mean(axis=1)
+        normals, mean = _vertex_means(points, wall, distance)
+        move = -mean[:, None] * normals
+        move[on_cap] = 0.0
+        points = points + move
+    return replace(mesh, points=points)
+
+
+def _scaled(points: Array, cap: Index, vertices: Index, normal: Array, area: float) -> Array:
+    """The cap's vertices, stretched in its plane about its centroid to the wanted area."""
+    a, b, c = (points[cap[:, i]] for i in range(3))
+    parts = 0.5 * np.cross(b - a, c - a) @ normal
+    centre = (parts[:, None] * (a + b + c) / 3.0).sum(axis=0) / parts.sum()
+    factor = np.sqrt(area / parts.sum())
+    return np.asarray(centre + factor * (points[vertices] - centre))
+
+
+def _vertex_means(points: Array, triangles: Index, values: Array) -> tuple[Array, Array]:
+    """Unit normals (n, 3) and the area-weighted means (n,) of the triangles' values round each vertex."""
+    a, b, c = (points[triangles[:, i]] for i in range(3))
+    vector = 0.5 * np.cross(b - a, c - a)
+    area = np.linalg.norm(vector, axis=1)
+    normals, weight, total = np.zeros_like(points), np.zeros(len(points)), np.zeros(len(points))
+    for corner in range(3):
+        np.add.at(normals, triangles[:, corner], vector)
+        np.add.at(weight, triangles[:, corner], area)
+        np.add.at(total, triangles[:, corner], area * values)
+    used = weight > 0.0
+    size = np.linalg.norm(normals, axis=1, keepdims=True)
+    return normals / np.where(size > 0.0, size, 1.0), np.divide(total, weight, out=np.zeros_like(total), where=used)

@@ -1,0 +1,209 @@
+"""Cut a closed triangulated surface along one loop of a plane, leaving every other vessel whole."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+Index = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Loop:
+    """A closed curve in which a plane crosses a surface.
+
+    Attributes
+    ----------
+    triangles
+        (k,) crossed triangles in order round the loop.
+    points
+        (k, 3) where the loop leaves each of them.
+    centre, normal
+        The plane.
+    """
+
+    triangles: Index
+    points: Array
+    centre: Array
+    normal: Array
+
+    @property
+    def area(self) -> float:
+        """Area enclosed, in the square of the points' unit."""
+        relative = self.points - self.points.mean(axis=0)
+        vector = 0.5 * np.cross(relative, np.roll(relative, -1, axis=0)).sum(axis=0)
+        return float(abs(vector @ self.normal))
+
+    @property
+    def reach(self) -> float:
+        """Largest distance from the plane's centre."""
+        return float(np.linalg.norm(self.points - self.centre, axis=1).max())
+
+    @property
+    def encloses_centre(self) -> bool:
+        """Whether the loop winds round the plane's centre."""
+        first, second = plane_axes(self.normal)
+        relative = self.points - self.centre
+        angle = np.arctan2(relative @ second, relative @ first)
+        turn = np.angle(np.exp(1j * (np.roll(angle, -1) - angle))).sum()
+        return bool(abs(turn) > np.pi)
+
+
+def plane_axes(normal: Array) -> tuple[Array, Array]:
+    """Two unit vectors that with ``normal`` form a right-handed frame."""
+    helper = np.eye(3)[np.abs(normal).argmin()]
+    first = np.cross(helper, normal)
+    first /= np.linalg.norm(first)
+    return first, np.cross(normal, first)
+
+
+def find_loop(points: Array, triangles: Index, centre: Array, normal: Array, radius: float) -> Loop | None:
+    """The loop round ``centre`` in the plane through it, or None.
+
+    Only triangles within 6 ``radius`` are looked at; a loop that leaves this ball is no vessel's section.
+    Of several loops round the centre the smallest counts; where none winds round it (a centreline may lie
+    slightly outside a dented lumen), the one whose middle is within one radius.
+    """
+    near = np.linalg.norm(points - centre, axis=1) < 6.0 * radius
+    candidates = np.flatnonzero(near[triangles].all(axis=1))
+    loops = plane_loops(points, triangles, candidates, centre, normal)
+    enclosing = [loop for loop in loops if loop.encloses_centre]
+    if enclosing:
+        return min(enclosing, key=lambda loop: loop.area)
+    beside = [loop for loop in loops if np.linalg.norm(loop.points.mean(axis=0) - centre) < radius]
+    return max(beside, key=lambda loop: loop.area, default=None)
+
+
+def plane_loops(points: Array, triangles: Index, candidates: Index, centre: Array, normal: Array) -> list[Loop]:
+    """Every closed loop of the plane through the candidate triangles.
+
+    In an oriented manifold each crossed triangle has one edge that goes down through the plane and one
+    that comes up; the neighbour over the descending edge holds it as its ascending one.
+    """
+    height = (points - centre) @ normal
+    above = height > 0.0
+    count = above[triangles[candidates]].sum(axis=1)
+    crossed = candidates[(count == 1) | (count == 2)]
+    if len(crossed) == 0:
+        return []
+    start, end = triangles[crossed], np.roll(triangles[crossed], -1, axis=1)
+    rows = np.arange(len(crossed))
+    down = (above[start] & ~above[end]).argmax(axis=1)
+    up = (~above[start] & above[end]).argmax(axis=1)
+    leaving = list(zip(start[rows, down].tolist(), end[rows, down].tolist(), strict=True))
+    entering = {
+        edge: row for row, edge in enumerate(zip(end[rows, up].tolist(), start[rows, up].tolist(), strict=True))
+    }
+    a, b = start[rows, down], end[rows, down]
+    share = height[a] / (height[a] - height[b])
+    exits = points[a] + share[:, None] * (points[b] - points[a])
+    cycles = _cycles([entering.get(edge, -1) for edge in leaving])
+    return [Loop(crossed[cycle], exits[cycle], centre, normal) for cycle in cycles if len(cycle) >= 3]
+
+
+def _cycles(successor: list[int]) -> list[Index]:
+    """Closed cycles of a partial permutation (-1: no successor)."""
+    state = [0] * len(successor)
+    cycles = []
+    for first in range(len(successor)):
+        path = []
+        place = first
+        while place >= 0 and state[place] == 0:
+            state[place] = 1
+            path.append(place)
+            place = successor[place]
+        if place == first and path:
+            cycles.append(np.array(path, dtype=np.int64))
+    return cycles
+
+
+def cut_along(points: Array, triangles: Index, loop: Loop) -> tuple[Array, Index, Index, Index]:
+    """Part the surface along a loop.
+
+    Returns
+    -------
+    points, triangles
+        The surface with the loop's triangles split and its two sides sharing no vertex.
+    above, below
+        (k,) vertex indices of the loop on the side the plane's normal points to and on the other, both in
+        the loop's order.
+    """
+    size, count = len(points), len(loop.triangles)
+    above = size + np.arange(count)
+    below = above + count
+    height = (points - loop.centre) @ loop.normal
+    new: list[tuple[int, int, int]] = []
+    for i, corners in enumerate(triangles[loop.triangles].tolist()):
+        upper = [bool(height[v] > 0.0) for v in corners]
+        alone_above = sum(upper) == 1
+        turn = upper.index(alone_above)
+        v0, v1, v2 = corners[turn:] + corners[:turn]
+        before = (i - 1) % count
+        if alone_above:
+            new += [(v0, above[i], above[before])]
+            new += [(below[i], v1, v2), (below[i], v2, below[before])]
+        else:
+            new += [(v0, below[before], below[i])]
+            new += [(above[before], v1, v2), (above[before], v2, above[i])]
+    kept = np.delete(triangles, loop.triangles, axis=0)
+    parted = np.vstack([kept, np.array(new, dtype=np.int64)])
+    return np.vstack([points, loop.points, loop.points]), parted, above, below
+
+
+def triangulate_cap(points: Array, rim: Index, normal: Array) -> tuple[Array, Index]:
+    """Close a planar loop whose vertices run anticlockwise about ``normal``.
+
+    A fan round the centroid where the loop is star-shaped about it, ears cut off otherwise.
+
+    Returns
+    -------
+    extra
+        (0 or 1, 3) points to append to ``points``.
+    triangles
+        (m, 3) into the extended points, facing ``normal``.
+    """
+    centre = points[rim].mean(axis=0)
+    first, second = plane_axes(normal)
+    flat = np.stack([(points[rim] - centre) @ first, (points[rim] - centre) @ second], axis=1)
+    after = np.roll(flat, -1, axis=0)
+    cross = flat[:, 0] * after[:, 1] - flat[:, 1] * after[:, 0]
+    if np.all(cross > 0.0):
+        hub = np.full(len(rim), len(points))
+        return centre[None], np.stack([hub, rim, np.roll(rim, -1)], axis=1)
+    return np.empty((0, 3)), rim[_ears(flat)]
+
+
+def _ears(flat: Array) -> Index:
+    """Triangulate a simple polygon (n, 2), anticlockwise, by cutting ears (Meisters 1975), best first."""
+    rest = list(range(len(flat)))
+    ears = []
+    while len(rest) > 3:
+        best, worth = -1, -np.inf
+        for i in range(len(rest)):
+            a, b, c = flat[rest[i - 1]], flat[rest[i]], flat[rest[(i + 1) % len(rest)]]
+            others = flat[[j for j in rest if j not in (rest[i - 1], rest[i], rest[(i + 1) % len(rest)])]]
+            area = _twice_area(a, b, c)
+            if area <= 0.0 or np.any(_inside(others, a, b, c)):
+                continue
+            shape = float(area / (np.sum((a - b) ** 2) + np.sum((b - c) ** 2) + np.sum((c - a) ** 2)))
+            if shape > worth:
+                best, worth = i, shape
+        best = max(best, 0)
+        ears.append((rest[best - 1], rest[best], rest[(best + 1) % len(rest)]))
+        del rest[best]
+    ears.append((rest[0], rest[1], rest[2]))
+    return np.array(ears, dtype=np.int64)
+
+
+def _twice_area(a: Array, b: Array, c: Array) -> float:
+    return float((b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0]))
+
+
+def _inside(p: Array, a: Array, b: Array, c: Array) -> NDArray[np.bool_]:
+    def side(u: Array, v: Array) -> Array:
+        return np.asarray((v[0] - u[0]) * (p[:, 1] - u[1]) - (v[1] - u[1]) * (p[:, 0] - u[0]))
+
+    return np.asarray((side(a, b) >= 0.0) & (side(b, c) >= 0.0) & (side(c, a) >= 0.0))

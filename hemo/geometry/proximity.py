@@ -1,0 +1,92 @@
+"""Signed distance from points to a triangulated surface, in numpy and a k-d tree."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+Array = NDArray[np.float64]
+Index = NDArray[np.int64]
+
+CANDIDATES = 8
+
+
+class Proximity:
+    """Nearest points on a triangulated surface.
+
+    Each triangle is sampled so densely that the nearest samples belong to the nearest triangles; the
+    distance itself is exact for the triangles so found.
+
+    Parameters
+    ----------
+    points
+        (n, 3) vertices, any one unit.
+    triangles
+        (m, 3) vertex indices, normals outward.
+    """
+
+    def __init__(self, points: Array, triangles: Index) -> None:
+        self._corners = points[triangles]
+        normal = np.cross(self._corners[:, 1] - self._corners[:, 0], self._corners[:, 2] - self._corners[:, 0])
+        size = np.linalg.norm(normal, axis=1, keepdims=True)
+        self._normals = normal / np.maximum(size, 1e-300)
+        edges = self._corners - np.roll(self._corners, -1, axis=1)
+        length = np.linalg.norm(edges, axis=2)
+        samples, owner = _samples(self._corners, length.max(axis=1), float(np.median(length)))
+        self._owner = owner
+        self._tree = cKDTree(samples)
+
+    def signed_distance(self, query: Array) -> Array:
+        """(k,) distance of (k, 3) points, negative on the side the normals point away from."""
+        count = min(CANDIDATES, len(self._owner))
+        _, nearest = self._tree.query(query, k=count)
+        triangle = self._owner[np.reshape(nearest, (len(query), count))]
+        flat = triangle.ravel()
+        where = np.repeat(query, count, axis=0)
+        closest = closest_point(where, *(self._corners[flat, i] for i in range(3)))
+        distance = np.linalg.norm(where - closest, axis=1).reshape(len(query), count)
+        best = distance.min(axis=1)
+        # Where the nearest point lies on an edge or a corner the triangles that share it are equally near;
+        # the one that faces the point most squarely gives the right side (Baerentzen and Aanaes 2005).
+        across = np.einsum("ij,ij->i", where - closest, self._normals[flat]).reshape(distance.shape)
+        across[distance > best[:, None] * (1.0 + 1e-6) + 1e-15] = 0.0
+        facing = np.take_along_axis(across, np.abs(across).argmax(axis=1)[:, None], axis=1)[:, 0]
+        return np.asarray(np.where(facing < 0.0, -best, best))
+
+
+def _samples(corners: Array, longest: Array, spacing: float) -> tuple[Array, Index]:
+    """Points inside each triangle at most about ``spacing`` apart, and the triangle each belongs to."""
+    division = np.clip(np.ceil(longest / max(spacing, 1e-300)), 1, 40).astype(np.int64)
+    samples, owner = [], []
+    for n in np.unique(division):
+        group = np.flatnonzero(division == n)
+        i, j = (index.ravel() for index in np.meshgrid(np.arange(n), np.arange(n), indexing="ij"))
+        keep = i + j < n
+        first, second = (i[keep] + 1 / 3) / n, (j[keep] + 1 / 3) / n
+        weights = np.stack([1.0 - first - second, first, second], axis=1)
+        samples.append(np.einsum("qk,tkd->tqd", weights, corners[group]).reshape(-1, 3))
+        owner.append(np.repeat(group, len(weights)))
+    return np.concatenate(samples), np.concatenate(owner)
+
+
+def closest_point(p: Array, a: Array, b: Array, c: Array) -> Array:
+    """(k, 3) nearest point to each p on its triangle (a, b, c); all (k, 3)."""
+    normal = np.cross(b - a, c - a)
+    square = np.maximum(np.einsum("ij,ij->i", normal, normal), 1e-300)
+    second = np.einsum("ij,ij->i", np.cross(p - a, c - a), normal) / square
+    third = np.einsum("ij,ij->i", np.cross(b - a, p - a), normal) / square
+    inside = (second >= 0.0) & (third >= 0.0) & (second + third <= 1.0)
+    best = a + second[:, None] * (b - a) + third[:, None] * (c - a)
+    outside = np.flatnonzero(~inside)
+    if len(outside):
+        edges = [_closest_on_segment(p[outside], u[outside], v[outside]) for u, v in ((a, b), (b, c), (c, a))]
+        distance = np.stack([np.linalg.norm(p[outside] - q, axis=1) for q in edges])
+        best[outside] = np.stack(edges)[distance.argmin(axis=0), np.arange(len(outside))]
+    return np.asarray(best)
+
+
+def _closest_on_segment(p: Array, a: Array, b: Array) -> Array:
+    along = b - a
+    share = np.einsum("ij,ij->i", p - a, along) / np.maximum(np.einsum("ij,ij->i", along, along), 1e-300)
+    return np.asarray(a + np.clip(share, 0.0, 1.0)[:, None] * along)

@@ -1,0 +1,225 @@
+"""Remesh a tagged surface to triangles of a wanted size, keeping the rims of its caps.
+
+The remesher is MMG's ``mmgs`` (Dapogny, Dobrzynski and Frey 2014, J Comput Phys 262:358; LGPL), run as a
+program of its own through Medit files. Without it gmsh remeshes the parts in its child process.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from hemo.errors import EnvironmentMissing, HemoError
+from hemo.geometry.clipping import TaggedSurface
+from hemo.tree import VesselTree
+
+Array = NDArray[np.float64]
+Index = NDArray[np.int64]
+log = logging.getLogger(__name__)
+
+MM = 1e-3  # the remeshers work in millimetres about the middle of the surface
+RIDGE_ANGLE = 60  # degrees between the normals of two triangles that makes their edge a feature
+TIME_LIMIT = 600  # s
+
+
+class RemeshingFailed(HemoError):
+    """A remesher gave up or returned something that is no closed surface."""
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Wanted edge length: local diameter over cells per diameter.
+
+    Attributes
+    ----------
+    cells_per_diameter
+        Edges across the local diameter.
+    gradation
+        Largest ratio of neighbouring edge lengths.
+    """
+
+    cells_per_diameter: float
+    gradation: float = 1.3
+
+
+def size_at(points: Array, tree: VesselTree, sizes: Sizes) -> Array:
+    """(n,) wanted edge length (m) at (n, 3) points."""
+    return 2.0 * local_radius(points, tree) / sizes.cells_per_diameter
+
+
+def local_radius(points: Array, tree: VesselTree) -> Array:
+    """(n,) radius (m) of the vessel that each of (n, 3) points belongs to.
+
+    That is the centreline point whose sphere comes nearest, min over |x - c| - r, so that a wide vessel's
+    wall is not taken for that of a thin branch beside it; the inscribed radius, or the area-equivalent one
+    where that is smaller.
+    """
+    centre, radius = tube(tree)
+    count = min(16, len(centre))
+    distance, nearest = cKDTree(centre).query(points, k=count)
+    distance, nearest = distance.reshape(len(points), count), nearest.reshape(len(points), count)
+    best = (distance - radius[nearest]).argmin(axis=1)
+    return np.asarray(radius[nearest[np.arange(len(points)), best]])
+
+
+def tube(tree: VesselTree, step: float = 0.5) -> tuple[Array, Array]:
+    """Centreline points (k, 3) and radii (k,) of all branches, each joined to its parent's centreline.
+
+    Points are at most ``step`` radii apart.
+    """
+    centres, radii = [], []
+    for branch in tree.branches:
+        points, radius = branch.points, np.minimum(branch.radius, branch.diameter / 2.0)
+        if branch.parent is not None:
+            points = np.vstack([tree[branch.parent].points[branch.parent_index or 0], points])
+            radius = np.concatenate([radius[:1], radius])
+        arc = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1))])
+        spacing = min(step * float(radius.min()), 0.5e-3)
+        fine = np.linspace(0.0, arc[-1], max(int(np.ceil(arc[-1] / spacing)), 1) + 1)
+        centres.append(np.stack([np.interp(fine, arc, points[:, k]) for k in range(3)], axis=1))
+        radii.append(np.interp(fine, arc, radius))
+    return np.concatenate(centres), np.concatenate(radii)
+
+
+def remesh(surface: TaggedSurface, tree: VesselTree, sizes: Sizes) -> tuple[TaggedSurface, str]:
+    """Triangles of the wanted size, and the name of the remesher that made them.
+
+    Raises
+    ------
+    RemeshingFailed
+        If no remesher returns a closed surface with every part.
+    EnvironmentMissing
+        If neither mmgs nor gmsh is installed.
+    """
+    target = size_at(surface.points, tree, sizes)
+    # The chord of an edge D/N on a circle of radius R lies R/(2 N^2) deep: allow it on the widest vessel.
+    deviation = 1.5 * float(tube(tree)[1].max()) / (2.0 * sizes.cells_per_diameter**2)
+    program = mmgs_program()
+    if program is not None:
+        try:
+            return _checked(surface, _mmgs(surface, target, sizes, deviation, program)), "mmgs"
+        except RemeshingFailed as error:
+            log.warning("mmgs failed (%s); gmsh remeshes the surface instead", error)
+    return _checked(surface, _gmsh(surface, target)), "gmsh"
+
+
+def mmgs_program() -> Path | None:
+    """Where the mmgs program is: beside this interpreter, or on the PATH."""
+    for name in ("mmgs_O3", "mmgs"):
+        beside = Path(sys.executable).parent / name
+        if beside.is_file():
+            return beside
+        found = shutil.which(name)
+        if found:
+            return Path(found)
+    return None
+
+
+def _checked(before: TaggedSurface, after: TaggedSurface) -> TaggedSurface:
+    """Refuse a surface that is open, lost a part or changed its shape; flatten its caps exactly."""
+    ends = np.sort(np.concatenate([after.triangles[:, [0, 1]], after.triangles[:, [1, 2]], after.triangles[:, [2, 0]]]))
+    _, uses = np.unique(ends, axis=0, return_counts=True)
+    if np.any(uses != 2):
+        raise RemeshingFailed("the remeshed surface is not closed.")
+    points = after.points.copy()
+    for tag, (centre, normal) in before.planes.items():
+        vertices = np.unique(after.triangles[after.tags == tag])
+        if len(vertices) == 0:
+            raise RemeshingFailed(f"the cap {before.names[tag]!r} was lost in remeshing.")
+        points[vertices] -= ((points[vertices] - centre) @ normal)[:, None] * normal
+    flat = replace(after, points=points)
+    if abs(flat.volume / before.volume - 1.0) > 0.1:
+        raise RemeshingFailed("remeshing changed the enclosed volume by more than a tenth.")
+    return flat
+
+
+def _mmgs(surface: TaggedSurface, target: Array, sizes: Sizes, deviation: float, program: Path) -> TaggedSurface:
+    middle = surface.points.mean(axis=0)
+    with tempfile.TemporaryDirectory(prefix="hemo-mmgs-") as folder:
+        source, result = Path(folder) / "in.mesh", Path(folder) / "out.mesh"
+        write_medit(source, (surface.points - middle) / MM, surface.triangles, surface.tags)
+        _write_metric(source.with_suffix(".sol"), target / MM)
+        command = [
+            str(program),
+            "-v", "1",
+            "-ar", str(RIDGE_ANGLE),
+            "-hgrad", f"{sizes.gradation:g}",
+            "-hausd", f"{deviation / MM:.6g}",
+            "-hmin", f"{0.3 * target.min() / MM:.6g}",
+            "-hmax", f"{1.5 * target.max() / MM:.6g}",
+            "-in", str(source),
+            "-sol", str(source.with_suffix(".sol")),
+            "-out", str(result),
+        ]  # fmt: skip
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=TIME_LIMIT, check=False)
+        except subprocess.TimeoutExpired as error:
+            raise RemeshingFailed(f"mmgs did not end within {TIME_LIMIT} s.") from error
+        if done.returncode != 0 or not result.is_file():
+            last = (done.stdout + done.stderr).strip().splitlines()[-1:] or ["no message"]
+            raise RemeshingFailed(f"mmgs ended with code {done.returncode}: {last[0].strip()}")
+        points, triangles, tags = read_medit(result)
+    return replace(surface, points=points * MM + middle, triangles=triangles, tags=tags)
+
+
+def write_medit(path: Path, points: Array, triangles: Index, tags: NDArray[np.int32]) -> None:
+    """Write a Medit ``.mesh`` of triangles whose references are the tags."""
+    with path.open("w", encoding="ascii") as file:
+        file.write(f"MeshVersionFormatted 2\nDimension 3\nVertices\n{len(points)}\n")
+        np.savetxt(file, np.column_stack([points, np.zeros(len(points))]), fmt="%.15g %.15g %.15g %d")
+        file.write(f"Triangles\n{len(triangles)}\n")
+        np.savetxt(file, np.column_stack([triangles + 1, tags]), fmt="%d")
+        file.write("End\n")
+
+
+def _write_metric(path: Path, values: Array) -> None:
+    with path.open("w", encoding="ascii") as file:
+        file.write(f"MeshVersionFormatted 2\nDimension 3\nSolAtVertices\n{len(values)}\n1 1\n")
+        np.savetxt(file, values, fmt="%.9g")
+        file.write("End\n")
+
+
+def read_medit(path: Path) -> tuple[Array, Index, NDArray[np.int32]]:
+    """Vertices, triangles and references of a Medit ``.mesh``; vertices in no triangle are left out."""
+    words = path.read_text(encoding="ascii").split()
+    points = _section(words, "Vertices", 4)[:, :3].astype(np.float64)
+    rows = _section(words, "Triangles", 4).astype(np.int64)
+    used, compact = np.unique(rows[:, :3] - 1, return_inverse=True)
+    return points[used], compact.reshape(-1, 3).astype(np.int64), rows[:, 3].astype(np.int32)
+
+
+def _section(words: list[str], name: str, width: int) -> NDArray[np.str_]:
+    if name not in words:
+        raise RemeshingFailed(f"mmgs wrote no {name.lower()}.")
+    place = words.index(name)
+    count = int(words[place + 1])
+    return np.array(words[place + 2 : place + 2 + count * width]).reshape(count, width)
+
+
+def _gmsh(surface: TaggedSurface, target: Array) -> TaggedSurface:
+    from hemo.geometry.meshing import run_gmsh
+
+    middle = surface.points.mean(axis=0)
+    arrays = {
+        "points": (surface.points - middle) / MM,
+        "triangles": surface.triangles,
+        "tags": surface.tags,
+        "size": target / MM,
+    }
+    try:
+        made = run_gmsh("remesh", arrays)
+    except EnvironmentMissing:
+        raise
+    except HemoError as error:
+        raise RemeshingFailed(str(error)) from error
+    points = made["points"] * MM + middle
+    return replace(surface, points=points, triangles=made["triangles"], tags=made["tags"].astype(np.int32))

@@ -1,0 +1,245 @@
+"""Where to sample a solution to get section means along the centrelines.
+
+A section is the plane through a centreline point normal to the centreline, cut with the tetrahedra: only
+the cut cells that hang together (face by face, within the plane) with the one at the point, so that a
+vessel running alongside has no part in it. In a bifurcation the plane also passes through the other
+daughter: there the section is the part within ``reach`` equivalent radii of the point, in whole cells, and
+its flow is not that of one vessel.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial import cKDTree
+
+from hemo.tetmesh import TetMesh
+from hemo.tree import Branch, VesselTree
+
+Array = NDArray[np.float64]
+Index = NDArray[np.int64]
+
+# The faces of a tetrahedron, opposite its vertices 0 to 3, and its edges.
+FACES = np.array([[1, 2, 3], [0, 2, 3], [0, 1, 3], [0, 1, 2]])
+# Interior three-point rule, degree 2 (Strang and Fix 1973): exact for P2 fields on each planar piece.
+BARYCENTRIC = np.array([[4, 1, 1], [1, 4, 1], [1, 1, 4]], dtype=np.float64) / 6.0
+# An end section lies in a cap; it is taken this share of the radius inside the mesh.
+INSET = 1e-4
+
+
+@dataclass(frozen=True)
+class SectionProbes:
+    """Quadrature points on the sections of a mesh.
+
+    Attributes
+    ----------
+    cell
+        (k,) index into ``mesh.cells`` of the cell each point lies in.
+    point
+        (k, 3) m.
+    weight
+        (k,) m^2; a section's weights sum to its area.
+    normal
+        (k, 3) unit normal of the section, distal.
+    section
+        (k,) number of the section, 0 to ``n_sections`` - 1; a section that met no cell has no points.
+    n_sections
+        Number of sections.
+    branch_slices
+        Branch name -> (start, stop) of its sections, proximal first.
+    """
+
+    cell: Index
+    point: Array
+    weight: Array
+    normal: Array
+    section: Index
+    n_sections: int
+    branch_slices: dict[str, tuple[int, int]]
+
+    def save(self, path: Path) -> None:
+        """Write a ``.npz``."""
+        np.savez(
+            path,
+            cell=self.cell,
+            point=self.point,
+            weight=self.weight,
+            normal=self.normal,
+            section=self.section,
+            n_sections=np.int64(self.n_sections),
+            branch_names=np.array(list(self.branch_slices), dtype=np.str_),
+            branch_ranges=np.array(list(self.branch_slices.values()), dtype=np.int64).reshape(-1, 2),
+        )
+
+    @staticmethod
+    def load(path: Path) -> SectionProbes:
+        """Read what :meth:`save` wrote."""
+        with np.load(path) as data:
+            slices = {
+                str(name): (int(start), int(stop))
+                for name, (start, stop) in zip(data["branch_names"], data["branch_ranges"], strict=True)
+            }
+            return SectionProbes(
+                data["cell"],
+                data["point"],
+                data["weight"],
+                data["normal"],
+                data["section"],
+                int(data["n_sections"]),
+                slices,
+            )
+
+
+def section_probes(mesh: TetMesh, tree: VesselTree, stride: int = 1, reach: float = 2.5) -> SectionProbes:
+    """Sections at every ``stride``-th centreline point of every branch, branch by branch in order.
+
+    Parameters
+    ----------
+    mesh, tree
+        A mesh and the tree cut to it.
+    stride
+        1 for every point; the first and the last point of a branch are always among them.
+    reach
+        Extent of a section, equivalent radii from the centreline point; matters only in junctions.
+    """
+    cutter = _Cutter(mesh)
+    parts: list[tuple[Index, Array, Array, Array, int]] = []
+    slices: dict[str, tuple[int, int]] = {}
+    count = 0
+    for branch in tree.branches:
+        places = _places(len(branch.points), stride)
+        centres = _inset(branch, places, branch.parent is None, branch.is_outlet)
+        tangents = branch.tangent
+        for place, centre in zip(places, centres, strict=True):
+            radius = float(np.sqrt(branch.area[place] / np.pi))
+            cells, points, weights = cutter.cut(centre, tangents[place], reach * radius)
+            parts.append((cells, points, weights, tangents[place], count))
+            count += 1
+        slices[branch.name] = (count - len(places), count)
+    lengths = np.array([len(part[0]) for part in parts])
+    return SectionProbes(
+        cell=np.concatenate([part[0] for part in parts]),
+        point=np.concatenate([part[1] for part in parts]),
+        weight=np.concatenate([part[2] for part in parts]),
+        normal=np.repeat(np.stack([part[3] for part in parts]), lengths, axis=0),
+        section=np.repeat(np.array([part[4] for part in parts]), lengths),
+        n_sections=count,
+        branch_slices=slices,
+    )
+
+
+def _places(count: int, stride: int) -> Index:
+    return np.unique(np.concatenate([np.arange(0, count, max(stride, 1)), [count - 1]]))
+
+
+def _inset(branch: Branch, places: Index, first: bool, last: bool) -> Array:
+    """Centres of the sections, those in a cap moved a hair inside."""
+    centres = branch.points[places].copy()
+    if first:
+        centres[0] += INSET * branch.radius[0] * branch.tangent[0]
+    if last:
+        centres[-1] -= INSET * branch.radius[-1] * branch.tangent[-1]
+    return centres
+
+
+class _Cutter:
+    """Cuts planes through one mesh; holds its face neighbours and a k-d tree of its cells."""
+
+    def __init__(self, mesh: TetMesh) -> None:
+        self._points, self._cells = mesh.points, mesh.cells
+        corners = mesh.points[mesh.cells]
+        self._middle = corners.mean(axis=1)
+        self._size = float(np.linalg.norm(corners - self._middle[:, None], axis=2).max())
+        self._tree = cKDTree(self._middle)
+        self._neighbours = face_neighbours(mesh.cells)
+        self._local = np.full(len(mesh.cells), -1, dtype=np.int64)
+
+    def cut(self, centre: Array, normal: Array, reach: float) -> tuple[Index, Array, Array]:
+        """Cells (k,), points (k, 3) and weights (k,) of one section; empty where it meets no cell."""
+        near = np.array(self._tree.query_ball_point(centre, reach + self._size), dtype=np.int64)
+        height = (self._points[self._cells[near]] - centre) @ normal
+        above = (height >= 0.0).sum(axis=1)
+        crossed = (above > 0) & (above < 4)
+        cells, height = near[crossed], height[crossed]
+        if len(cells) == 0:
+            return np.empty(0, dtype=np.int64), np.empty((0, 3)), np.empty(0)
+        owner, triangles = cut_tetrahedra(self._points[self._cells[cells]], height)
+        piece_area = 0.5 * np.linalg.norm(
+            np.cross(triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0]), axis=1
+        )
+        whole = np.bincount(owner, piece_area, len(cells))
+        middle = np.stack(
+            [np.bincount(owner, piece_area * triangles.mean(axis=1)[:, k], len(cells)) for k in range(3)], axis=1
+        ) / np.maximum(whole, 1e-300)[:, None]
+        distance = np.where(whole > 0.0, np.linalg.norm(middle - centre, axis=1), np.inf)
+        within = distance <= reach
+        within[distance.argmin()] = True
+        part = self._parts(cells, within)
+        own = (part == part[distance.argmin()])[owner]
+        points = np.einsum("qk,tkd->tqd", BARYCENTRIC, triangles[own]).reshape(-1, 3)
+        return np.repeat(cells[owner[own]], 3), points, np.repeat(piece_area[own] / 3.0, 3)
+
+    def _parts(self, cells: Index, within: NDArray[np.bool_]) -> Index:
+        """(k,) number of the connected part of each cell; -1 for those left out."""
+        chosen = cells[within]
+        self._local[chosen] = np.arange(len(chosen))
+        beside = self._neighbours[chosen]
+        other = np.where(beside >= 0, self._local[beside], -1)
+        self._local[chosen] = -1
+        row, column = np.nonzero(other >= 0)
+        graph = coo_array((np.ones(len(row)), (row, other[row, column])), shape=(len(chosen),) * 2)
+        part = np.full(len(cells), -1, dtype=np.int64)
+        part[within] = connected_components(graph, directed=False)[1]
+        return part
+
+
+def face_neighbours(cells: Index) -> Index:
+    """(m, 4) neighbour of each cell over the face opposite each of its vertices; -1 on the boundary."""
+    faces = np.sort(cells[:, FACES].reshape(-1, 3), axis=1)
+    order = np.lexsort(faces.T)
+    same = np.all(faces[order][1:] == faces[order][:-1], axis=1)
+    first, second = order[:-1][same], order[1:][same]
+    neighbours = np.full(4 * len(cells), -1, dtype=np.int64)
+    neighbours[first], neighbours[second] = second // 4, first // 4
+    return neighbours.reshape(-1, 4)
+
+
+def cut_tetrahedra(corners: Array, height: Array) -> tuple[Index, Array]:
+    """Cut tetrahedra by the plane of height zero.
+
+    Parameters
+    ----------
+    corners
+        (k, 4, 3) vertices of tetrahedra that the plane crosses.
+    height
+        (k, 4) signed distances of the vertices to the plane.
+
+    Returns
+    -------
+    owner
+        (t,) which tetrahedron each triangle belongs to; two for a cut with four corners.
+    triangles
+        (t, 3, 3) their corners.
+    """
+    order = np.argsort(height, axis=1, kind="stable")
+    height = np.take_along_axis(height, order, axis=1)
+    corners = np.take_along_axis(corners, order[:, :, None], axis=1)
+    below = (height < 0.0).sum(axis=1)
+
+    def crossing(rows: Index, i: int, j: int) -> Array:
+        share = height[rows, i] / (height[rows, i] - height[rows, j])
+        return np.asarray(corners[rows, i] + share[:, None] * (corners[rows, j] - corners[rows, i]))
+
+    one, two, three = (np.flatnonzero(below == n) for n in (1, 2, 3))
+    pieces = [
+        (one, np.stack([crossing(one, 0, j) for j in (1, 2, 3)], axis=1)),
+        (three, np.stack([crossing(three, i, 3) for i in (0, 1, 2)], axis=1)),
+    ]
+    quad = [crossing(two, i, j) for i, j in ((0, 2), (0, 3), (1, 3), (1, 2))]
+    pieces += [(two, np.stack(quad[:3], axis=1)), (two, np.stack([quad[0], quad[2], quad[3]], axis=1))]
+    return np.concatenate([rows for rows, _ in pieces]), np.concatenate([made for _, made in pieces])

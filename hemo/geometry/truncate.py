@@ -1,0 +1,52 @@
+"""Cut a tree's thin ends off: what lies below the chosen calibre belongs to the microvascular bed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from hemo.tree import Branch, Lesion, VesselTree
+
+MINIMAL_LENGTH = 3e-3  # m; what would be left shorter than this is dropped
+
+
+def truncate(tree: VesselTree, minimal_diameter: float) -> VesselTree:
+    """End each outlet branch where its REFERENCE diameter falls below ``minimal_diameter`` (m).
+
+    The reference diameter, so that a tight lesion does not end the vessel. A branch whose first
+    millimetres are too thin is dropped with its children; the root always stays. A parent that loses all
+    its children becomes an outlet.
+    """
+    kept: list[Branch] = []
+    for branch in tree.branches:
+        parent = next((b for b in kept if b.name == branch.parent), None)
+        if branch.parent is not None and (parent is None or (branch.parent_index or 0) >= len(parent.points)):
+            continue
+        cut = _shorten(branch, _last_index(branch, minimal_diameter)) if branch.is_outlet else branch
+        if branch.parent is None or cut.length >= MINIMAL_LENGTH:
+            kept.append(cut)
+    parents = {branch.parent for branch in kept}
+    ends = tuple(replace(b, is_outlet=True) if not b.is_outlet and b.name not in parents else b for b in kept)
+    length = {branch.name: branch.length for branch in ends}
+    return VesselTree(tree.name, ends, _lesions_within(tree.lesions, length))
+
+
+def _last_index(branch: Branch, minimal_diameter: float) -> int:
+    wide = np.flatnonzero(2.0 * branch.reference_radius >= minimal_diameter)
+    return int(wide[-1]) if len(wide) else 1
+
+
+def _shorten(branch: Branch, last: int) -> Branch:
+    stop = max(last, 1) + 1
+    return replace(
+        branch,
+        points=branch.points[:stop],
+        radius=branch.radius[:stop],
+        area=branch.area[:stop],
+        reference_radius=branch.reference_radius[:stop],
+    )
+
+
+def _lesions_within(lesions: tuple[Lesion, ...], lengths: dict[str, float]) -> tuple[Lesion, ...]:
+    return tuple(lesion for lesion in lesions if lesion.end <= lengths.get(lesion.branch, 0.0))

@@ -1,0 +1,218 @@
+"""The main job: a case file in, a result folder out. Each stage is a function; this module orders them."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Protocol
+
+from hemo import __version__, stages
+from hemo.boundary import assumptions, flow_conditions
+from hemo.case import Case, read_case
+from hemo.errors import InputError, NotConverged
+from hemo.output import VolumeFields, write_centrelines, write_volume, write_walls
+from hemo.reduced import solve
+from hemo.report import write_report
+from hemo.resultfolder import partial_path, sha256, working_folder
+from hemo.results import Status
+from hemo.summary import RunRecord, TreeResult, build_summary, overall_status
+from hemo.tree import VesselTree
+from hemo.treejson import document, tree_to_json
+
+log = logging.getLogger(__name__)
+
+Method = Literal["reduced", "fem", "both"]
+
+
+class Progress(Protocol):
+    """What a caller may show of a running job."""
+
+    def stage(self, name: str) -> None:
+        """A stage begins."""
+
+    def detail(self, text: str) -> None:
+        """Something happened within it."""
+
+
+class Silent:
+    """Shows nothing."""
+
+    def stage(self, name: str) -> None:
+        """Ignore."""
+
+    def detail(self, text: str) -> None:
+        """Ignore."""
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How to run a case."""
+
+    out: Path
+    method: Method = "both"
+    ranks: int = 2
+    fresh: bool = False
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """The methods asked for."""
+        return ("reduced", "fem") if self.method == "both" else (self.method,)
+
+
+@dataclass
+class _Clock:
+    """Seconds by stage, told to the progress display."""
+
+    progress: Progress
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, key: str, title: str) -> Iterator[None]:
+        self.progress.stage(title)
+        log.info("%s", title)
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[key] = self.seconds.get(key, 0.0) + time.perf_counter() - start
+
+
+def run_case(path: Path, options: RunOptions, progress: Progress | None = None) -> dict[str, object]:
+    """Run a case and return its summary; the files lie in ``options.out``.
+
+    Raises
+    ------
+    InputError
+        The case, its files or the result folder cannot be used.
+    NotConverged
+        A solver stopped short; the files stay in ``OUT.partial``, marked.
+    """
+    case = read_case(path)
+    if options.ranks < 1:
+        raise InputError("--ranks must be at least 1.")
+    inputs = stages.input_files(case, path)
+    stages.check_case(case, options.methods)
+    hashes = {name: sha256(file) for name, file in inputs.items()}
+    fingerprint = {**hashes, "method": options.method, "hemo": __version__}
+    with working_folder(options.out, fingerprint, options.fresh) as work, _logged(work / "log.txt") as warnings:
+        summary = _run(case, path, options, work, hashes, _Clock(progress or Silent()), warnings)
+        if summary["status"] != Status.CONVERGED.name.lower():
+            raise NotConverged(
+                f"{case.case.name}: a solver did not converge, so no FFR is claimed; "
+                f"see {partial_path(options.out) / 'summary.json'} and log.txt there."
+            )
+    return summary
+
+
+def _run(
+    case: Case,
+    path: Path,
+    options: RunOptions,
+    work: Path,
+    hashes: dict[str, str],
+    clock: _Clock,
+    warnings: list[str],
+) -> dict[str, object]:
+    log.info("hemo %s, case %s, for research, not for diagnosis", __version__, case.case.name)
+    with clock.stage("geometry", "Reading the lumen and finding the vessel trees"):
+        geometry = stages.load_geometry(case, path, work / "work")
+    clock.progress.detail(stages.describe(geometry.trees))
+    results: list[TreeResult] = []
+    volumes = []
+    for tree in geometry.trees:
+        if "fem" in options.methods:
+            with clock.stage("mesh", f"Meshing the {tree.name} tree"):
+                meshed = stages.mesh_tree(case, geometry, tree, work / "work" / tree.name)
+            clock.progress.detail(f"{meshed.info.cells:,} tetrahedra")
+            tree = meshed.tree
+        with clock.stage("reduced", f"Reduced-order solve of the {tree.name} tree"):
+            result = _reduced(case, tree)
+        if "fem" in options.methods:
+            with clock.stage("fem", f"Finite-element solve of the {tree.name} tree on {options.ranks} ranks"):
+                solution = stages.solve_fem(
+                    case, meshed, result, work / "work" / tree.name, options.ranks, clock.progress.detail
+                )
+            clock.seconds |= {f"fem_{tree.name}_{key}": value for key, value in solution.timings.items()}
+            result = stages.with_fem(result, meshed, solution)
+            volumes.append(stages.volume(meshed, solution))
+        results.append(result)
+    with clock.stage("output", "Writing the result"):
+        record = RunRecord(
+            case.case.name,
+            options.methods,
+            tuple(warnings),
+            clock.seconds,
+            hashes,
+            case.blood.density,
+            case.lesion.measurement_distance,
+            geometry.orientation_known,
+        )
+        _write_fields(work, results, volumes)
+        summary = build_summary(record, results)
+        write_report(work / "report.html", summary, results, work / "figures")
+        (work / "summary.json").write_text(json.dumps(summary, indent=1, allow_nan=False))
+        if overall_status(results) is not Status.CONVERGED:
+            (work / "NOT_CONVERGED").write_text("A solver did not converge: no FFR is claimed from these files.\n")
+    return summary
+
+
+def _reduced(case: Case, tree: VesselTree) -> TreeResult:
+    """Hyperaemia (or the state asked for) and rest by the reduced model; it also starts the finite elements."""
+    patient, blood = case.physiology(), case.fluid()
+    conditions = flow_conditions(tree, patient)
+    return TreeResult(
+        tree=tree,
+        assumptions=assumptions(tree, patient, conditions),
+        conditions=conditions,
+        reduced=solve(tree, conditions, blood),
+        reduced_rest=solve(tree, flow_conditions(tree, patient, "rest"), blood),
+    )
+
+
+def _write_fields(work: Path, results: Sequence[TreeResult], volumes: Sequence[VolumeFields]) -> None:
+    flows = [{k: f for k, f in (("reduced", r.reduced), ("fem", r.fem)) if f is not None} for r in results]
+    write_centrelines(work / "centreline.vtp", [r.tree for r in results], flows)
+    trees = [tree_to_json(r.tree, r.conditions) for r in results]
+    (work / "tree.json").write_text(json.dumps(document(trees)))
+    tractions = [r.traction for r in results if r.traction is not None]
+    if tractions and results[0].fem is not None:
+        write_walls(work / "wall.vtp", [r.tree for r in results], tractions, results[0].fem.aortic_pressure)
+        write_volume(work / "volume.vtu", volumes)
+
+
+@contextmanager
+def _logged(path: Path) -> Iterator[list[str]]:
+    """Write hemo's log to a file and collect its warnings."""
+    logger = logging.getLogger("hemo")
+    collector = _Collector()
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    before = logger.level
+    logger.setLevel(logging.INFO)
+    logger.addHandler(handler)
+    logger.addHandler(collector)
+    try:
+        yield collector.messages
+    finally:
+        logger.removeHandler(handler)
+        logger.removeHandler(collector)
+        logger.setLevel(before)
+        handler.close()
+
+
+class _Collector(logging.Handler):
+    """Keeps the text of each warning once."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.messages: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        message = record.getMessage()
+        if message not in self.messages:
+            self.messages.append(message)
