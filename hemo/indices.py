@@ -8,6 +8,7 @@ the traction that the fluid exerts on the wall, positive in the direction of flo
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,7 @@ from scipy.spatial import cKDTree
 from hemo.results import TreeFlow, WallTraction
 from hemo.tree import Branch, Lesion, VesselTree
 
-Array = NDArray[np.float64]
+Array = NDArray[Any]
 
 GRAVITY = 9.80665  # m/s^2
 MEASUREMENT_DISTANCE = 20e-3  # m beyond the lesion's end; published practice is 10 to 30 mm

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,7 @@ from hemo.tree import VesselTree
 from hemo.units import MILLIMETRE, SQUARE_MILLIMETRE
 from hemo.vtkio import write_polydata, write_tetrahedra
 
-Array = NDArray[np.float64]
+Array = NDArray[Any]
 
 
 @dataclass(frozen=True)

@@ -137,7 +137,7 @@ def _run(
                 solution = stages.solve_fem(
                     case, meshed, result, work / "work" / tree.name, options.ranks, clock.progress.detail
                 )
-            clock.seconds |= {f"fem_{tree.name}_{key}": value for key, value in solution.timings.items()}
+            clock.seconds |= {f"fem_{tree.name}_{key}": value for key, value in solution.timing.items()}
             result = stages.with_fem(result, meshed, solution)
             volumes.append(stages.volume(meshed, solution))
         results.append(result)

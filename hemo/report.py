@@ -21,7 +21,7 @@ from hemo.summary import TreeResult
 from hemo.tree import Branch, VesselTree
 from hemo.units import MILLIMETRE
 
-Array = NDArray[np.float64]
+Array = NDArray[Any]
 
 THRESHOLD = 0.80
 FFR_SCALE = (0.5, 1.0)

@@ -30,7 +30,7 @@ from hemo.treejson import document, read_trees, tree_to_json
 if TYPE_CHECKING:
     from hemo.fem.job import FemResult
 
-Array = NDArray[np.float64]
+Array = NDArray[Any]
 log = logging.getLogger(__name__)
 
 
@@ -212,7 +212,7 @@ def solve_fem(
 ) -> FemResult:
     """Solve on the mesh from the reduced solution, in ``work/fem``; a finished solve there is taken as it is."""
     from hemo.fem.initial import initial_fields
-    from hemo.fem.job import FemOptions, read_result, write_job
+    from hemo.fem.job import read_result, write_job
     from hemo.fem.launch import run_worker
 
     job = work / "fem"
@@ -220,7 +220,7 @@ def solve_fem(
         job.mkdir(exist_ok=True)
         assert start.reduced is not None
         initial = initial_fields(meshed.mesh.points, meshed.tree, start.reduced)
-        write_job(job, meshed.mesh, meshed.probes, initial, case.fluid(), start.conditions, FemOptions())
+        write_job(job, meshed.mesh, meshed.probes, initial, case.fluid(), start.conditions)
         run_worker(job, ranks, lambda status: tell(_progress_line(status)))
     return read_result(job)
 
@@ -240,16 +240,15 @@ def with_fem(result: TreeResult, meshed: MeshedTree, solution: FemResult) -> Tre
         "fem", solution.status, result.conditions.aortic_pressure, _branch_flows(meshed, solution), solution.message
     )
     walls = {}
-    if solution.traction is not None:
-        where = map_to_centreline(meshed.tree, facet_geometry(solution.traction)[0])
-        for lesion in meshed.tree.lesions:
-            along = flow.branches[lesion.branch].pressure
-            datum = float(np.interp(lesion.start, meshed.tree[lesion.branch].arc, along))
-            try:
-                walls[lesion.id] = lesion_wall(meshed.tree, lesion, solution.traction, where, datum)
-            except ValueError as error:
-                log.warning("%s", error)
-    return replace(result, fem=flow, traction=solution.traction, lesion_walls=walls, mesh=meshed.info)
+    where = map_to_centreline(meshed.tree, facet_geometry(solution.wall)[0])
+    for lesion in meshed.tree.lesions:
+        along = flow.branches[lesion.branch].pressure
+        datum = float(np.interp(lesion.start, meshed.tree[lesion.branch].arc, along))
+        try:
+            walls[lesion.id] = lesion_wall(meshed.tree, lesion, solution.wall, where, datum)
+        except ValueError as error:
+            log.warning("%s", error)
+    return replace(result, fem=flow, traction=solution.wall, lesion_walls=walls, mesh=meshed.info)
 
 
 def _branch_flows(meshed: MeshedTree, solution: FemResult) -> dict[str, BranchFlow]:

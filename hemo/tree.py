@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hemo.errors import InputError
 
-Array = NDArray[np.float64]
+Array = NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -71,8 +72,10 @@ class Branch:
     @property
     def tangent(self) -> Array:
         """(n, 3) unit tangent, pointing distally (second order in the arc length)."""
-        edge = 2 if self.points.shape[0] > 2 else 1
-        derivative = np.gradient(self.points, self.arc, axis=0, edge_order=edge)
+        if len(self.points) == 2:
+            derivative = np.repeat(np.diff(self.points, axis=0), 2, axis=0)
+        else:
+            derivative = np.gradient(self.points, self.arc, axis=0, edge_order=2)
         return np.asarray(derivative / np.linalg.norm(derivative, axis=1, keepdims=True))
 
 

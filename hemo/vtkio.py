@@ -194,5 +194,7 @@ def _add_arrays(attributes: Any, arrays: Mapping[str, Array] | None) -> None:
 def _write(writer: Any, data: Any, path: Path) -> None:
     writer.SetFileName(str(path))
     writer.SetInputData(data)
-    if not writer.Write():
-        raise OSError(f"could not write {path}")
+    messages: list[str] = []
+    writer.AddObserver("ErrorEvent", lambda *_: messages.append("error"))
+    if not writer.Write() or messages or not Path(path).is_file():
+        raise InputError(f"{path}: could not be written; look for free disk space and rights there, then run again.")

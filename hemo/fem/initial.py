@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,7 +11,7 @@ from hemo.indices import map_to_centreline
 from hemo.results import TreeFlow
 from hemo.tree import VesselTree
 
-Array = NDArray[np.float64]
+Array = NDArray[Any]
 
 
 def initial_fields(points: Array, tree: VesselTree, flow: TreeFlow) -> tuple[Array, Array]:

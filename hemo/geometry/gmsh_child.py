@@ -65,10 +65,10 @@ def fill(given: Mapping[str, Array], options: Mapping[str, Any]) -> Made:
     volume = gmsh.model.geo.addVolume([loop])
     gmsh.model.geo.synchronize()
     for name, value in {
-        "Mesh.Algorithm3D": options.get("algorithm", 1),
+        "Mesh.Algorithm3D": options.get("algorithm", 10),
         "Mesh.Optimize": int(options.get("optimise", True)),
         "Mesh.OptimizeNetgen": int(options.get("netgen", False)),
-        "Mesh.OptimizeThreshold": options.get("threshold", 0.3),
+        "Mesh.OptimizeThreshold": options.get("threshold", 0.4),
         "Mesh.MeshSizeExtendFromBoundary": 1,
         "Mesh.MeshSizeFromPoints": 0,
         "General.NumThreads": options.get("threads", 1),

@@ -8,6 +8,7 @@ which a lesion hardly moves. A lesion is a stretch where the lumen falls below i
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,7 @@ from scipy.optimize import linprog
 
 from hemo.tree import Branch, Lesion, VesselTree
 
-Array = NDArray[np.float64]
+Array = NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ def find_lesions(branch: Branch, options: LesionOptions | None = None) -> tuple[
     narrowing = 1.0 - branch.diameter / (2.0 * branch.reference_radius)
     trusted = (arc >= options.end_margin) & (arc <= arc[-1] - options.end_margin)
     stretches, count = label(np.where(trusted, narrowing, 0.0) >= options.edge)
-    lesions = []
+    lesions: list[Lesion] = []
     for stretch in range(1, count + 1):
         places = np.flatnonzero(stretches == stretch)
         start = _crossing(arc, narrowing, places[0], -1, options.edge)

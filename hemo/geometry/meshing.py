@@ -38,6 +38,7 @@ Array = NDArray[Any]
 log = logging.getLogger(__name__)
 
 GMSH_TIME_LIMIT = 1200  # s
+POOR_QUALITY = 0.1  # gamma below which another mesher is tried
 
 
 @dataclass(frozen=True)
@@ -185,7 +186,7 @@ def fill(boundary: TaggedSurface) -> tuple[TetMesh, Array]:
     """Tetrahedra inside a closed tagged surface, its triangles kept, and the gamma quality (m,) of each."""
     middle = boundary.points.mean(axis=0)
     given = {"points": (boundary.points - middle) / MM, "triangles": boundary.triangles}
-    made = run_gmsh("fill", given)
+    made = _filled(given)
     points = made["points"] * MM + middle
     points[: len(boundary.points)] = boundary.points
     cells = made["cells"].astype(np.int64)
@@ -193,6 +194,29 @@ def fill(boundary: TaggedSurface) -> tuple[TetMesh, Array]:
     if np.median(mesh.cell_volumes()) < 0.0:
         mesh = TetMesh(points, cells[:, [0, 1, 3, 2]], boundary.triangles, boundary.tags, boundary.names)
     return mesh, made["quality"]
+
+
+def _filled(given: Mapping[str, Array]) -> dict[str, Array]:
+    """By HXT (Marot, Pellerin and Remacle 2019, Int J Numer Meth Eng 117:967), by Delaunay and Netgen where it fails.
+
+    On the straight stenosis HXT's own optimiser reaches a smallest gamma of 0.3 in a quarter of the time that
+    Netgen's optimisation of the Delaunay mesh takes to reach 0.37.
+    """
+    try:
+        made = run_gmsh("fill", given, algorithm=10, threshold=0.4)
+        if made["quality"].min() >= POOR_QUALITY:
+            return made
+        log.warning("a cell of the HXT mesh has quality %.3f; Delaunay with Netgen is tried", made["quality"].min())
+    except InputError as error:
+        made = {}
+        log.warning("%s Delaunay with Netgen is tried.", error)
+    try:
+        other = run_gmsh("fill", given, algorithm=1, netgen=True)
+    except InputError:
+        if made:
+            return made
+        raise
+    return other if not made or other["quality"].min() > made["quality"].min() else made
 
 
 def run_gmsh(task: str, arrays: Mapping[str, Array], **options: Any) -> dict[str, Array]:
@@ -284,8 +308,7 @@ def cells_across(mesh: TetMesh, tree: VesselTree) -> Array:
     from hemo.geometry.sections import section_probes
 
     probes = section_probes(mesh, tree)
-    pairs = [(0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3)]
-    edge = np.mean([np.linalg.norm(mesh.points[mesh.cells[:, i]] - mesh.points[mesh.cells[:, j]], axis=1) for i, j in pairs], axis=0)
+    edge = np.cbrt(6.0 * np.sqrt(2.0) * mesh.cell_volumes())
     area = np.bincount(probes.section, probes.weight, probes.n_sections)
     mean = np.bincount(probes.section, probes.weight * edge[probes.cell], probes.n_sections)
     found = area > 0.0

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,7 @@ from scipy.spatial import cKDTree
 from hemo.geometry.surface import Surface
 from hemo.tree import Branch, Lesion, VesselTree
 
-Array = NDArray[np.float64]
+Array = NDArray[Any]
 
 AORTA_LABEL = 1
 CORONARY_LABEL = 2
@@ -147,7 +148,7 @@ def _side(
     """A side branch that leaves ``parent`` at arc length ``at``; control points relative to that place."""
     start = 1e3 * parent.points[round(at / 0.25e-3)]
     control = [tuple(start), *(tuple(start + np.asarray(offset)) for offset in offsets_mm)]
-    return _vessel(name, control, diameters_mm, (), parent.name)  # type: ignore[arg-type]
+    return _vessel(name, control, diameters_mm, (), parent.name)
 
 
 def _assemble(name: str, vessels: tuple[_Vessel, ...], lesions: dict[str, Stenosis]) -> VesselTree:

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +29,7 @@ from hemo.reduced.losses import LossOptions, expansion_coefficient, viscous_resi
 from hemo.results import BranchFlow, Status, TreeFlow
 from hemo.tree import VesselTree
 
-Array = NDArray[np.float64]
+Array = NDArray[Any]
 log = logging.getLogger(__name__)
 
 TOLERANCE = 1e-10  # relative to the driving pressure
@@ -102,7 +103,7 @@ def _flow_rows(tree: VesselTree) -> dict[str, list[tuple[int, Array]]]:
     total: dict[str, Array] = {}
     rows: dict[str, list[tuple[int, Array]]] = {}
     for branch in reversed(tree.branches):
-        row = np.zeros(len(position))
+        row: Array = np.zeros(len(position))
         if branch.is_outlet:
             row[position[branch.name]] = 1.0
         last = len(branch.points) - 1
@@ -124,7 +125,9 @@ def _flow_rows(tree: VesselTree) -> dict[str, list[tuple[int, Array]]]:
 def _assemble(
     tree: VesselTree, conditions: FlowConditions, blood: Blood, losses: dict[str, tuple[Array, Array]]
 ) -> _Network:
-    feeds, linear, quadratic = [], [], []
+    feeds: list[Array] = []
+    linear: list[Array] = []
+    quadratic: list[Array] = []
     for name, stretches in _flow_rows(tree).items():
         starts = [first for first, _ in stretches]
         resistance, coefficient = losses[name]

@@ -1,0 +1,220 @@
+"""Every kind of bad input ends in exit code 2, one sentence on stderr and nothing left behind."""
+
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hemo import cli
+from hemo.geometry.surface import Surface
+from hemo.geometry.synthetic import straight_stenosis, write_label_map
+from hemo.vtkio import write_polydata
+
+ROOT = Path(__file__).resolve().parents[2]
+PATIENT = '[patient]\nsystolic = "128 mmHg"\ndiastolic = "76 mmHg"\n'
+
+
+@pytest.fixture
+def hemo(monkeypatch, capsys):
+    """Run the command line in this process: exit code, stdout, stderr."""
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["hemo", *map(str, arguments)])
+        code = cli._guarded()
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return call
+
+
+def write_case(folder, geometry, patient=PATIENT):
+    file = folder / "case.toml"
+    file.write_text(f'[case]\nname = "bad"\n[geometry]\n{geometry}\n{patient}')
+    return file
+
+
+def refused(hemo, folder, case, *words, method="reduced"):
+    """The run ends with code 2 and one sentence with ``words`` in it; the folder holds no result."""
+    code, out, err = hemo("run", case, "--out", folder / "out", "--method", method, "--quiet")
+    assert code == 2, err
+    assert out == ""
+    lines = err.strip().splitlines()
+    assert len(lines) == 1, err
+    assert lines[0].startswith("hemo: ")
+    assert "Traceback" not in err
+    for word in words:
+        assert word in lines[0]
+    assert not (folder / "out").exists()
+    assert not (folder / "out.partial").exists()
+    assert not (folder / ".out.lock").exists()
+
+
+def label_map(folder, labels):
+    file = folder / "lumen.nii.gz"
+    write_label_map(file, labels, np.zeros(3), 0.5e-3)
+    return 'label_map = "lumen.nii.gz"'
+
+
+def tube_labels():
+    """An aorta (1) with one vessel (2) growing out of it, as voxels."""
+    z, y, x = np.mgrid[0:60, 0:60, 0:120] * 0.5
+    labels = np.zeros(x.shape, dtype=np.uint8)
+    labels[np.hypot(y - 15, z - 15) < 1.5] = 2
+    labels[(np.hypot(x - 12, y - 15) < 10) & (z > 1) & (z < 28)] = 1
+    labels[..., :2] = labels[..., -4:] = 0
+    return labels
+
+
+def surface_file(folder, surface, scale=1e3, name="lumen.stl"):
+    write_polydata(folder / name, surface.points * scale, surface.triangles)
+    return f'surface = "{name}"'
+
+
+def test_missing_case_and_missing_files(hemo, tmp_path):
+    refused(hemo, tmp_path, tmp_path / "none.toml", "none.toml", "cannot read")
+    refused(hemo, tmp_path, write_case(tmp_path, 'label_map = "none.nii.gz"'), "none.nii.gz")
+    refused(hemo, tmp_path, write_case(tmp_path, 'surface = "none.stl"'), "none.stl")
+
+
+def test_unreadable_files(hemo, tmp_path):
+    for name, key in (("a.nii.gz", "label_map"), ("a.nrrd", "label_map"), ("a.stl", "surface"), ("a.vtp", "surface")):
+        (tmp_path / name).write_bytes(b"this is no image and no surface")
+        refused(hemo, tmp_path, write_case(tmp_path, f'{key} = "{name}"'), name)
+
+
+def test_truncated_label_map(hemo, tmp_path):
+    geometry = label_map(tmp_path, tube_labels())
+    whole = (tmp_path / "lumen.nii.gz").read_bytes()
+    (tmp_path / "lumen.nii.gz").write_bytes(whole[: len(whole) // 2])
+    refused(hemo, tmp_path, write_case(tmp_path, geometry), "lumen.nii.gz")
+
+
+def test_empty_mask_missing_labels_and_separate_vessel(hemo, tmp_path):
+    good = tube_labels()
+    refused(hemo, tmp_path, write_case(tmp_path, label_map(tmp_path, 0 * good)), "empty")
+    refused(
+        hemo, tmp_path, write_case(tmp_path, label_map(tmp_path, np.where(good == 2, 0, good).astype("u1"))), "coronary"
+    )
+    refused(
+        hemo, tmp_path, write_case(tmp_path, label_map(tmp_path, np.where(good == 1, 0, good).astype("u1"))), "aorta"
+    )
+    apart = good.copy()
+    apart[..., 44:50] = 0
+    refused(hemo, tmp_path, write_case(tmp_path, label_map(tmp_path, apart)), "touch")
+
+
+def test_open_surface(hemo, tmp_path):
+    surface, _ = straight_stenosis()
+    opened = Surface(surface.points, surface.triangles[40:])
+    refused(hemo, tmp_path, write_case(tmp_path, surface_file(tmp_path, opened)), "open")
+
+
+def test_self_crossing_surface(hemo, tmp_path):
+    surface, _ = straight_stenosis(severity=0.0, length=40e-3)
+    points = surface.points.copy()
+    bent = np.abs(points[:, 2] - 20e-3) < 2e-3
+    points[bent, 0] += 0.2e-3 * np.sign(points[bent, 0])
+    # A second tube that pierces the first.
+    other = points[:, [2, 0, 1]] - np.array([20e-3, 0.0, -20e-3])
+    both = Surface(np.vstack([points, other]), np.vstack([surface.triangles, surface.triangles + len(points)]))
+    refused(hemo, tmp_path, write_case(tmp_path, surface_file(tmp_path, both)), "cross")
+
+
+@pytest.mark.parametrize(
+    ("scale", "unit"), [(1.0, ""), (1.0, 'unit = "mm"'), (100.0, 'unit = "mm"'), (1e3, 'unit = "m"')]
+)
+def test_wrong_units(hemo, tmp_path, scale, unit):
+    surface, _ = straight_stenosis(severity=0.0)
+    geometry = surface_file(tmp_path, surface, scale) + "\n" + unit
+    if scale == 1.0 and not unit:
+        pytest.skip("a surface in metres without a stated unit is recognised, which test_surface checks")
+    refused(hemo, tmp_path, write_case(tmp_path, geometry), "unit")
+
+
+def test_unknown_and_misspelt_keys(hemo, tmp_path):
+    case = write_case(tmp_path, 'label_map = "a.nii"', PATIENT + 'hart_rate = "66 /min"\n')
+    refused(hemo, tmp_path, case, "hart_rate", "heart_rate")
+
+
+@pytest.mark.parametrize(
+    ("patient", "word"),
+    [
+        ('[patient]\nsystolic = "-128 mmHg"\ndiastolic = "76 mmHg"\n', "positive"),
+        ('[patient]\nsystolic = "70 mmHg"\ndiastolic = "90 mmHg"\n', "not above"),
+        ('[patient]\nmean_pressure = "-3 mmHg"\n', "mean_pressure"),
+        ("", "systolic"),
+        ('[patient]\nsystolic = "128"\ndiastolic = "76 mmHg"\n', "unit"),
+        (PATIENT + '[flow]\ninlet_flow = "-1 mL/s"\n', "inlet_flow"),
+        (PATIENT + '[blood]\ndensity = "1.06 kg/m^3"\n', "density"),
+        (PATIENT + 'myocardial_mass = "135 kg"\n', "myocardial_mass"),
+    ],
+)
+def test_absurd_patients(hemo, tmp_path, patient, word):
+    geometry = 'analytic = { diameter = "3 mm", length = "60 mm", severity = 0.5 }'
+    refused(hemo, tmp_path, write_case(tmp_path, geometry, patient), word)
+
+
+def test_zero_outlets(hemo, tmp_path):
+    (tmp_path / "t.json").write_text(
+        '{"branches": [{"name": "a", "arc_length_mm": [0, 9], "radius_mm": [1, 1], "is_outlet": false}]}'
+    )
+    refused(hemo, tmp_path, write_case(tmp_path, 'tree = "t.json"'), "outlet")
+
+
+def test_tree_without_a_lumen_cannot_be_meshed(hemo, tmp_path):
+    (tmp_path / "t.json").write_text('{"branches": [{"name": "a", "arc_length_mm": [0, 9], "radius_mm": [1, 1]}]}')
+    refused(hemo, tmp_path, write_case(tmp_path, 'tree = "t.json"'), "--method reduced", method="fem")
+
+
+def test_existing_result_is_not_touched(hemo, tmp_path):
+    case = write_case(tmp_path, 'analytic = { diameter = "3 mm", length = "60 mm", severity = 0.5 }')
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "mine.txt").write_text("keep")
+    code, _, err = hemo("run", case, "--out", tmp_path / "out", "--method", "reduced", "--quiet")
+    assert code == 2
+    assert "exists already" in err
+    assert (tmp_path / "out" / "mine.txt").read_text() == "keep"
+
+
+def test_bad_options(hemo, tmp_path):
+    case = write_case(tmp_path, 'analytic = { diameter = "3 mm", length = "60 mm", severity = 0.5 }')
+    assert hemo("run", case, "--method", "magic")[0] == 2
+    assert hemo("run", case, "--out", tmp_path / "out", "--ranks", "0")[0] == 2
+    assert hemo("run")[0] == 2
+    assert hemo("fly")[0] == 2
+
+
+def test_full_disk(tmp_path):
+    """Files limited to 4 kB by the kernel: the report does not fit, one sentence says so."""
+    case = write_case(tmp_path, 'analytic = { diameter = "3 mm", length = "60 mm", severity = 0.5 }')
+    done = subprocess.run(
+        [sys.executable, "-m", "hemo", "run", str(case), "--out", str(tmp_path / "out"), "--method", "reduced"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096)),
+    )
+    assert done.returncode == 2, done.stderr
+    assert "disk" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_read_only_place(hemo, tmp_path):
+    case = write_case(tmp_path, 'analytic = { diameter = "3 mm", length = "60 mm", severity = 0.5 }')
+    (tmp_path / "file").write_text("")
+    code, _, err = hemo("run", case, "--out", tmp_path / "file" / "out", "--method", "reduced", "--quiet")
+    assert code == 2
+    assert len(err.strip().splitlines()) == 1
+
+
+def test_missing_environment_is_code_4(hemo, tmp_path, monkeypatch):
+    case = write_case(tmp_path, 'analytic = { diameter = "3 mm", length = "60 mm", severity = 0.5 }')
+    monkeypatch.setenv("PATH", "/nowhere")
+    code, _, err = hemo("check", case)
+    assert code == 4
+    assert "make setup" in err
