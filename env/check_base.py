@@ -32,7 +32,4 @@ def faults(constraints: Path, names: list[str]) -> list[str]:
 
 
 if __name__ == "__main__":
-    sentences = faults(Path(sys.argv[1]), sys.argv[2:])
-    for sentence in sentences:
-        print(f"hemo: {sentence}")
-    sys.exit(1 if sentences else 0)
+    sys.exit("\n".join(f"hemo: {sentence}" for sentence in faults(Path(sys.argv[1]), sys.argv[2:])) or 0)

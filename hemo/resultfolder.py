@@ -120,6 +120,6 @@ def _disk_errors(out: Path) -> Iterator[None]:
             raise InputError(f"{out}: the disk is full; free some space and run the same command again.") from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise InputError(f"{out}: cannot be written ({error.strerror}); choose another --out.") from error
-        if error.errno == errno.ENOTDIR:
+        if error.errno in (errno.ENOTDIR, errno.EEXIST):
             raise InputError(f"{out}: a part of this path is a file, not a folder; choose another --out.") from error
         raise

@@ -96,6 +96,7 @@ class LaggedFactorisation:
 
     def _factorise(self) -> None:
         start = time.perf_counter()
+        self._factor.setReusePreconditioner(False)
         self._factor.reset()
         self._factor.setOperators(self.matrix, self.matrix)
         self._factor.setType("lu")
@@ -105,6 +106,8 @@ class LaggedFactorisation:
         for number, value in {14: 60, **self.options.mumps}.items():
             factor.setMumpsIcntl(number, value)
         self._factor.setUp()
+        # Or PETSc would factorise again whenever the matrix has changed.
+        self._factor.setReusePreconditioner(True)
         self._preconditioner.renew(self._factor)
         self.stale = False
         self.factorisations += 1

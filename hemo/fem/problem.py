@@ -47,6 +47,8 @@ class FlowProblem:
         0 for Picard's linearisation, 1 for Newton's.
     rate
         1 / dtau of the pseudo-time step, one value a cell, 1/s.
+    damping
+        Artificial viscosity, one value a cell, Pa s; zero in the problem that is solved in the end.
     residual_form, jacobian_form, balance_form
         Compiled forms; the last is the viscous and inertial part of the residual alone.
     prescribed
@@ -64,6 +66,7 @@ class FlowProblem:
     pressure_unit: float
     newton: fem.Constant
     rate: fem.Function
+    damping: fem.Function
     residual_form: fem.Form
     jacobian_form: fem.Form
     balance_form: fem.Form
@@ -124,6 +127,15 @@ class FlowProblem:
         self.rate.x.array[: len(size)] = np.maximum(speed, max(floor, 1e-6)) / (courant * size)
         self.rate.x.scatter_forward()
 
+    def set_damping(self, fraction: float) -> None:
+        """Artificial viscosity of ``fraction`` rho |u| h / 2, from the current state, cell by cell."""
+        if fraction == 0.0:
+            self.damping.x.array[:] = 0.0
+            return
+        values = 0.5 * fraction * self.blood.density * self.cell_speed() * cell_sizes(self.domain)
+        self.damping.x.array[: len(values)] = values
+        self.damping.x.scatter_forward()
+
     def cell_speed(self) -> Array:
         """(n,) largest nodal speed in each owned cell, m/s."""
         space, dofs = self.state.function_space.sub(0).collapse()
@@ -179,6 +191,7 @@ def build_problem(
     scale = fem.Constant(mesh, np.float64(unit))
     newton = fem.Constant(mesh, np.float64(1.0))
     rate = fem.Function(fem.functionspace(mesh, ("DG", 0), jit_options=jit_options()), dtype=np.float64)
+    damping = fem.Function(rate.function_space, dtype=np.float64)
     n = ufl.FacetNormal(mesh)
 
     u, p_hat = ufl.split(state)
@@ -188,11 +201,11 @@ def build_problem(
 
     boundary = _cap_terms(domain, conditions, u, v, n, rho, backflow)
     balance = forms.viscous(u, v, mu) + forms.convection(u, u, v, rho)
-    residual = balance + forms.pressure_gradient(p, v) + forms.continuity(u, q) + boundary
+    residual = balance + forms.viscous(u, v, damping) + forms.pressure_gradient(p, v) + forms.continuity(u, q) + boundary
     if force is not None:
         residual += forms.body_force(force, v)
     jacobian = (
-        forms.viscous(du, v, mu)
+        forms.viscous(du, v, mu + damping)
         + forms.convection(u, du, v, rho)
         + newton * forms.convection(du, u, v, rho)
         + forms.pressure_gradient(dp, v)
@@ -213,6 +226,7 @@ def build_problem(
         pressure_unit=unit,
         newton=newton,
         rate=rate,
+        damping=damping,
         residual_form=residual_form,
         jacobian_form=jacobian_form,
         balance_form=balance_form,

@@ -26,10 +26,11 @@ class SurfaceDistance:
         Longest edge of the search mesh, m.
     """
 
-    def __init__(self, surface: Surface, edge: float = 0.4e-3, candidates: int = 12) -> None:
+    def __init__(self, surface: Surface, edge: float = 0.3e-3, candidates: int = 6) -> None:
         corners = _split(surface.points[surface.triangles], edge)
         self._corners = corners
-        self._tree = cKDTree(corners.mean(axis=1))
+        self._middles = corners.mean(axis=1)
+        self._tree = cKDTree(self._middles)
         self._candidates = min(candidates, len(corners))
         normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
         self._normal = normal / np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-300)
@@ -39,11 +40,23 @@ class SurfaceDistance:
         parts = [self._nearest(points[i : i + 20000]) for i in range(0, len(points), 20000)]
         if not parts:
             return np.zeros(0), np.zeros((0, 3)), np.zeros((0, 3))
-        return tuple(np.concatenate(column) for column in zip(*parts, strict=True))  # type: ignore[return-value]
+        gap, place, normal = (np.concatenate(column) for column in zip(*parts, strict=True))
+        return gap, place, normal
 
-    def distance(self, points: Array) -> Array:
-        """(n,) distance to the surface, m, positive on both sides."""
-        return self.nearest(points)[0]
+    def rough(self, points: Array) -> tuple[Array, Array, Array]:
+        """The same to the middle of the nearest small triangle: a few per cent of ``edge`` off, and fast."""
+        gap, found = self._tree.query(points)
+        return np.asarray(gap), self._middles[found], self._normal[found]
+
+    def rough_depth(self, points: Array) -> Array:
+        """(n,) depth below the plane of the nearest small triangle, m, negative outside; a fast estimate."""
+        _, middle, normal = self.rough(points)
+        return -_dot(points - middle, normal)
+
+    def depth(self, points: Array) -> Array:
+        """(n,) distance to the surface, m, negative outside."""
+        gap, place, normal = self.nearest(points)
+        return np.where(_dot(points - place, normal) <= 0.0, gap, -gap)
 
     def _nearest(self, points: Array) -> tuple[Array, Array, Array]:
         _, found = self._tree.query(points, k=self._candidates)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import label
+from scipy.sparse import coo_array
 from scipy.spatial import cKDTree
 
 from hemo.errors import EnvironmentMissing, InputError
@@ -21,7 +22,7 @@ from hemo.tree import VesselTree
 Array = NDArray[np.float64]
 
 WIDTH = 1.6  # radius of the tube over the inscribed radius: an eccentric lumen still fits in
-VOXELS_PER_DIAMETER = 8.0
+VOXELS_PER_DIAMETER = 6.0
 LARGEST_GRID = 60_000_000  # voxels
 
 
@@ -55,8 +56,24 @@ def rebuild_lumen(surface: Surface, tree: VesselTree) -> Surface:
     own = np.bincount(core[core > 0]).argmax()
     field[(inside != own) & (field < 0.0)] = step
     points, triangles, _, _ = marching_cubes(field, 0.0, spacing=(step,) * 3, gradient_direction="ascent")
-    rebuilt = Surface(points.astype(np.float64) + origin, triangles.astype(np.int64))
-    return _outward(rebuilt)
+    triangles = triangles.astype(np.int64)
+    return _outward(Surface(taubin(points.astype(np.float64), triangles) + origin, triangles))
+
+
+def taubin(points: Array, triangles: NDArray[np.int64], rounds: int = 10) -> Array:
+    """Vertices smoothed without shrinking, shifts of 0.5 and -0.53 in turn (Taubin 1995, SIGGRAPH 351).
+
+    Takes the steps of the voxels away, which a remesher would resolve as curvature.
+    """
+    start = np.concatenate([triangles[:, 0], triangles[:, 1], triangles[:, 2]])
+    end = np.concatenate([triangles[:, 1], triangles[:, 2], triangles[:, 0]])
+    size = len(points)
+    graph = coo_array((np.ones(2 * len(start)), (np.r_[start, end], np.r_[end, start])), shape=(size, size)).tocsr()
+    degree = np.maximum(np.asarray(graph.sum(axis=1)).reshape(-1, 1), 1.0)
+    for _ in range(rounds):
+        for shift in (0.5, -0.53):
+            points = points + shift * (graph @ points / degree - points)
+    return np.asarray(points)
 
 
 def _field(surface: Surface, centre: Array, radius: Array, origin: Array, step: float, shape: NDArray[np.int64]) -> Array:

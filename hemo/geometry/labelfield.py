@@ -136,11 +136,11 @@ def fit_level(
     for _ in range(rounds):
         gradient = mask.gradient(places)
         normal = -gradient / np.maximum(np.linalg.norm(gradient, axis=1, keepdims=True), 1e-12)
-        radius = tangent_ball_radius(places, normal, limit=10e-3 / mask.spacing)
+        radius = tangent_ball_radius(places, normal, limit=4e-3 / mask.spacing)
         curvature = 1.0 / np.maximum(radius, minimal_radius / mask.spacing)
         for _ in range(12):
             curvature = average @ curvature
-        level = edge_level(mask.spacing / curvature, mask.sigma)
+        level = edge_level(np.asarray(mask.spacing / curvature), mask.sigma)
         shift = average @ places - places
         places = places + 0.6 * (shift - np.einsum("ij,ij->i", shift, normal)[:, None] * normal)
         places = _project(mask, places, level)

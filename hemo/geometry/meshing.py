@@ -17,7 +17,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -27,9 +27,10 @@ from numpy.typing import NDArray
 
 import hemo
 from hemo.errors import EnvironmentMissing, HemoError, InputError
-from hemo.geometry.clipping import INLET_TAG, WALL_TAG, ClippedLumen, TaggedSurface, clip_to_tree, keep_flat_ends
+from hemo.geometry.clipping import ClippedLumen, TaggedSurface, clip_to_tree, keep_flat_ends
 from hemo.geometry.compensation import conserve_volume
 from hemo.geometry.remeshing import MM, Sizes, remesh
+from hemo.geometry.sections import face_neighbours, section_probes
 from hemo.geometry.surface import Surface
 from hemo.tetmesh import TetMesh
 from hemo.tree import VesselTree
@@ -84,7 +85,8 @@ class MeshReport:
     min_quality
         Smallest gamma of a cell: three times inscribed over circumscribed radius, 1 for a regular one.
     cells_per_diameter_min, cells_per_diameter_median
-        Over the centreline points: equivalent diameter of the section over the mean edge of its cells.
+        Over the centreline points: equivalent diameter of the section over the mean size of
+        its cells (see :func:`cells_across`).
     volume_error
         Enclosed volume of the mesh over that of the clipped surface, minus 1.
     method
@@ -192,8 +194,42 @@ def fill(boundary: TaggedSurface) -> tuple[TetMesh, Array]:
     cells = made["cells"].astype(np.int64)
     mesh = TetMesh(points, cells, boundary.triangles, boundary.tags, boundary.names)
     if np.median(mesh.cell_volumes()) < 0.0:
-        mesh = TetMesh(points, cells[:, [0, 1, 3, 2]], boundary.triangles, boundary.tags, boundary.names)
-    return mesh, made["quality"]
+        mesh = replace(mesh, cells=cells[:, [0, 1, 3, 2]])
+    mesh = split_corner_cells(mesh)
+    return mesh, gamma(mesh)
+
+
+def gamma(mesh: TetMesh) -> NDArray[np.float64]:
+    """(m,) quality of the cells: three times inscribed over circumscribed radius; 1 for a regular tetrahedron.
+
+    With volume V, face areas A_i and the products p_j of opposite edges' lengths (Liu and Joe 1994, BIT 34:268):
+    r = 3 V / sum A_i and R = sqrt(s (s - p_1) (s - p_2) (s - p_3)) / (6 V) with 2 s = p_1 + p_2 + p_3.
+    """
+    a, b, c, d = (mesh.points[mesh.cells[:, i]] for i in range(4))
+    volume = np.abs(mesh.cell_volumes())
+    faces = [np.cross(v - u, w - u) for u, v, w in ((b, c, d), (a, c, d), (a, b, d), (a, b, c))]
+    area = 0.5 * np.sum([np.linalg.norm(face, axis=1) for face in faces], axis=0)
+    pairs = (((a, b), (c, d)), ((a, c), (b, d)), ((a, d), (b, c)))
+    p, q, r = (np.linalg.norm(u - v, axis=1) * np.linalg.norm(w - x, axis=1) for (u, v), (w, x) in pairs)
+    product = (p + q + r) * (q + r - p) * (p + r - q) * (p + q - r) / 16.0
+    return np.asarray(54.0 * volume**2 / np.maximum(area * np.sqrt(np.maximum(product, 0.0)), 1e-300))
+
+
+def split_corner_cells(mesh: TetMesh) -> TetMesh:
+    """Give each cell with three faces on the boundary a vertex in its middle.
+
+    All six edges of such a cell lie on the boundary, so that with velocity prescribed there its pressure is
+    undetermined (the Taylor-Hood pair wants a free velocity in every cell).
+    """
+    corner = np.flatnonzero((face_neighbours(mesh.cells) < 0).sum(axis=1) >= 3)
+    if len(corner) == 0:
+        return mesh
+    middle = len(mesh.points) + np.arange(len(corner))
+    pieces = np.repeat(mesh.cells[corner][None], 4, axis=0)
+    for vertex in range(4):
+        pieces[vertex, :, vertex] = middle
+    points = np.vstack([mesh.points, mesh.points[mesh.cells[corner]].mean(axis=1)])
+    return replace(mesh, points=points, cells=np.vstack([np.delete(mesh.cells, corner, axis=0), *pieces]))
 
 
 def _filled(given: Mapping[str, Array]) -> dict[str, Array]:
@@ -304,13 +340,14 @@ def _report(
 
 
 def cells_across(mesh: TetMesh, tree: VesselTree) -> Array:
-    """(n,) cells per diameter at every centreline point of the tree: sections' diameter over their cells' edge."""
-    from hemo.geometry.sections import section_probes
+    """(n,) cells per diameter at every second centreline point: equivalent diameter of the section over its cells' size.
 
-    probes = section_probes(mesh, tree)
-    edge = np.cbrt(6.0 * np.sqrt(2.0) * mesh.cell_volumes())
+    The size of a cell of volume V is (6 V)^(1/3), the spacing of a grid of cubes each cut into six tetrahedra.
+    """
+    probes = section_probes(mesh, tree, stride=2)
+    size = np.cbrt(6.0 * mesh.cell_volumes())
     area = np.bincount(probes.section, probes.weight, probes.n_sections)
-    mean = np.bincount(probes.section, probes.weight * edge[probes.cell], probes.n_sections)
+    mean = np.bincount(probes.section, probes.weight * size[probes.cell], probes.n_sections)
     found = area > 0.0
     return np.asarray(2.0 * np.sqrt(area[found] / np.pi) / (mean[found] / area[found]))
 

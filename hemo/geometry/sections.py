@@ -18,7 +18,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from hemo.tetmesh import TetMesh
+from hemo.tetmesh import INLET, TetMesh
 from hemo.tree import Branch, VesselTree
 
 Array = NDArray[np.float64]
@@ -108,27 +108,25 @@ def section_probes(mesh: TetMesh, tree: VesselTree, stride: int = 1, reach: floa
         Extent of a section, equivalent radii from the centreline point; matters only in junctions.
     """
     cutter = _Cutter(mesh)
-    parts: list[tuple[Index, Array, Array, Array, int]] = []
+    parts: list[tuple[Index, Array, Array]] = []
+    normals: list[Array] = []
     slices: dict[str, tuple[int, int]] = {}
-    count = 0
     for branch in tree.branches:
         places = _places(len(branch.points), stride)
-        centres = _inset(branch, places, branch.parent is None, branch.is_outlet)
-        tangents = branch.tangent
-        for place, centre in zip(places, centres, strict=True):
-            radius = float(np.sqrt(branch.area[place] / np.pi))
-            cells, points, weights = cutter.cut(centre, tangents[place], reach * radius)
-            parts.append((cells, points, weights, tangents[place], count))
-            count += 1
-        slices[branch.name] = (count - len(places), count)
+        centres, directions = section_planes(mesh, branch)
+        for place in places:
+            radius = float(branch.diameter[place]) / 2.0
+            parts.append(cutter.cut(centres[place], directions[place], reach * radius))
+        normals.append(directions[places])
+        slices[branch.name] = (len(parts) - len(places), len(parts))
     lengths = np.array([len(part[0]) for part in parts])
     return SectionProbes(
         cell=np.concatenate([part[0] for part in parts]),
         point=np.concatenate([part[1] for part in parts]),
         weight=np.concatenate([part[2] for part in parts]),
-        normal=np.repeat(np.stack([part[3] for part in parts]), lengths, axis=0),
-        section=np.repeat(np.array([part[4] for part in parts]), lengths),
-        n_sections=count,
+        normal=np.repeat(np.concatenate(normals), lengths, axis=0),
+        section=np.repeat(np.arange(len(parts)), lengths),
+        n_sections=len(parts),
         branch_slices=slices,
     )
 
@@ -137,14 +135,31 @@ def _places(count: int, stride: int) -> Index:
     return np.unique(np.concatenate([np.arange(0, count, max(stride, 1)), [count - 1]]))
 
 
-def _inset(branch: Branch, places: Index, first: bool, last: bool) -> Array:
-    """Centres of the sections, those in a cap moved a hair inside."""
-    centres = branch.points[places].copy()
-    if first:
-        centres[0] += INSET * branch.radius[0] * branch.tangent[0]
-    if last:
-        centres[-1] -= INSET * branch.radius[-1] * branch.tangent[-1]
-    return centres
+def section_planes(mesh: TetMesh, branch: Branch) -> tuple[Array, Array]:
+    """Centres (n, 3) and distal unit normals (n, 3) of a branch's sections.
+
+    The normal is the chord of the centreline over half a radius each way, which a jagged centreline tilts
+    less than its derivative. Towards a cap, over the last half radius, it turns into the cap's normal, or
+    the plane would leave the mesh; the end section itself is taken a hair inside.
+    """
+    radius, arc = branch.diameter / 2.0, branch.arc
+    half = np.minimum.reduce([0.5 * radius, arc, arc[-1] - arc])
+    before, after = (
+        np.stack([np.interp(arc + side * half, arc, branch.points[:, k]) for k in range(3)], axis=1) for side in (-1, 1)
+    )
+    chord = np.linalg.norm(after - before, axis=1, keepdims=True)
+    normals = np.where(chord > 0.0, (after - before) / np.where(chord > 0.0, chord, 1.0), branch.tangent)
+    centres = branch.points.copy()
+    caps = [(INLET, 0, -1.0)] if branch.parent is None else []
+    caps += [(branch.name, -1, 1.0)] if branch.is_outlet else []
+    for name, end, side in caps:
+        vector = side * mesh.area_vector(name)
+        vector /= np.linalg.norm(vector)
+        share = np.clip(np.abs(arc - arc[end]) / (0.5 * radius[end]), 0.0, 1.0)[:, None]
+        normals = share * normals + (1.0 - share) * vector
+        normals /= np.linalg.norm(normals, axis=1, keepdims=True)
+        centres[end] -= side * INSET * radius[end] * vector
+    return centres, normals
 
 
 class _Cutter:
@@ -163,6 +178,7 @@ class _Cutter:
         """Cells (k,), points (k, 3) and weights (k,) of one section; empty where it meets no cell."""
         near = np.array(self._tree.query_ball_point(centre, reach + self._size), dtype=np.int64)
         height = (self._points[self._cells[near]] - centre) @ normal
+        height[np.abs(height) < 1e-9 * self._size] = 0.0  # a plane through a layer of vertices: all on one side
         above = (height >= 0.0).sum(axis=1)
         crossed = (above > 0) & (above < 4)
         cells, height = near[crossed], height[crossed]
@@ -172,11 +188,9 @@ class _Cutter:
         piece_area = 0.5 * np.linalg.norm(
             np.cross(triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0]), axis=1
         )
-        whole = np.bincount(owner, piece_area, len(cells))
-        middle = np.stack(
-            [np.bincount(owner, piece_area * triangles.mean(axis=1)[:, k], len(cells)) for k in range(3)], axis=1
-        ) / np.maximum(whole, 1e-300)[:, None]
-        distance = np.where(whole > 0.0, np.linalg.norm(middle - centre, axis=1), np.inf)
+        pieces = np.bincount(owner, minlength=len(cells))
+        middle = np.stack([np.bincount(owner, triangles.mean(axis=1)[:, k], len(cells)) for k in range(3)], axis=1)
+        distance = np.linalg.norm(middle / pieces[:, None] - centre, axis=1)
         within = distance <= reach
         within[distance.argmin()] = True
         part = self._parts(cells, within)

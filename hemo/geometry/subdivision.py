@@ -43,7 +43,9 @@ def subdivide_curved(points: Array, triangles: Indices, tolerance: float, rounds
 
 def _curve_middles(points: Array, triangles: Indices, edges: Indices, of_triangle: Indices, count: Indices) -> Array:
     """(e, 3) middle of each edge's curve, the mean of what its two faces say."""
-    face = np.cross(points[triangles[:, 1]] - points[triangles[:, 0]], points[triangles[:, 2]] - points[triangles[:, 0]])
+    face = np.cross(
+        points[triangles[:, 1]] - points[triangles[:, 0]], points[triangles[:, 2]] - points[triangles[:, 0]]
+    )
     unit = face / np.maximum(np.linalg.norm(face, axis=1, keepdims=True), 1e-300)
     normals = _corner_normals(points, triangles, unit)
     bulge = np.zeros((len(edges), 3))

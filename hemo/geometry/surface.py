@@ -174,9 +174,7 @@ def _check_extent(extent: float, where: str, unit: str | None) -> None:
     )
 
 
-def _check_calibre(
-    points: NDArray[np.float64], triangles: NDArray[np.int64], where: str, unit: str | None
-) -> None:
+def _check_calibre(points: NDArray[np.float64], triangles: NDArray[np.int64], where: str, unit: str | None) -> None:
     corners = points[triangles]
     area = 0.5 * np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1).sum()
     calibre = 4.0 * enclosed_volume(points, triangles) / float(area)
@@ -247,7 +245,7 @@ def inside_grid(
     from vtkmodules.vtkImagingStencil import vtkImageStencilToImage, vtkPolyDataToImageStencil
 
     stencil = vtkPolyDataToImageStencil()
-    stencil.SetInputData(_to_vtk((surface.points - origin) / spacing, surface.triangles))
+    stencil.SetInputData(_to_vtk(np.asarray((surface.points - origin) / spacing), surface.triangles))
     stencil.SetOutputOrigin(0.0, 0.0, 0.0)
     stencil.SetOutputSpacing(1.0, 1.0, 1.0)
     stencil.SetOutputWholeExtent(0, shape[0] - 1, 0, shape[1] - 1, 0, shape[2] - 1)
@@ -262,9 +260,7 @@ def inside_grid(
     return np.asarray(values.reshape(shape[::-1]), dtype=np.bool_)
 
 
-def contour_grid(
-    values: NDArray[np.float32], level: float
-) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+def contour_grid(values: NDArray[np.float32], level: float) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Isosurface of values (nz, ny, nx) on a unit grid: points (n, 3) in grid units x, y, z, and triangles (m, 3).
 
     Flying edges (Schroeder, Maynard and Geveci 2015, IEEE LDAV, p. 33). Normals point to lower values.

@@ -145,7 +145,7 @@ def self_crossings(points: Array, triangles: Indices, depth: float = 0.0) -> Ind
             start = corners[pairs[:, first], side]
             end = corners[pairs[:, first], (side + 1) % 3]
             crossing |= _edge_cuts(start, end, corners[pairs[:, second]], depth)
-    return pairs[crossing]
+    return np.asarray(pairs[crossing])
 
 
 def _near_pairs(centre: Array, reach: Array) -> Indices:
@@ -160,7 +160,7 @@ def _near_pairs(centre: Array, reach: Array) -> Indices:
             a, b = i[near["i"]], j[near["j"]]
             keep = (near["v"] <= reach[a] + reach[b]) & ((a < b) if small == large else (a != b))
             found.append(np.stack([a[keep], b[keep]], axis=1))
-    return np.concatenate(found).astype(np.int64)
+    return np.asarray(np.concatenate(found), dtype=np.int64)
 
 
 def _edge_cuts(start: Array, end: Array, corners: Array, depth: float) -> NDArray[np.bool_]:

@@ -377,8 +377,8 @@ def test_stale_forms_are_cleared_when_nobody_compiles(tmp_path: Path) -> None:
     for name in ("libffcx_forms_a.c", "libffcx_forms_a.o", "libffcx_forms_b.c", "libffcx_forms_b.c.cached"):
         (forms / name).touch()
     command = f"""
-        . {CHECKOUT}/env/forms.sh
-        XDG_CACHE_HOME={tmp_path}; lock_forms; ls {forms}"""
+        . '{CHECKOUT}/env/forms.sh'
+        XDG_CACHE_HOME='{tmp_path}'; lock_forms; ls '{forms}'"""
     run = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60)
     assert run.stdout.split() == ["libffcx_forms_b.c", "libffcx_forms_b.c.cached"], run.stderr
 

@@ -1,0 +1,206 @@
+"""Vessel trees from a closed lumen surface.
+
+The aorta is told apart, the vessels are found as cheapest paths on a grid inside the lumen
+(:mod:`hemo.geometry.skeleton`), ordered into vessels (:mod:`hemo.geometry.courses`), centred on the
+surface itself (:mod:`hemo.geometry.centring`), measured by plane cuts (:mod:`hemo.geometry.crosssection`)
+and named (:mod:`hemo.geometry.naming`).
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hemo.errors import InputError
+from hemo.geometry.courses import Course, find_courses
+from hemo.geometry.crosssection import SectionCutter
+from hemo.geometry.distance import SurfaceDistance
+from hemo.geometry.image import LabelImage
+from hemo.geometry.lumengraph import LumenGraph, lumen_graph
+from hemo.geometry.naming import name_branches
+from hemo.geometry.skeleton import Skeleton, SkeletonOptions, find_skeletons
+from hemo.geometry.surface import Surface
+from hemo.geometry.vesselline import (
+    Measure,
+    VesselLine,
+    clean_area,
+    end_at_divergence,
+    leave_parent,
+    measured_line,
+    trim_ostium,
+)
+from hemo.tree import Branch, VesselTree
+
+Array = NDArray[np.float64]
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class CentrelineOptions:
+    """How finely to look, and what to keep.
+
+    Attributes
+    ----------
+    spacing
+        Distance of centreline points, m.
+    smoothing
+        Standard deviation of the smoothing along a centreline, m.
+    grid
+        Spacing of the grid on which the vessels are found, m.
+    aortic_radius
+        Without labels: what has an inscribed radius of at least this is aorta, m.
+    minimal_diameter
+        Side branches with a smaller median diameter are dropped, m.
+    skeleton
+        Lengths that make a vessel or a tree.
+    """
+
+    spacing: float = 0.4e-3
+    smoothing: float = 0.7e-3
+    grid: float = 0.35e-3
+    aortic_radius: float = 5e-3
+    minimal_diameter: float = 1.0e-3
+    skeleton: SkeletonOptions = field(default_factory=SkeletonOptions)
+
+
+def find_trees(
+    surface: Surface, labels: LabelImage | None = None, options: CentrelineOptions | None = None
+) -> tuple[VesselTree, ...]:
+    """The coronary trees inside a closed surface, left before right.
+
+    Parameters
+    ----------
+    surface
+        Closed lumen, with or without the aortic root, m, LPS.
+    labels
+        Tells the aorta from the coronaries; without it the aorta is found by its calibre.
+    options
+        See :class:`CentrelineOptions`.
+
+    Returns
+    -------
+    trees
+        One for each ostium; ``reference_radius`` is the area-equivalent radius until lesions are sought.
+
+    Raises
+    ------
+    InputError
+        If the lumen holds no vessel of at least ``options.skeleton.minimal_tree``.
+    """
+    options = options or CentrelineOptions()
+    wall = SurfaceDistance(surface)
+    graph = lumen_graph(surface, labels, wall, options.grid, options.aortic_radius)
+    skeletons = find_skeletons(graph, options.skeleton)
+    if not skeletons:
+        least = 1e3 * options.skeleton.minimal_tree
+        raise InputError(f"the lumen holds no vessel of {least:g} mm that leaves the aorta; check labels and units.")
+    _warn_of_contacts(graph, skeletons)
+    measure = Measure(wall, SectionCutter(surface), options.spacing, options.smoothing)
+    trees = []
+    for skeleton, side in zip(skeletons, _sides(graph, skeletons), strict=True):
+        branches = _branches(graph, find_courses(graph, skeleton, side.startswith("left")), measure, options)
+        trees.append(VesselTree(side, name_branches(branches, side)))
+    return tuple(sorted(trees, key=lambda tree: tree.name))
+
+
+def _sides(graph: LumenGraph, skeletons: tuple[Skeleton, ...]) -> list[str]:
+    """A name for each tree by where its tips lie: LPS x points to the patient's left."""
+    if len(skeletons) == 1 and not np.all(np.isfinite(graph.aorta_centre)) and len(skeletons[0].tips) == 1:
+        return ["vessel"]
+    offsets = []
+    for skeleton in skeletons:
+        centre = graph.aorta_centre
+        if not np.all(np.isfinite(centre)):
+            centre = graph.points[skeleton.path(skeleton.tips[0])[0]]
+        offsets.append(float(np.mean(graph.points[list(skeleton.tips), 0]) - centre[0]))
+    # The two largest trees are one left and one right, whichever side of the aorta they start from.
+    sides = ["left" if offset > 0.0 else "right" for offset in offsets]
+    if len(offsets) >= 2:
+        leftmost = int(np.argmax(offsets[:2]))
+        sides[leftmost], sides[1 - leftmost] = "left", "right"
+    names: list[str] = []
+    for side in sides:
+        taken = sum(name.split("_")[0] == side for name in names)
+        names.append(side if taken == 0 else f"{side}_{taken + 1}")
+    return names
+
+
+def _warn_of_contacts(graph: LumenGraph, skeletons: tuple[Skeleton, ...], detour: float = 12e-3) -> None:
+    """Say where lumina touch: neighbouring nodes whose paths from the aorta differ by more than ``detour``."""
+    run = skeletons[0].run
+    reached = skeletons[0].before >= 0
+    a, b = graph.edges.T
+    far = np.flatnonzero(reached[a] & reached[b] & (np.abs(run[a] - run[b]) > detour))
+    if not len(far):
+        return
+    places = graph.points[a[far]]
+    left = np.ones(len(places), dtype=bool)
+    while left.any():
+        seed = places[np.argmax(left)]
+        group = left & (np.linalg.norm(places - seed, axis=1) < 5e-3)
+        left &= ~group
+        place = 1e3 * places[group].mean(axis=0)
+        _log.warning("two stretches of lumen touch near x %.1f, y %.1f, z %.1f mm; kept apart there.", *place)
+
+
+def _branches(graph: LumenGraph, courses: list[Course], measure: Measure, options: CentrelineOptions) -> list[Branch]:
+    """Measured branches with the numbers of the courses as names, a parent before its children."""
+    lines = [measured_line(graph, courses, number, measure) for number in range(len(courses))]
+    if courses[0].ends_in_daughters:
+        lines[0] = end_at_divergence(lines, courses)
+    lines[0] = trim_ostium(lines[0])
+    branches: dict[int, Branch] = {}
+    cleaned: dict[int, Array] = {}
+    for number, course in enumerate(courses):
+        line = lines[number]
+        attach = None
+        if course.parent is not None:
+            if course.parent not in branches:
+                continue
+            line, attach = leave_parent(line, branches[course.parent], courses[course.parent].ends_in_daughters)
+            if len(line.points) - line.start < 5:
+                _log_dropped(line, "it hardly leaves its parent's lumen")
+                continue
+        lines[number] = line
+        others = [lines[k] for k, c in enumerate(courses) if k != number and _related(courses, k, number)]
+        cleaned[number] = clean_area(line, others)
+        branch = _branch(str(number), line, cleaned[number], course, attach)
+        if course.parent is None or _worth_keeping(branch, options):
+            branches[number] = branch
+        else:
+            _log_dropped(line, f"it is {1e3 * branch.length:.1f} mm long, {2e3 * np.median(branch.radius):.1f} mm wide")
+    return list(branches.values())
+
+
+def _log_dropped(line: VesselLine, reason: str) -> None:
+    _log.info(
+        "the side branch that ends at x %.1f, y %.1f, z %.1f mm is left out: %s.", *(1e3 * line.points[-1]), reason
+    )
+
+
+def _related(courses: list[Course], a: int, b: int) -> bool:
+    return courses[a].parent == b or courses[b].parent == a or (courses[a].parent == courses[b].parent)
+
+
+def _branch(name: str, line: VesselLine, area: Array, course: Course, attach: int | None) -> Branch:
+    keep = slice(line.start, None)
+    parent = None if course.parent is None else str(course.parent)
+    equivalent = np.sqrt(area[keep] / np.pi)
+    return Branch(
+        name,
+        line.points[keep],
+        line.radius[keep],
+        area[keep],
+        equivalent,
+        parent,
+        attach,
+        not course.ends_in_daughters,
+    )
+
+
+def _worth_keeping(branch: Branch, options: CentrelineOptions) -> bool:
+    long_enough = branch.length >= 0.5 * options.skeleton.minimal_length
+    return long_enough and float(np.median(2.0 * branch.radius)) >= 0.9 * options.minimal_diameter

@@ -1,0 +1,98 @@
+"""A centred, smooth, evenly spaced line from a jagged path of grid nodes."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter1d
+
+from hemo.geometry.distance import SurfaceDistance
+
+Array = NDArray[np.float64]
+
+_DIRECTIONS = 8
+
+
+def arc_length(points: Array) -> Array:
+    """(n,) length along a polyline (n, 3) from its first point."""
+    return np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1))])
+
+
+def resample(points: Array, spacing: float) -> Array:
+    """The polyline (n, 3) at even steps of about ``spacing``, ends kept."""
+    arc = arc_length(points)
+    keep = np.concatenate([[True], np.diff(arc) > 1e-9])
+    arc, points = arc[keep], points[keep]
+    even = np.linspace(0.0, arc[-1], max(2, round(arc[-1] / spacing)) + 1)
+    return np.column_stack([np.interp(even, arc, points[:, k]) for k in range(3)])
+
+
+def smooth(points: Array, width: float) -> Array:
+    """Gaussian mean along an evenly spaced polyline, ``width`` (m) its standard deviation; ends kept.
+
+    The line is continued beyond its ends by point reflection, so that it does not shorten.
+    """
+    step = float(np.linalg.norm(np.diff(points, axis=0), axis=1).mean())
+    reach = min(int(np.ceil(4.0 * width / step)), len(points) - 1)
+    if reach < 1 or width <= 0.0:
+        return points
+    head = 2.0 * points[0] - points[reach:0:-1]
+    tail = 2.0 * points[-1] - points[-2 : -reach - 2 : -1]
+    whole = np.concatenate([head, points, tail])
+    return np.asarray(gaussian_filter1d(whole, width / step, axis=0)[reach : reach + len(points)])
+
+
+def normal_planes(points: Array) -> tuple[Array, Array, Array]:
+    """Unit tangents and two unit normals (n, 3) each of a polyline (n, 3), n >= 2."""
+    tangent = np.gradient(points, axis=0)
+    tangent /= np.maximum(np.linalg.norm(tangent, axis=1, keepdims=True), 1e-300)
+    axis = np.eye(3)[np.argmin(np.abs(tangent), axis=1)]
+    first = np.cross(tangent, axis)
+    first /= np.linalg.norm(first, axis=1, keepdims=True)
+    return tangent, first, np.cross(tangent, first)
+
+
+def centre_line(path: Array, wall: SurfaceDistance, spacing: float, width: float) -> Array:
+    """Move a path (n, 3) inside the lumen to the middle.
+
+    In turn: each point goes to where the wall is farthest within its normal plane, and the line is
+    smoothed by a Gaussian of standard deviation ``width`` (m). Returns points about ``spacing`` apart.
+    """
+    line = smooth(resample(path, spacing), width)
+    step = 0.3e-3
+    for _ in range(6):
+        line, _ = deepest_in_plane(line, wall, step, 3)
+        line = resample(smooth(line, width), spacing)
+        step = max(0.7 * step, 0.1e-3)
+    return line
+
+
+def deepest_in_plane(line: Array, wall: SurfaceDistance, step: float, rounds: int) -> tuple[Array, Array]:
+    """Where the wall is farthest in each point's normal plane, and how far.
+
+    A pattern search (Hooke and Jeeves 1961, J ACM 8:212): eight directions, the step halved where none
+    is better; a point moves at most ``rounds`` times ``step`` (m).
+
+    Returns
+    -------
+    places
+        (n, 3).
+    depth
+        (n,) m.
+    """
+    _, first, second = normal_planes(line)
+    angle = 2.0 * np.pi * np.arange(_DIRECTIONS) / _DIRECTIONS
+    around = np.cos(angle)[:, None, None] * first + np.sin(angle)[:, None, None] * second
+    places = line.copy()
+    depth = wall.rough_depth(places)
+    size = np.full(len(line), step)
+    rows = np.arange(len(line))
+    for _ in range(rounds):
+        trial = places + size[None, :, None] * around
+        found = wall.rough_depth(trial.reshape(-1, 3)).reshape(_DIRECTIONS, -1)
+        best = found.argmax(axis=0)
+        better = found[best, rows] > depth
+        places[better] = trial[best, rows][better]
+        depth[better] = found[best, rows][better]
+        size[~better] *= 0.5
+    return places, depth

@@ -1,0 +1,167 @@
+"""The inside of the lumen as a graph of grid nodes, with the aorta told apart from the coronaries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import distance_transform_edt
+from scipy.sparse import coo_array, csr_array
+from scipy.spatial import cKDTree
+
+from hemo.errors import InputError
+from hemo.geometry.distance import SurfaceDistance
+from hemo.geometry.image import AORTA, CORONARY, LabelImage
+from hemo.geometry.surface import Surface, inside_grid
+
+Array = NDArray[np.float64]
+Indices = NDArray[np.int64]
+Flags = NDArray[np.bool_]
+
+# Every second one of the 26 neighbours, so that each pair is met once.
+_NEIGHBOURS = [(i, j, k) for i in (-1, 0, 1) for j in (-1, 0, 1) for k in (-1, 0, 1) if (i, j, k) > (0, 0, 0)]
+
+
+@dataclass(frozen=True)
+class LumenGraph:
+    """Grid nodes inside the coronary lumen.
+
+    Attributes
+    ----------
+    points
+        (n, 3) nodes, m.
+    depth
+        (n,) distance to the wall, m.
+    edges
+        (e, 2) neighbouring nodes (26-neighbourhood) with no wall between them.
+    contact
+        (n,) whether the node has a neighbour in the aorta.
+    aorta_centre
+        (3,) mean of the aortic nodes, m; nan without an aorta.
+    spacing
+        Distance of the nodes, m.
+    """
+
+    points: Array
+    depth: Array
+    edges: Indices
+    contact: Flags
+    aorta_centre: Array
+    spacing: float
+
+    def cost(self, power: float) -> csr_array:
+        """Symmetric matrix of the edge costs: length / depth^power (mm over mm), low along the middle."""
+        a, b = self.edges.T
+        slowness = (1e-3 / np.maximum(self.depth, 0.1e-3)) ** power
+        length = 1e3 * np.linalg.norm(self.points[a] - self.points[b], axis=1)
+        weight = length * 0.5 * (slowness[a] + slowness[b])
+        n = len(self.points)
+        half = coo_array((weight, (a, b)), shape=(n, n)).tocsr()
+        return csr_array(half + half.T)
+
+
+def lumen_graph(
+    surface: Surface,
+    labels: LabelImage | None,
+    wall: SurfaceDistance,
+    spacing: float = 0.35e-3,
+    aortic_radius: float = 5e-3,
+) -> LumenGraph:
+    """Grid the lumen and leave the aorta out.
+
+    Parameters
+    ----------
+    surface
+        Closed lumen.
+    labels
+        Tells the aorta by its label; without it the aorta is what a ball of half the largest inscribed
+        radius sweeps (a morphological opening), if that largest radius is at least ``aortic_radius``.
+    wall
+        Distance to the surface.
+    spacing
+        Of the grid, m; coarser where the surface is very large.
+
+    Raises
+    ------
+    InputError
+        If the surface encloses no grid node.
+    """
+    low, high = surface.points.min(axis=0) - spacing, surface.points.max(axis=0) + spacing
+    spacing = float(max(spacing, np.cbrt(np.prod(high - low) / 150e6)))
+    shape = tuple(int(count) for count in np.ceil((high - low) / spacing) + 1)
+    inside = inside_grid(surface, low, spacing, (shape[0], shape[1], shape[2]))
+    if not inside.any():
+        raise InputError("the surface encloses no lumen; check its unit and that it is closed.")
+    aorta = _aorta_nodes(inside, low, spacing, labels, aortic_radius)
+    index = np.argwhere(inside)
+    coronary = np.flatnonzero(~aorta)
+    number = np.full(inside.shape, -1, dtype=np.int64)
+    number[tuple(index[aorta].T)] = -2
+    number[tuple(index[coronary].T)] = np.arange(len(coronary))
+    points = low + spacing * index[coronary][:, ::-1]
+    depth, nearest, normal = wall.rough(points)
+    edges, contact = _edges(number, index[coronary])
+    edges = edges[~_wall_between(points, depth, nearest, normal, edges, spacing)]
+    centre = low + spacing * index[aorta].mean(axis=0)[::-1] if aorta.any() else np.full(3, np.nan)
+    return LumenGraph(points, depth, edges, contact, centre, spacing)
+
+
+def _aorta_nodes(inside: Flags, low: Array, spacing: float, labels: LabelImage | None, aortic_radius: float) -> Flags:
+    """(n,) which of the inside nodes belong to the aorta."""
+    points = low + spacing * np.argwhere(inside)[:, ::-1]
+    if labels is not None and labels.has_aorta:
+        value = labels.values_at(points)
+        unknown = (value != AORTA) & (value != CORONARY)
+        if unknown.any() and not unknown.all():
+            known = np.flatnonzero(~unknown)
+            value[unknown] = value[known[cKDTree(points[known]).query(points[unknown])[1]]]
+        return np.asarray(value == AORTA)
+    stride = max(1, round(1.0e-3 / spacing))
+    depth = spacing * stride * distance_transform_edt(np.pad(inside[::stride, ::stride, ::stride], 1))[1:-1, 1:-1, 1:-1]
+    if depth.max() < aortic_radius:
+        return np.zeros(len(points), dtype=bool)
+    least = max(0.45 * float(depth.max()), aortic_radius)
+    balls = depth >= least
+    centres = low + spacing * stride * np.argwhere(balls)[:, ::-1]
+    return _swept(points, centres, depth[balls])
+
+
+def _swept(points: Array, centres: Array, radius: Array) -> Flags:
+    """(n,) whether a point lies in one of the inscribed balls."""
+    tree = cKDTree(centres)
+    swept = np.zeros(len(points), dtype=bool)
+    near = np.flatnonzero(tree.query(points, distance_upper_bound=1.3 * float(radius.max()))[0] < np.inf)
+    gap, found = tree.query(points[near], k=min(12, len(centres)))
+    gap, found = gap.reshape(len(near), -1), found.reshape(len(near), -1)
+    swept[near] = np.any(gap <= radius[found], axis=1)
+    return swept
+
+
+def _edges(number: Indices, index: Indices) -> tuple[Indices, Flags]:
+    """Neighbouring pairs of coronary nodes, and which of the nodes have an aortic neighbour."""
+    padded = np.pad(number, 1, constant_values=-1)
+    here = padded[tuple((index + 1).T)]
+    contact = np.zeros(len(index), dtype=bool)
+    pairs = []
+    for step in _NEIGHBOURS:
+        other = padded[tuple((index + 1 + np.array(step)).T)]
+        back = padded[tuple((index + 1 - np.array(step)).T)]
+        contact |= (other == -2) | (back == -2)
+        pairs.append(np.stack([here, other], axis=1)[other >= 0])
+    return np.concatenate(pairs), contact
+
+
+def _wall_between(points: Array, depth: Array, nearest: Array, normal: Array, edges: Indices, spacing: float) -> Flags:
+    """(e,) edges that leave through the wall beside one node and enter through the wall beside the other.
+
+    So two vessels that touch, with both walls in the surface, stay apart.
+    """
+    near = np.all(depth[edges] < 1.8 * spacing, axis=1)
+    apart = np.zeros(len(edges), dtype=bool)
+    a, b = edges[near].T
+    facing = np.einsum("ij,ij->i", normal[a], normal[b]) < -0.5
+    out_of_a = np.einsum("ij,ij->i", points[b] - nearest[a], normal[a]) > 0.0
+    out_of_b = np.einsum("ij,ij->i", points[a] - nearest[b], normal[b]) > 0.0
+    apart[near] = facing & out_of_a & out_of_b
+    return apart

@@ -1,0 +1,128 @@
+"""Names for the branches of a coronary tree, by topology and direction (LPS: x left, y posterior, z head).
+
+The left main's anterior daughter is the LAD and the other the LCX; branches of the LAD to its left are
+diagonals, those to its right septals; branches of the LCX are obtuse marginals. On the right, branches
+that leave in the distal part and run on the heart's diaphragmatic side are PDA or PLV, proximal ones
+right marginals (segments of Austen et al. 1975, Circulation 51:5).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hemo.tree import Branch
+
+# A branch that leaves within this distance of the left main bifurcation, between LAD and LCX, is a ramus.
+_RAMUS = 4e-3
+# Branches that leave the right coronary artery in its last part, near the crux, are PDA and PLV.
+_DISTAL_SHARE = 0.75
+
+
+def name_branches(branches: list[Branch], side: str) -> tuple[Branch, ...]:
+    """The branches with their names, parents before children, siblings from proximal to distal.
+
+    Parameters
+    ----------
+    branches
+        With any distinct names; the root first, every parent before its children.
+    side
+        ``"left"``, ``"right"`` or another word: then the root is called ``"vessel"``.
+    """
+    names: dict[str, str] = {}
+    if side.startswith("left"):
+        _name_left(branches, names)
+    else:
+        root = branches[0]
+        names[root.name] = "RCA" if side.startswith("right") else "vessel"
+        _name_right(branches, names) if side.startswith("right") else None
+    _name_rest(branches, names)
+    return tuple(replace(b, name=names[b.name], parent=None if b.parent is None else names[b.parent]) for b in branches)
+
+
+def _children(branches: list[Branch], name: str) -> list[Branch]:
+    return sorted((b for b in branches if b.parent == name), key=lambda b: b.parent_index or 0)
+
+
+def _place(branch: Branch, distance: float) -> NDArray[np.float64]:
+    """Where a branch is at a distance (m) from its start, or its end."""
+    return np.asarray(branch.points[min(int(np.searchsorted(branch.arc, distance)), len(branch.points) - 1)])
+
+
+def _name_left(branches: list[Branch], names: dict[str, str]) -> None:
+    root = branches[0]
+    if root.is_outlet:
+        toward = _place(root, 40e-3) - root.points[0]
+        main = "LAD" if toward[1] < 0.3 * toward[0] else "LCX"
+        names[root.name] = main
+        _name_sides(branches, root, names)
+        return
+    names[root.name] = "LM"
+    daughters = _children(branches, root.name)
+    anterior = sorted(daughters, key=lambda b: float(_place(b, 40e-3)[1]))
+    names[anterior[0].name] = "LAD"
+    if len(anterior) > 1:
+        names[anterior[-1].name] = "LCX"
+    for middle in anterior[1:-1]:
+        names[middle.name] = _next("RI", names)
+    for daughter in (anterior[0], anterior[-1])[: len(anterior)]:
+        _name_sides(branches, daughter, names)
+
+
+def _name_sides(branches: list[Branch], vessel: Branch, names: dict[str, str]) -> None:
+    """Branches of the LAD or the LCX."""
+    main = names[vessel.name]
+    for child in _children(branches, vessel.name):
+        if child.name in names:
+            continue
+        place = vessel.arc[child.parent_index or 0]
+        near_fork = vessel.parent is not None and place < _RAMUS and child.length > 20e-3
+        if near_fork and "RI" not in names.values():
+            names[child.name] = "RI"
+        elif main == "LAD":
+            at = _place(child, 12e-3)
+            along = vessel.points[np.argmin(np.linalg.norm(vessel.points - at, axis=1))]
+            names[child.name] = _next("D" if at[0] >= along[0] else "S", names)
+        else:
+            names[child.name] = _next("OM", names)
+
+
+def _name_right(branches: list[Branch], names: dict[str, str]) -> None:
+    root = branches[0]
+    distal = [
+        child
+        for child in _children(branches, root.name)
+        if root.arc[child.parent_index or 0] > _DISTAL_SHARE * root.length and child.length > 3e-3
+    ]
+    # Of the distal branches, the PDA runs forward along the septum (towards the apex), the others sideways.
+    if distal:
+        forward = min(distal, key=lambda b: float((_place(b, 30e-3) - b.points[0])[1]))
+        names[forward.name] = "PDA"
+        for child in distal:
+            if child is not forward:
+                names[child.name] = _next("PLV", names)
+    for child in _children(branches, root.name):
+        if child.name not in names:
+            names[child.name] = _next("RM", names)
+
+
+def _name_rest(branches: list[Branch], names: dict[str, str]) -> None:
+    """Whatever has no anatomical name: the parent's name and a letter, from proximal to distal."""
+    for branch in branches:
+        for number, child in enumerate(_children(branches, branch.name)):
+            if child.name not in names:
+                letter = chr(ord("a") + number % 26)
+                names[child.name] = _unique(f"{names[branch.name]}{letter}", names)
+
+
+def _next(stem: str, names: dict[str, str]) -> str:
+    number = 1
+    while f"{stem}{number}" in names.values():
+        number += 1
+    return f"{stem}{number}"
+
+
+def _unique(name: str, names: dict[str, str]) -> str:
+    return name if name not in names.values() else _next(f"{name}_", names)

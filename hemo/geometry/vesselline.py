@@ -1,0 +1,155 @@
+"""One vessel's centreline with its measures: where it begins and ends, its radius, its sections."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from hemo.geometry.centring import arc_length, centre_line, deepest_in_plane, normal_planes
+from hemo.geometry.courses import Course
+from hemo.geometry.crosssection import SectionCutter
+from hemo.geometry.distance import SurfaceDistance
+from hemo.geometry.lumengraph import LumenGraph
+from hemo.tree import Branch
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Measure:
+    """What lines are measured with: the wall, plane cuts, the points' spacing and the smoothing width (m)."""
+
+    wall: SurfaceDistance
+    cutter: SectionCutter
+    spacing: float
+    smoothing: float
+
+
+@dataclass(frozen=True)
+class VesselLine:
+    """A centred line with its measures.
+
+    Attributes
+    ----------
+    points
+        (n, 3), m.
+    radius
+        (n,) inscribed-sphere radius, m.
+    area
+        (n,) area of the plane section, m^2; nan where none closes.
+    start
+        Number of the first point that belongs to the vessel itself and not to its parent's lumen.
+    """
+
+    points: Array
+    radius: Array
+    area: Array
+    start: int = 0
+
+    def cut(self, first: int, last: int) -> VesselLine:
+        """The points from ``first`` to before ``last``."""
+        keep = slice(first, last)
+        return VesselLine(self.points[keep], self.radius[keep], self.area[keep], max(self.start - first, 0))
+
+
+def measured_line(graph: LumenGraph, courses: list[Course], number: int, measure: Measure) -> VesselLine:
+    """Centred line of a course, led in by 6 mm of its parent, with radius and section area."""
+    course = courses[number]
+    nodes = list(course.nodes)
+    if course.parent is not None:
+        nodes = _lead_in(graph, courses, course) + nodes
+    if course.ends_in_daughters:
+        heir = next(c for c in courses if c.parent == number)
+        nodes += list(heir.nodes[1 : 1 + round(10e-3 / graph.spacing)])
+    line = centre_line(graph.points[nodes], measure.wall, measure.spacing, measure.smoothing)
+    places, _ = deepest_in_plane(line, measure.wall, 0.15e-3, 5)
+    radius = measure.wall.depth(places)
+    last = len(line) if course.ends_in_daughters else _last_open(line, radius)
+    line, radius = line[:last], radius[:last]
+    tangent, _, _ = normal_planes(line)
+    area = measure.cutter.cut(line, tangent, 2.0 * radius).area
+    return VesselLine(line, radius, area)
+
+
+def _lead_in(graph: LumenGraph, courses: list[Course], course: Course, length: float = 6e-3) -> list[int]:
+    """Nodes upstream of the joint, on the parent and beyond it on the parent's parent."""
+    upstream: list[int] = []
+    joint, parent = course.nodes[0], course.parent
+    while parent is not None and arc_length(graph.points[[*upstream, joint]])[-1] < length:
+        nodes = list(courses[parent].nodes)
+        upstream = nodes[: nodes.index(course.nodes[0] if not upstream else upstream[0])] + upstream
+        parent = courses[parent].parent
+    run = arc_length(graph.points[[*upstream, joint]])
+    return [node for node, at in zip(upstream, run, strict=False) if run[-1] - at <= length]
+
+
+def _last_open(line: Array, radius: Array) -> int:
+    """Number of points up to where the inscribed ball meets the vessel's end: its last few millimetres."""
+    arc = arc_length(line)
+    if arc[-1] < 4e-3:
+        return len(line)
+    typical = float(np.percentile(radius[(arc >= arc[-1] - 5e-3) & (arc <= arc[-1] - 1e-3)], 30.0))
+    end = (arc >= arc[-1] - max(4e-3, 1.5 * typical)) & (radius < 0.85 * typical)
+    return max(int(np.argmax(end)), min(5, len(line))) if end.any() else len(line)
+
+
+def end_at_divergence(lines: list[VesselLine], courses: list[Course]) -> VesselLine:
+    """The left main's line up to where its daughters' lines part."""
+    daughters = [lines[k] for k, course in enumerate(courses) if course.parent == 0][:2]
+    gap, _ = cKDTree(daughters[1].points).query(daughters[0].points)
+    together = np.flatnonzero(gap < 0.35 * daughters[0].radius)
+    fork = daughters[0].points[together[-1] if len(together) else 0]
+    last = int(cKDTree(lines[0].points).query(fork)[1])
+    return lines[0].cut(0, max(last + 1, 3))
+
+
+def trim_ostium(line: VesselLine) -> VesselLine:
+    """Begin where the section is that of a vessel, not of the aorta or its sinus."""
+    arc = arc_length(line.points)
+    window = (arc >= min(2e-3, 0.3 * arc[-1])) & (arc <= 9e-3)
+    calibre = float(np.median(line.radius[window]))
+    section = np.nan_to_num(line.area, nan=np.inf)
+    bad = ((section > 2.2 * np.pi * calibre**2 * 1.2) | (line.radius > 1.5 * calibre)) & (arc < 8e-3)
+    first = int(np.flatnonzero(bad)[-1]) + 1 if bad.any() else 0
+    return line.cut(min(first, len(line.points) - 3), len(line.points))
+
+
+def leave_parent(line: VesselLine, parent: Branch, at_end: bool) -> tuple[VesselLine, int]:
+    """Where a child's line leaves its parent's lumen, and from which of the parent's points."""
+    gap, nearest = cKDTree(parent.points).query(line.points)
+    lumen = np.sqrt(parent.area / np.pi)[nearest]
+    half = np.arange(len(gap)) < max(3, np.searchsorted(arc_length(line.points), 25e-3))
+    inside = np.flatnonzero((gap <= lumen) & half)
+    start = int(inside[-1]) + 1 if len(inside) else 0
+    if at_end:
+        return replace(line, start=start), len(parent.points) - 1
+    together = np.flatnonzero((gap < 0.35 * lumen) & half)
+    attach = int(nearest[together[-1]]) if len(together) else int(nearest[start])
+    return replace(line, start=start), attach
+
+
+def clean_area(line: VesselLine, others: list[VesselLine]) -> Array:
+    """(n,) section areas; at bifurcations, where the section holds a second vessel, interpolated between the sides.
+
+    A point is doubtful when its inscribed ball meets that of another vessel whose line has left its own.
+    """
+    area = np.where(np.isfinite(line.area), line.area, np.inf)
+    floor = np.pi * line.radius**2
+    doubtful = area > 6.0 * floor
+    for other in others:
+        own_gap, own_nearest = cKDTree(line.points).query(other.points)
+        apart = own_gap > 0.35 * line.radius[own_nearest]
+        if not apart.any():
+            continue
+        points, radius = other.points[apart], other.radius[apart]
+        gap, nearest = cKDTree(points).query(line.points)
+        doubtful |= gap < 1.1 * line.radius + radius[nearest]
+    good = ~doubtful
+    if good.sum() < 2:
+        return np.where(np.isfinite(line.area), np.minimum(line.area, 2.0 * floor), floor)
+    arc = arc_length(line.points)
+    between = np.interp(arc, arc[good], np.sqrt(area[good])) ** 2
+    return np.where(doubtful, np.maximum(np.minimum(area, between), floor), area)

@@ -1,0 +1,22 @@
+"""``python -m validation [NAME ...]``: run the benchmarks, all of them without a name."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+BENCHMARKS = ("loss_law", "straight_stenosis", "narco_trees", "stage_times")
+
+
+def main() -> None:
+    """Run the named benchmarks."""
+    names = sys.argv[1:] or BENCHMARKS
+    unknown = sorted(set(names) - set(BENCHMARKS))
+    if unknown:
+        raise SystemExit(f"no benchmark is called {unknown[0]}; there are {', '.join(BENCHMARKS)}")
+    for name in names:
+        importlib.import_module(f"validation.{name}").main()
+
+
+if __name__ == "__main__":
+    main()
