@@ -201,7 +201,9 @@ def build_problem(
 
     boundary = _cap_terms(domain, conditions, u, v, n, rho, backflow)
     balance = forms.viscous(u, v, mu) + forms.convection(u, u, v, rho)
-    residual = balance + forms.viscous(u, v, damping) + forms.pressure_gradient(p, v) + forms.continuity(u, q) + boundary
+    residual = (
+        balance + forms.viscous(u, v, damping) + forms.pressure_gradient(p, v) + forms.continuity(u, q) + boundary
+    )
     if force is not None:
         residual += forms.body_force(force, v)
     jacobian = (
@@ -236,9 +238,7 @@ def build_problem(
     )
 
 
-def _cap_terms(
-    domain: Domain, conditions: FlowConditions, u: Any, v: Any, n: Any, rho: Any, beta: float
-) -> ufl.Form:
+def _cap_terms(domain: Domain, conditions: FlowConditions, u: Any, v: Any, n: Any, rho: Any, beta: float) -> ufl.Form:
     """Natural conditions that depend on u nonlinearly; the outlet pressures are added as vectors."""
     terms = ufl.Form([])
     stabilised = fem.Constant(domain.mesh, np.float64(beta))

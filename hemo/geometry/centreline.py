@@ -9,7 +9,7 @@ and named (:mod:`hemo.geometry.naming`).
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -159,6 +159,7 @@ def _branches(graph: LumenGraph, courses: list[Course], measure: Measure, option
         attach = None
         if course.parent is not None:
             if course.parent not in branches:
+                _log_dropped(line, "so is its parent")
                 continue
             line, attach = leave_parent(line, branches[course.parent], courses[course.parent].ends_in_daughters)
             if len(line.points) - line.start < 5:
@@ -172,7 +173,8 @@ def _branches(graph: LumenGraph, courses: list[Course], measure: Measure, option
             branches[number] = branch
         else:
             _log_dropped(line, f"it is {1e3 * branch.length:.1f} mm long, {2e3 * np.median(branch.radius):.1f} mm wide")
-    return list(branches.values())
+    parents = {branch.parent for branch in branches.values()}
+    return [replace(b, is_outlet=b.is_outlet or b.name not in parents) for b in branches.values()]
 
 
 def _log_dropped(line: VesselLine, reason: str) -> None:

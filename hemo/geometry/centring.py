@@ -60,7 +60,7 @@ def centre_line(path: Array, wall: SurfaceDistance, spacing: float, width: float
     """
     line = smooth(resample(path, spacing), width)
     step = 0.3e-3
-    for _ in range(6):
+    for _ in range(4):
         line, _ = deepest_in_plane(line, wall, step, 3)
         line = resample(smooth(line, width), spacing)
         step = max(0.7 * step, 0.1e-3)

@@ -8,7 +8,7 @@ is kept. Side branches that the tree does not have stay as blind stubs.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from scipy.sparse.csgraph import connected_components
 from hemo.errors import InputError
 from hemo.geometry.planecut import Loop, cut_along, find_loop, triangulate_cap
 from hemo.geometry.surface import Surface
+from hemo.geometry.trimming import trim_tree
 from hemo.tetmesh import INLET, WALL
 from hemo.tree import Branch, VesselTree
 
@@ -241,58 +242,6 @@ def _capped(points: Array, triangles: Index, rims: list[tuple[Index, Index]], cu
     return TaggedSurface(points[used], compact.reshape(-1, 3).astype(np.int64), np.concatenate(tags), names, planes)
 
 
-def trim_tree(tree: VesselTree, start: float, ends: dict[str, float]) -> tuple[VesselTree, list[str]]:
-    """Cut the root at ``start`` and each named branch at its end (arc lengths, m); lesions move along.
-
-    Returns the tree and sentences on what was lost.
-    """
-    warnings: list[str] = []
-    branches, before, shift = [], {b.name: b for b in tree.branches}, {}
-    for branch in tree.branches:
-        low = start if branch.parent is None else 0.0
-        high = ends.get(branch.name, branch.length)
-        cut = _between(branch, low, high)
-        shift[branch.name] = low
-        if branch.parent is not None:
-            parent = next(b for b in branches if b.name == branch.parent)
-            place = before[branch.parent].arc[branch.parent_index or 0] - shift[branch.parent]
-            cut = replace(cut, parent_index=int(np.abs(parent.arc - place).argmin()))
-        branches.append(cut)
-    lesions = []
-    for lesion in tree.lesions:
-        length = next(b for b in branches if b.name == lesion.branch).length
-        low, middle, high = (at - shift[lesion.branch] for at in (lesion.start, lesion.minimum, lesion.end))
-        if not 0.0 < middle < length:
-            warnings.append(f"lesion {lesion.id} lies beyond the meshed part of {lesion.branch} and is left out.")
-            continue
-        if low < 0.0 or high > length:
-            warnings.append(f"lesion {lesion.id} is cut by the end of the meshed part of {lesion.branch}.")
-        lesions.append(replace(lesion, start=max(low, 0.0), minimum=middle, end=min(high, length)))
-    return VesselTree(tree.name, tuple(branches), tuple(lesions)), warnings
-
-
-def _between(branch: Branch, low: float, high: float) -> Branch:
-    """The branch from one arc length to another, with end points exactly there."""
-    arc = branch.arc
-    step = 0.2 * float(np.median(np.diff(arc)))
-    inner = arc[(arc > low + step) & (arc < high - step)]
-    wanted = np.concatenate([[max(low, 0.0)], inner, [min(high, branch.length)]])
-    if low <= 0.0 and high >= branch.length:
-        return branch
-
-    def at(values: Array) -> Array:
-        return np.asarray(np.interp(wanted, arc, values))
-
-    points = np.stack([at(branch.points[:, k]) for k in range(3)], axis=1)
-    return replace(
-        branch,
-        points=points,
-        radius=at(branch.radius),
-        area=at(branch.area),
-        reference_radius=at(branch.reference_radius),
-    )
-
-
 def keep_flat_ends(surface: Surface, tree: VesselTree) -> ClippedLumen:
     """Tag the flat ends that a closed surface already has, where the tree starts and ends.
 
@@ -310,11 +259,11 @@ def keep_flat_ends(surface: Surface, tree: VesselTree) -> ClippedLumen:
         corners = surface.points[surface.triangles] - centre
         flat = np.abs(corners @ outward).max(axis=1) < 1e-3 * radius
         flat &= np.linalg.norm(corners, axis=2).max(axis=1) < 3.0 * radius
-        if not flat.any():
-            raise InputError(f"tree {tree.name!r}: the surface has no flat end at {name!r}; cut it, or give keep_ends = false.")
+        vector = 0.5 * np.cross(corners[flat, 1] - corners[flat, 0], corners[flat, 2] - corners[flat, 0]).sum(axis=0)
+        if vector @ outward < 0.5 * branch.area[place]:
+            raise InputError(f"tree {tree.name!r}: the surface has no flat end at {name!r}; use keep_ends = false.")
         tag = INLET_TAG + i
         tags[flat] = tag
         names[tag] = name
-        vector = np.cross(corners[flat, 1] - corners[flat, 0], corners[flat, 2] - corners[flat, 0]).sum(axis=0)
         planes[tag] = (corners[flat].reshape(-1, 3).mean(axis=0) + centre, vector / np.linalg.norm(vector))
     return ClippedLumen(TaggedSurface(surface.points, surface.triangles, tags, names, planes), tree)

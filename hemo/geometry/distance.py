@@ -103,7 +103,7 @@ def closest_on_triangles(points: Array, corners: Array) -> Array:
     sides = [_closest_on_segment(p, x[outside], y[outside]) for x, y in ((a, b), (b, c), (c, a))]
     gaps = np.stack([_dot(q - p, q - p) for q in sides])
     place[outside] = np.stack(sides)[gaps.argmin(axis=0), np.arange(len(outside))]
-    return place
+    return np.asarray(place)
 
 
 def _closest_on_segment(points: Array, start: Array, end: Array) -> Array:

@@ -32,7 +32,7 @@ def main(folder: Path) -> None:
         given = {name: data[name] for name in data.files}
     with _gmsh():
         made = {"fill": fill, "remesh": remesh}[task.pop("task")](given, task)
-    np.savez(folder / "out.npz", **made)
+    np.savez(folder / "out.npz", **made)  # type: ignore[arg-type]
 
 
 @contextmanager
@@ -99,8 +99,8 @@ def _tetrahedra(volume: int, count: int) -> Made:
 def remesh(given: Mapping[str, Array], options: Mapping[str, Any]) -> Made:
     """Triangles of a wanted size on the parts of a tagged surface, by gmsh's reparametrisation.
 
-    Given ``points``, ``triangles``, ``tags`` (m,) and ``size`` (n,) at the points. Made: ``points``,
-    ``triangles``, ``tags``. Slower than mmgs and meant for when that is missing.
+    Given ``points``, ``triangles``, ``tags`` (m,) and ``size`` (n,) at the points. Made: ``points`` and
+    ``triangles``, with the rims of the parts among their edges. Meant for when mmgs is missing.
     """
     from scipy.spatial import cKDTree
 
@@ -111,7 +111,8 @@ def remesh(given: Mapping[str, Array], options: Mapping[str, Any]) -> Made:
         gmsh.model.addDiscreteEntity(2, int(part))
     gmsh.model.mesh.addNodes(2, int(parts[0]), np.arange(1, count + 1), given["points"].ravel())
     for part in parts:
-        gmsh.model.mesh.addElementsByType(int(part), TRIANGLE, [], given["triangles"][given["tags"] == part].ravel() + 1)
+        own = given["triangles"][given["tags"] == part]
+        gmsh.model.mesh.addElementsByType(int(part), TRIANGLE, [], own.ravel() + 1)
     gmsh.model.mesh.reclassifyNodes()
     gmsh.model.mesh.createTopology()
     gmsh.model.mesh.classifySurfaces(np.radians(options.get("angle", 60.0)), True, True, np.pi)
@@ -127,35 +128,16 @@ def remesh(given: Mapping[str, Array], options: Mapping[str, Any]) -> Made:
         gmsh.option.setNumber(name, 0)
     gmsh.option.setNumber("Mesh.Algorithm", 6)
     gmsh.model.mesh.generate(2)
-    return _triangles(given)
+    return _triangles()
 
 
-def _triangles(given: Mapping[str, Array]) -> Made:
-    """All triangles, each with the tag of the nearest given one that faces the same way."""
-    from scipy.spatial import cKDTree
-
+def _triangles() -> Made:
     tags, coordinates, _ = gmsh.model.mesh.getNodes()
     _, nodes = gmsh.model.mesh.getElementsByType(TRIANGLE)
     number = np.full(int(tags.max()) + 1, -1, dtype=np.int64)
     number[tags.astype(np.int64)] = np.arange(len(tags))
     used, compact = np.unique(number[nodes.astype(np.int64)], return_inverse=True)
-    points, triangles = coordinates.reshape(-1, 3)[used], compact.reshape(-1, 3)
-    old = given["points"][given["triangles"]]
-    centres, normals = old.mean(axis=1), _unit_normals(old)
-    new = points[triangles]
-    _, near = cKDTree(centres).query(new.mean(axis=1), k=min(12, len(centres)))
-    facing = np.einsum("tkd,td->tk", normals[near], _unit_normals(new)) > 0.8
-    first = np.where(facing.any(axis=1), facing.argmax(axis=1), 0)
-    return {
-        "points": points,
-        "triangles": triangles,
-        "tags": given["tags"][near[np.arange(len(near)), first]],
-    }
-
-
-def _unit_normals(corners: Array) -> Array:
-    normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    return np.asarray(normal / np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-300))
+    return {"points": coordinates.reshape(-1, 3)[used], "triangles": compact.reshape(-1, 3)}
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ def rebuild_lumen(surface: Surface, tree: VesselTree) -> Surface:
     try:
         from skimage.measure import marching_cubes
     except ImportError as error:
-        raise EnvironmentMissing("scikit-image is not installed; run 'make setup', or install hemo[geometry].") from error
+        raise EnvironmentMissing("scikit-image is missing; run 'make setup', or install hemo[geometry].") from error
     centre, radius = tube(tree, step=0.3)
     step = max(2.0 * float(np.percentile(radius, 5)) / VOXELS_PER_DIAMETER, 0.08e-3)
     margin = WIDTH * float(radius.max()) + 4.0 * step
@@ -76,7 +76,9 @@ def taubin(points: Array, triangles: NDArray[np.int64], rounds: int = 10) -> Arr
     return np.asarray(points)
 
 
-def _field(surface: Surface, centre: Array, radius: Array, origin: Array, step: float, shape: NDArray[np.int64]) -> Array:
+def _field(
+    surface: Surface, centre: Array, radius: Array, origin: Array, step: float, shape: NDArray[np.int64]
+) -> Array:
     """Signed distance (m) to the intersection on the grid; only the voxels near the tube are computed."""
     field = np.full(shape, 4.0 * step)
     near = _voxels_near(centre, WIDTH * radius + 3.0 * step, origin, step, shape)
@@ -89,7 +91,9 @@ def _field(surface: Surface, centre: Array, radius: Array, origin: Array, step: 
     return field
 
 
-def _voxels_near(centre: Array, reach: Array, origin: Array, step: float, shape: NDArray[np.int64]) -> NDArray[np.int64]:
+def _voxels_near(
+    centre: Array, reach: Array, origin: Array, step: float, shape: NDArray[np.int64]
+) -> NDArray[np.int64]:
     """Flat indices of the voxels within ``reach`` of a centreline point."""
     mask = np.zeros(shape, dtype=bool)
     for point, extent in zip(centre, reach, strict=True):

@@ -125,7 +125,7 @@ def edge_level(radius: Array, sigma: float) -> Array:
 
 
 def fit_level(
-    mask: BlurredMask, places: Array, triangles: Indices, rounds: int = 3, minimal_radius: float = 0.3e-3
+    mask: BlurredMask, places: Array, triangles: Indices, rounds: int = 2, minimal_radius: float = 0.3e-3
 ) -> Array:
     """Move a contour's vertices (n, 3), grid units, to where the blurred mask equals c(local radius).
 
@@ -137,10 +137,10 @@ def fit_level(
         gradient = mask.gradient(places)
         normal = -gradient / np.maximum(np.linalg.norm(gradient, axis=1, keepdims=True), 1e-12)
         radius = tangent_ball_radius(places, normal, limit=4e-3 / mask.spacing)
-        curvature = 1.0 / np.maximum(radius, minimal_radius / mask.spacing)
+        radius = np.maximum(radius, minimal_radius / mask.spacing)
         for _ in range(12):
-            curvature = average @ curvature
-        level = edge_level(np.asarray(mask.spacing / curvature), mask.sigma)
+            radius = average @ radius
+        level = edge_level(np.asarray(mask.spacing * radius), mask.sigma)
         shift = average @ places - places
         places = places + 0.6 * (shift - np.einsum("ij,ij->i", shift, normal)[:, None] * normal)
         places = _project(mask, places, level)

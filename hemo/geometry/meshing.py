@@ -8,38 +8,30 @@ level set of its distance field round the tree (:mod:`implicit`) and the steps a
 
 from __future__ import annotations
 
-import json
 import logging
-import os
-import subprocess
-import sys
-import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from importlib.util import find_spec
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-import hemo
 from hemo.errors import EnvironmentMissing, HemoError, InputError
-from hemo.geometry.clipping import ClippedLumen, TaggedSurface, clip_to_tree, keep_flat_ends
+from hemo.geometry.clipping import ClippedLumen, clip_to_tree, keep_flat_ends
 from hemo.geometry.compensation import conserve_volume
-from hemo.geometry.remeshing import MM, Sizes, remesh
-from hemo.geometry.sections import face_neighbours, section_probes
+from hemo.geometry.filling import fill
+from hemo.geometry.remeshing import Sizes, remesh
+from hemo.geometry.sections import section_probes
 from hemo.geometry.surface import Surface
+from hemo.geometry.surfacecheck import enclosed_volume
+from hemo.geometry.truncate import truncate
+from hemo.geometry.untangling import untangle
 from hemo.tetmesh import TetMesh
 from hemo.tree import VesselTree
 
-Array = NDArray[Any]
+Array = NDArray[np.float64]
 log = logging.getLogger(__name__)
-
-GMSH_TIME_LIMIT = 1200  # s
-POOR_QUALITY = 0.1  # gamma below which another mesher is tried
 
 
 @dataclass(frozen=True)
@@ -137,9 +129,9 @@ def build_mesh(surface: Surface, tree: VesselTree, options: MeshOptions | None =
         If gmsh is not installed.
     """
     options = options or MeshOptions()
+    if enclosed_volume(surface.points, surface.triangles) < 0.0:
+        surface = Surface(surface.points, surface.triangles[:, ::-1])
     if not options.keep_ends:
-        from hemo.geometry.truncate import truncate
-
         tree = truncate(tree, options.minimal_outlet_diameter)
     try:
         return _from_surface(surface, tree, options, "surface", ())
@@ -173,122 +165,16 @@ def _from_surface(
     with clock.step("remesh"):
         sizes = Sizes(options.cells_per_diameter, options.gradation)
         boundary, remesher = remesh(clipped.surface, clipped.tree, sizes)
+        boundary, _ = untangle(boundary)
     if options.conserve_volume:
         with clock.step("volume_compensation"):
-            boundary = conserve_volume(boundary, clipped.surface)
+            boundary, _ = untangle(conserve_volume(boundary, clipped.surface))
     with clock.step("fill"):
         mesh, quality = fill(boundary)
     with clock.step("check"):
         check_mesh(mesh, tree)
         report = _report(mesh, quality, clipped, f"{route}, {remesher}, gmsh", notes, clock.seconds)
     return MeshResult(mesh, clipped.tree, report)
-
-
-def fill(boundary: TaggedSurface) -> tuple[TetMesh, Array]:
-    """Tetrahedra inside a closed tagged surface, its triangles kept, and the gamma quality (m,) of each."""
-    middle = boundary.points.mean(axis=0)
-    given = {"points": (boundary.points - middle) / MM, "triangles": boundary.triangles}
-    made = _filled(given)
-    points = made["points"] * MM + middle
-    points[: len(boundary.points)] = boundary.points
-    cells = made["cells"].astype(np.int64)
-    mesh = TetMesh(points, cells, boundary.triangles, boundary.tags, boundary.names)
-    if np.median(mesh.cell_volumes()) < 0.0:
-        mesh = replace(mesh, cells=cells[:, [0, 1, 3, 2]])
-    mesh = split_corner_cells(mesh)
-    return mesh, gamma(mesh)
-
-
-def gamma(mesh: TetMesh) -> NDArray[np.float64]:
-    """(m,) quality of the cells: three times inscribed over circumscribed radius; 1 for a regular tetrahedron.
-
-    With volume V, face areas A_i and the products p_j of opposite edges' lengths (Liu and Joe 1994, BIT 34:268):
-    r = 3 V / sum A_i and R = sqrt(s (s - p_1) (s - p_2) (s - p_3)) / (6 V) with 2 s = p_1 + p_2 + p_3.
-    """
-    a, b, c, d = (mesh.points[mesh.cells[:, i]] for i in range(4))
-    volume = np.abs(mesh.cell_volumes())
-    faces = [np.cross(v - u, w - u) for u, v, w in ((b, c, d), (a, c, d), (a, b, d), (a, b, c))]
-    area = 0.5 * np.sum([np.linalg.norm(face, axis=1) for face in faces], axis=0)
-    pairs = (((a, b), (c, d)), ((a, c), (b, d)), ((a, d), (b, c)))
-    p, q, r = (np.linalg.norm(u - v, axis=1) * np.linalg.norm(w - x, axis=1) for (u, v), (w, x) in pairs)
-    product = (p + q + r) * (q + r - p) * (p + r - q) * (p + q - r) / 16.0
-    return np.asarray(54.0 * volume**2 / np.maximum(area * np.sqrt(np.maximum(product, 0.0)), 1e-300))
-
-
-def split_corner_cells(mesh: TetMesh) -> TetMesh:
-    """Give each cell with three faces on the boundary a vertex in its middle.
-
-    All six edges of such a cell lie on the boundary, so that with velocity prescribed there its pressure is
-    undetermined (the Taylor-Hood pair wants a free velocity in every cell).
-    """
-    corner = np.flatnonzero((face_neighbours(mesh.cells) < 0).sum(axis=1) >= 3)
-    if len(corner) == 0:
-        return mesh
-    middle = len(mesh.points) + np.arange(len(corner))
-    pieces = np.repeat(mesh.cells[corner][None], 4, axis=0)
-    for vertex in range(4):
-        pieces[vertex, :, vertex] = middle
-    points = np.vstack([mesh.points, mesh.points[mesh.cells[corner]].mean(axis=1)])
-    return replace(mesh, points=points, cells=np.vstack([np.delete(mesh.cells, corner, axis=0), *pieces]))
-
-
-def _filled(given: Mapping[str, Array]) -> dict[str, Array]:
-    """By HXT (Marot, Pellerin and Remacle 2019, Int J Numer Meth Eng 117:967), by Delaunay and Netgen where it fails.
-
-    On the straight stenosis HXT's own optimiser reaches a smallest gamma of 0.3 in a quarter of the time that
-    Netgen's optimisation of the Delaunay mesh takes to reach 0.37.
-    """
-    try:
-        made = run_gmsh("fill", given, algorithm=10, threshold=0.4)
-        if made["quality"].min() >= POOR_QUALITY:
-            return made
-        log.warning("a cell of the HXT mesh has quality %.3f; Delaunay with Netgen is tried", made["quality"].min())
-    except InputError as error:
-        made = {}
-        log.warning("%s Delaunay with Netgen is tried.", error)
-    try:
-        other = run_gmsh("fill", given, algorithm=1, netgen=True)
-    except InputError:
-        if made:
-            return made
-        raise
-    return other if not made or other["quality"].min() > made["quality"].min() else made
-
-
-def run_gmsh(task: str, arrays: Mapping[str, Array], **options: Any) -> dict[str, Array]:
-    """Run one task of :mod:`gmsh_child` in a process of its own, which never sees MPI.
-
-    Raises
-    ------
-    EnvironmentMissing
-        If gmsh is not installed.
-    InputError
-        If gmsh fails or takes too long.
-    """
-    if find_spec("gmsh") is None:
-        raise EnvironmentMissing("gmsh is not installed; run 'make setup', or install the extra hemo[mesh].")
-    with tempfile.TemporaryDirectory(prefix="hemo-gmsh-") as name:
-        folder = Path(name)
-        np.savez(folder / "in.npz", **arrays)  # type: ignore[arg-type]
-        (folder / "task.json").write_text(json.dumps({"task": task, **options}))
-        root = str(Path(hemo.__file__).parent.parent)
-        paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
-        try:
-            done = subprocess.run(
-                [sys.executable, "-m", "hemo.geometry.gmsh_child", name],
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
-                capture_output=True,
-                text=True,
-                timeout=GMSH_TIME_LIMIT,
-                check=False,
-            )
-        except subprocess.TimeoutExpired as error:
-            raise InputError(f"gmsh did not end within {GMSH_TIME_LIMIT} s; ask for fewer cells per diameter.") from error
-        if done.returncode != 0 or not (folder / "out.npz").is_file():
-            last = done.stderr.strip().splitlines()[-1:] or [f"exit code {done.returncode}"]
-            raise InputError(f"gmsh could not {task} the lumen: {last[0]}.")
-        with np.load(folder / "out.npz") as data:
-            return {key: data[key] for key in data.files}
 
 
 def check_mesh(mesh: TetMesh, tree: VesselTree) -> None:
@@ -324,7 +210,7 @@ def _report(
     warnings = [*notes, *clipped.warnings]
     genus = clipped.surface.genus
     if genus > 0:
-        warnings.append(f"vessels of the tree touch and form {genus} ring(s) in the lumen; flow can take a short-cut there.")
+        warnings.append(f"vessels of the tree touch and form {genus} ring(s) in the lumen; flow can short-cut there.")
     across = cells_across(mesh, clipped.tree)
     return MeshReport(
         cells=len(mesh.cells),
@@ -340,7 +226,7 @@ def _report(
 
 
 def cells_across(mesh: TetMesh, tree: VesselTree) -> Array:
-    """(n,) cells per diameter at every second centreline point: equivalent diameter of the section over its cells' size.
+    """(n,) cells per diameter at every second centreline point: a section's diameter over its cells' size.
 
     The size of a cell of volume V is (6 V)^(1/3), the spacing of a grid of cubes each cut into six tetrahedra.
     """

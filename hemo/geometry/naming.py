@@ -51,6 +51,13 @@ def _place(branch: Branch, distance: float) -> NDArray[np.float64]:
     return np.asarray(branch.points[min(int(np.searchsorted(branch.arc, distance)), len(branch.points) - 1)])
 
 
+def _heading(points: NDArray[np.float64], distance: float = 30e-3) -> NDArray[np.float64]:
+    """Unit vector from the first point of a line to the one at a distance (m) from it, or to its last."""
+    far = int(np.argmax(np.linalg.norm(points - points[0], axis=1) > distance)) or len(points) - 1
+    step = points[far] - points[0]
+    return np.asarray(step / max(float(np.linalg.norm(step)), 1e-12))
+
+
 def _name_left(branches: list[Branch], names: dict[str, str]) -> None:
     root = branches[0]
     if root.is_outlet:
@@ -94,15 +101,15 @@ def _name_right(branches: list[Branch], names: dict[str, str]) -> None:
     distal = [
         child
         for child in _children(branches, root.name)
-        if root.arc[child.parent_index or 0] > _DISTAL_SHARE * root.length and child.length > 3e-3
+        if root.arc[child.parent_index or 0] > _DISTAL_SHARE * root.length
     ]
-    # Of the distal branches, the PDA runs forward along the septum (towards the apex), the others sideways.
-    if distal:
-        forward = min(distal, key=lambda b: float((_place(b, 30e-3) - b.points[0])[1]))
-        names[forward.name] = "PDA"
-        for child in distal:
-            if child is not forward:
-                names[child.name] = _next("PLV", names)
+    # At the crux the PDA turns forward along the septum, towards the apex; the rest goes on sideways as the
+    # vessel itself or as posterolateral branches.
+    forward = [float(_heading(child.points)[1]) for child in distal]
+    for child, ahead in zip(distal, forward, strict=True):
+        onward = float(_heading(root.points[child.parent_index or 0 :])[1])
+        foremost = ahead == min(forward) and ahead < onward
+        names[child.name] = "PDA" if foremost and "PDA" not in names.values() else _next("PLV", names)
     for child in _children(branches, root.name):
         if child.name not in names:
             names[child.name] = _next("RM", names)

@@ -57,7 +57,7 @@ def plane_axes(normal: Array) -> tuple[Array, Array]:
     helper = np.eye(3)[np.abs(normal).argmin()]
     first = np.cross(helper, normal)
     first /= np.linalg.norm(first)
-    return first, np.cross(normal, first)
+    return np.asarray(first), np.asarray(np.cross(normal, first))
 
 
 def find_loop(points: Array, triangles: Index, centre: Array, normal: Array, radius: float) -> Loop | None:
@@ -136,11 +136,11 @@ def cut_along(points: Array, triangles: Index, loop: Loop) -> tuple[Array, Index
     below = above + count
     height = (points - loop.centre) @ loop.normal
     new: list[tuple[int, int, int]] = []
-    for i, corners in enumerate(triangles[loop.triangles].tolist()):
-        upper = [bool(height[v] > 0.0) for v in corners]
-        alone_above = sum(upper) == 1
-        turn = upper.index(alone_above)
-        v0, v1, v2 = corners[turn:] + corners[:turn]
+    for i, triangle in enumerate(loop.triangles):
+        corners = triangles[triangle]
+        upper = height[corners] > 0.0
+        alone_above = bool(upper.sum() == 1)
+        v0, v1, v2 = np.roll(corners, -int(np.argmax(upper == alone_above)))
         before = (i - 1) % count
         if alone_above:
             new += [(v0, above[i], above[before])]

@@ -10,6 +10,7 @@ Array = NDArray[np.float64]
 Index = NDArray[np.int64]
 
 CANDIDATES = 8
+BLOCK = 4096  # points at a time, so that the work arrays stay in the processor's cache
 
 
 class Proximity:
@@ -39,6 +40,10 @@ class Proximity:
 
     def signed_distance(self, query: Array) -> Array:
         """(k,) distance of (k, 3) points, negative on the side the normals point away from."""
+        blocks = range(0, len(query), BLOCK)
+        return np.concatenate([np.empty(0), *(self._block(query[start : start + BLOCK]) for start in blocks)])
+
+    def _block(self, query: Array) -> Array:
         count = min(CANDIDATES, len(self._owner))
         _, nearest = self._tree.query(query, k=count)
         triangle = self._owner[np.reshape(nearest, (len(query), count))]

@@ -132,7 +132,8 @@ def section_probes(mesh: TetMesh, tree: VesselTree, stride: int = 1, reach: floa
 
 
 def _places(count: int, stride: int) -> Index:
-    return np.unique(np.concatenate([np.arange(0, count, max(stride, 1)), [count - 1]]))
+    places: Index = np.unique(np.append(np.arange(0, count, max(stride, 1)), count - 1))
+    return places
 
 
 def section_planes(mesh: TetMesh, branch: Branch) -> tuple[Array, Array]:

@@ -15,11 +15,10 @@ from numpy.typing import NDArray
 
 from hemo.errors import InputError
 from hemo.geometry.image import LabelImage
-from hemo.geometry.labelfield import blurred_mask, fit_level
+from hemo.geometry.labelfield import blurred_mask, fit_level, tangent_ball_radius
 from hemo.geometry.subdivision import subdivide_curved
 from hemo.geometry.surfacecheck import (
     edge_table,
-    enclosed_volume,
     merge_points,
     orient_outwards,
     self_crossings,
@@ -31,15 +30,15 @@ _log = logging.getLogger(__name__)
 
 UNITS = {"mm": 1e-3, "cm": 1e-2, "m": 1.0}
 
-# A coronary lumen with or without its aortic root: overall size and hydraulic diameter 4 V / A.
+# A coronary lumen with or without its aortic root: overall size, and diameter of its thinner vessels.
 _EXTENT = (15e-3, 400e-3)
-_CALIBRE = (0.8e-3, 50e-3)
+_CALIBRE = (0.2e-3, 10e-3)
 # Facets may cut through each other by this much where two vessels touch; deeper is refused.
 _TOUCHING_DEPTH = 0.05e-3
 # A coarse facet is refined until it leaves the smooth wall by less than this.
 _CHORD_TOLERANCE = 0.01e-3
 # Blur of a label map in units of its largest voxel edge, and the level of the first contour.
-_BLUR = 0.9
+_BLUR = 1.0
 _FIRST_LEVEL = 0.4
 
 
@@ -146,14 +145,14 @@ def clean_surface(
     if not np.all(np.isfinite(points[used])):
         raise InputError(f"{where}: a vertex is not a number; export the surface again.")
     extent = float(np.ptp(points[used], axis=0).max())
-    _check_extent(extent, where, unit)
+    _check_size(extent, np.nan, where, unit)
     points, triangles = merge_points(points, triangles, 1e-7 * extent)
     triangles = _drop_dust(points, triangles)
     _check_closed(points, triangles, where)
     triangles, turned = orient_outwards(points, triangles)
     if turned:
         _log.warning("%s: %d triangles pointed inwards and were turned.", where, turned)
-    _check_calibre(points, triangles, where, unit)
+    _check_size(extent, _thin_calibre(points, triangles), where, unit)
     _check_crossings(points, triangles, where)
     if curved:
         before = len(triangles)
@@ -163,26 +162,36 @@ def clean_surface(
     return Surface(points, triangles)
 
 
-def _check_extent(extent: float, where: str, unit: str | None) -> None:
-    if _EXTENT[0] <= extent <= _EXTENT[1]:
+def _check_size(extent: float, calibre: float, where: str, unit: str | None) -> None:
+    """Refuse a size (m) that no coronary tree has; ``calibre`` is nan where not yet known."""
+    if _plausible(extent, calibre):
         return
-    fits = [name for name, scale in UNITS.items() if _EXTENT[0] <= extent / UNITS[unit or "mm"] * scale <= _EXTENT[1]]
-    hint = f'the numbers look like {" or ".join(fits)}: state unit = "{fits[-1]}"' if fits else "check the unit"
+    taken = unit or "mm"
+    scales = {name: scale / UNITS[taken] for name, scale in UNITS.items()}
+    fits = [name for name, scale in scales.items() if _plausible(scale * extent, scale * calibre)]
+    hint = f'the numbers look like {fits[0]}: state unit = "{fits[0]}"' if fits else "check the unit and the file"
+    width = "" if np.isnan(calibre) else f" and its thinner vessels {1e3 * calibre:.3g} mm wide"
     raise InputError(
-        f"{where}: taken in {unit or 'mm'} the surface is {1e3 * extent:.3g} mm across, absurd for coronary "
-        f"arteries (15 to 400 mm); {hint}."
+        f"{where}: taken in {taken} the surface is {1e3 * extent:.3g} mm across{width}, absurd for coronary "
+        f"arteries (15 to 400 mm across, up to 10 mm wide); {hint}."
     )
 
 
-def _check_calibre(points: NDArray[np.float64], triangles: NDArray[np.int64], where: str, unit: str | None) -> None:
-    corners = points[triangles]
-    area = 0.5 * np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1).sum()
-    calibre = 4.0 * enclosed_volume(points, triangles) / float(area)
-    if not _CALIBRE[0] <= calibre <= _CALIBRE[1]:
-        raise InputError(
-            f"{where}: taken in {unit or 'mm'} the mean calibre is {1e3 * calibre:.3g} mm, absurd for coronary "
-            f"arteries; state the right unit (mm, cm or m)."
-        )
+def _plausible(extent: float, calibre: float) -> bool:
+    return _EXTENT[0] <= extent <= _EXTENT[1] and (np.isnan(calibre) or _CALIBRE[0] <= calibre <= _CALIBRE[1])
+
+
+def _thin_calibre(points: NDArray[np.float64], triangles: NDArray[np.int64]) -> float:
+    """Diameter (m) that a quarter of the wall's vertices are below: the coronaries, beside any aorta."""
+    face = np.cross(
+        points[triangles[:, 1]] - points[triangles[:, 0]], points[triangles[:, 2]] - points[triangles[:, 0]]
+    )
+    normal = np.zeros_like(points)
+    for corner in range(3):
+        np.add.at(normal, triangles[:, corner], face)
+    normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-300)
+    limit = 0.1 * float(np.ptp(points, axis=0).max())
+    return 2.0 * float(np.percentile(tangent_ball_radius(points, normal, limit), 25.0))
 
 
 def _drop_dust(points: NDArray[np.float64], triangles: NDArray[np.int64]) -> NDArray[np.int64]:

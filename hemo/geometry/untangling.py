@@ -19,7 +19,7 @@ from hemo.geometry.surfacecheck import self_crossings
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
 
-FOLD = -0.8  # cosine between the normals of two neighbours below which they count as folded
+FOLD = -0.5  # cosine between the normals of two neighbours below which they count as folded
 
 
 def untangle(surface: TaggedSurface, rounds: int = 20) -> tuple[TaggedSurface, int]:
@@ -27,42 +27,45 @@ def untangle(surface: TaggedSurface, rounds: int = 20) -> tuple[TaggedSurface, i
 
     A vertex on a cap's rim moves towards its neighbours on the rim, so that the rim stays a curve in its plane.
     """
-    link = _neighbours(surface)
-    degree = np.maximum(np.asarray(link.sum(axis=1)).ravel(), 1.0)[:, None]
-    points, moved = surface.points, np.zeros(len(surface.points), dtype=bool)
+    moved = np.zeros(len(surface.points), dtype=bool)
     for _ in range(rounds):
-        bad = tangled(points, surface.triangles)
+        bad = tangled(surface.points, surface.triangles)
         if len(bad) == 0:
             break
-        near = np.zeros(len(points), dtype=bool)
+        near = np.zeros(len(surface.points), dtype=bool)
         near[surface.triangles[bad]] = True
         moved |= near
-        for _ in range(3):
-            step = 0.5 * (link @ points / degree - points)
-            points = points + near[:, None] * step
-    return replace(surface, points=points), int(moved.sum())
+        surface = relax(surface, near)
+    return surface, int(moved.sum())
+
+
+def relax(surface: TaggedSurface, chosen: NDArray[np.bool_], steps: int = 3) -> TaggedSurface:
+    """Move the chosen vertices (n,) half-way to the middle of their neighbours, ``steps`` times."""
+    link = _neighbours(surface)
+    degree = np.maximum(np.asarray(link.sum(axis=1)).ravel(), 1.0)[:, None]
+    points = surface.points
+    for _ in range(steps):
+        points = points + chosen[:, None] * 0.5 * (link @ points / degree - points)
+    return replace(surface, points=points)
 
 
 def tangled(points: Array, triangles: Index) -> Index:
     """Triangles that are folded back on a neighbour or cut another one."""
-    edges, owners = _shared_edges(triangles)
+    owners = _across_edges(triangles)
     a, b, c = (points[triangles[:, i]] for i in range(3))
     normal = np.cross(b - a, c - a)
     normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-300)
     folded = owners[np.einsum("ij,ij->i", normal[owners[:, 0]], normal[owners[:, 1]]) < FOLD]
-    return np.unique(
-        np.concatenate(
-            [folded.ravel(), self_crossings(points, triangles).ravel(), _crossing_at_a_vertex(points, triangles).ravel()]
-        )
-    )
+    crossing = self_crossings(points, triangles), _crossing_at_a_vertex(points, triangles)
+    bad: Index = np.unique(np.concatenate([folded.ravel(), *(pairs.ravel() for pairs in crossing)]))
+    return bad
 
 
-def _shared_edges(triangles: Index) -> tuple[Index, Index]:
-    """Edges (e, 2) of a closed surface and the two triangles (e, 2) at each."""
+def _across_edges(triangles: Index) -> Index:
+    """(e, 2) the two triangles at each edge of a closed surface."""
     sides = np.sort(np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]]), axis=1)
-    order = np.lexsort(sides.T)
-    owner = np.tile(np.arange(len(triangles)), 3)[order]
-    return sides[order][::2], owner.reshape(-1, 2)
+    owner = np.tile(np.arange(len(triangles)), 3)[np.lexsort(sides.T)]
+    return np.asarray(owner.reshape(-1, 2))
 
 
 def _crossing_at_a_vertex(points: Array, triangles: Index) -> Index:

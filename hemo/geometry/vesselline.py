@@ -64,14 +64,30 @@ def measured_line(graph: LumenGraph, courses: list[Course], number: int, measure
     if course.ends_in_daughters:
         heir = next(c for c in courses if c.parent == number)
         nodes += list(heir.nodes[1 : 1 + round(10e-3 / graph.spacing)])
-    line = centre_line(graph.points[nodes], measure.wall, measure.spacing, measure.smoothing)
-    places, _ = deepest_in_plane(line, measure.wall, 0.15e-3, 5)
-    radius = measure.wall.depth(places)
-    last = len(line) if course.ends_in_daughters else _last_open(line, radius)
-    line, radius = line[:last], radius[:last]
+    # In a sharp bend of a thin vessel a smooth line may cut through the wall: then smooth less.
+    for share in (1.0, 0.5, 0.25):
+        line, radius = _centred(graph.points[nodes], measure, share * measure.smoothing)
+        first = _first_open(line, radius) if course.parent is None and not graph.contact.any() else 0
+        last = len(line) if course.ends_in_daughters else _last_open(line, radius)
+        line, radius = line[first:last], radius[first:last]
+        if radius.min() > 0.1e-3:
+            break
+    radius = np.maximum(radius, 0.1e-3)
     tangent, _, _ = normal_planes(line)
     area = measure.cutter.cut(line, tangent, 2.0 * radius).area
     return VesselLine(line, radius, area)
+
+
+def _centred(path: Array, measure: Measure, smoothing: float) -> tuple[Array, Array]:
+    """The centred line and the radius of the largest ball inside in each of its normal planes."""
+    line = centre_line(path, measure.wall, measure.spacing, smoothing)
+    places, _ = deepest_in_plane(line, measure.wall, 0.15e-3, 5)
+    return line, measure.wall.depth(places)
+
+
+def _first_open(line: Array, radius: Array) -> int:
+    """Number of the first point clear of the end at which a vessel without aorta begins."""
+    return len(line) - _last_open(line[::-1], radius[::-1])
 
 
 def _lead_in(graph: LumenGraph, courses: list[Course], course: Course, length: float = 6e-3) -> list[int]:
@@ -121,7 +137,7 @@ def leave_parent(line: VesselLine, parent: Branch, at_end: bool) -> tuple[Vessel
     """Where a child's line leaves its parent's lumen, and from which of the parent's points."""
     gap, nearest = cKDTree(parent.points).query(line.points)
     lumen = np.sqrt(parent.area / np.pi)[nearest]
-    half = np.arange(len(gap)) < max(3, np.searchsorted(arc_length(line.points), 25e-3))
+    half = np.arange(len(gap)) < max(3, int(np.searchsorted(arc_length(line.points), 25e-3)))
     inside = np.flatnonzero((gap <= lumen) & half)
     start = int(inside[-1]) + 1 if len(inside) else 0
     if at_end:

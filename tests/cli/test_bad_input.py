@@ -62,7 +62,7 @@ def tube_labels():
     """An aorta (1) with one vessel (2) growing out of it, as voxels."""
     z, y, x = np.mgrid[0:60, 0:60, 0:120] * 0.5
     labels = np.zeros(x.shape, dtype=np.uint8)
-    labels[np.hypot(y - 15, z - 15) < 1.5] = 2
+    labels[(np.hypot(y - 15, z - 15) < 1.5) & (x > 12)] = 2
     labels[(np.hypot(x - 12, y - 15) < 10) & (z > 1) & (z < 28)] = 1
     labels[..., :2] = labels[..., -4:] = 0
     return labels

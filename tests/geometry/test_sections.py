@@ -66,7 +66,7 @@ def bend(curvature_radius: float) -> Callable:
     def path(s):
         angle = 0.5 * np.pi * s
         out = np.stack([-np.cos(angle), np.zeros_like(s), np.sin(angle)], axis=1)
-        centre = curvature_radius * (out + [1.0, 0.0, 0.0])
+        centre = curvature_radius * (out + np.array([1.0, 0.0, 0.0]))
         return centre, out, np.tile([0.0, 1.0, 0.0], (len(s), 1))
 
     return path

@@ -1,0 +1,65 @@
+"""Cut a vessel tree at given arc lengths and keep what refers to them, children and lesions, consistent."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hemo.tree import Branch, VesselTree
+
+Array = NDArray[np.float64]
+
+
+def trim_tree(tree: VesselTree, start: float, ends: dict[str, float]) -> tuple[VesselTree, list[str]]:
+    """Cut the root at ``start`` and each named branch at its end (arc lengths, m); lesions move along.
+
+    Returns the tree and sentences on what was lost.
+    """
+    warnings: list[str] = []
+    branches: list[Branch] = []
+    before, shift = {b.name: b for b in tree.branches}, dict[str, float]()
+    for branch in tree.branches:
+        low = start if branch.parent is None else 0.0
+        high = ends.get(branch.name, branch.length)
+        cut = _between(branch, low, high)
+        shift[branch.name] = low
+        if branch.parent is not None:
+            parent = next(b for b in branches if b.name == branch.parent)
+            place = before[branch.parent].arc[branch.parent_index or 0] - shift[branch.parent]
+            cut = replace(cut, parent_index=int(np.abs(parent.arc - place).argmin()))
+        branches.append(cut)
+    lesions = []
+    for lesion in tree.lesions:
+        length = next(b for b in branches if b.name == lesion.branch).length
+        low, middle, high = (at - shift[lesion.branch] for at in (lesion.start, lesion.minimum, lesion.end))
+        if not 0.0 < middle < length:
+            warnings.append(f"lesion {lesion.id} lies beyond the meshed part of {lesion.branch} and is left out.")
+            continue
+        if low < 0.0 or high > length:
+            warnings.append(f"lesion {lesion.id} is cut by the end of the meshed part of {lesion.branch}.")
+        lesions.append(replace(lesion, start=max(low, 0.0), minimum=middle, end=min(high, length)))
+    return VesselTree(tree.name, tuple(branches), tuple(lesions)), warnings
+
+
+def _between(branch: Branch, low: float, high: float) -> Branch:
+    """The branch from one arc length to another, with end points exactly there."""
+    arc = branch.arc
+    step = 0.2 * float(np.median(np.diff(arc)))
+    inner = arc[(arc > low + step) & (arc < high - step)]
+    wanted = np.concatenate([[max(low, 0.0)], inner, [min(high, branch.length)]])
+    if low <= 0.0 and high >= branch.length:
+        return branch
+
+    def at(values: Array) -> Array:
+        return np.asarray(np.interp(wanted, arc, values))
+
+    points = np.stack([at(branch.points[:, k]) for k in range(3)], axis=1)
+    return replace(
+        branch,
+        points=points,
+        radius=at(branch.radius),
+        area=at(branch.area),
+        reference_radius=at(branch.reference_radius),
+    )

@@ -1,0 +1,200 @@
+"""Cutting a lumen to one tree: caps, trimming, what is refused."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from skimage.measure import marching_cubes
+
+from hemo.errors import InputError
+from hemo.geometry.clipping import INLET_TAG, NotSevered, clip_to_tree, keep_flat_ends
+from hemo.geometry.planecut import cut_along, find_loop, plane_loops, triangulate_cap
+from hemo.geometry.surface import Surface
+from hemo.geometry.synthetic import straight_stenosis
+from hemo.geometry.trimming import trim_tree
+from hemo.tree import Branch, VesselTree
+
+MM = 1e-3
+SPACING = 0.25 * MM
+MAIN_RADIUS, SIDE_RADIUS = 1.5 * MM, 1.0 * MM
+
+
+def capsule(points: np.ndarray, start: np.ndarray, end: np.ndarray, radius: float) -> np.ndarray:
+    """Signed distance (m) to the sphere-swept segment."""
+    along = end - start
+    share = np.clip((points - start) @ along / (along @ along), 0.0, 1.0)
+    return np.linalg.norm(points - start - share[:, None] * along, axis=1) - radius
+
+
+def lumen(*vessels: tuple[list[float], list[float], float]) -> Surface:
+    """Surface of a union of capsules given in mm."""
+    ends = MM * np.array([[a, b] for a, b, _ in vessels])
+    radius = MM * np.array([r for _, _, r in vessels])
+    low = (ends.min(axis=1) - radius[:, None]).min(axis=0) - 3 * SPACING
+    high = (ends.max(axis=1) + radius[:, None]).max(axis=0) + 3 * SPACING
+    shape = np.ceil((high - low) / SPACING).astype(int) + 1
+    grid = low + SPACING * np.stack(np.meshgrid(*map(np.arange, shape), indexing="ij"), axis=-1).reshape(-1, 3)
+    field = np.min([capsule(grid, *end, r) for end, r in zip(ends, radius, strict=True)], axis=0).reshape(shape)
+    points, triangles, _, _ = marching_cubes(field, 0.0, spacing=(SPACING,) * 3, gradient_direction="descent")
+    return Surface(points.astype(float) + low, triangles.astype(np.int64))
+
+
+AORTA = ([0, 0, -12], [0, 0, 12], 6.0)
+MAIN = ([0, 0, 0], [28, 0, 0], 1.5)
+SIDE = ([16, 0, 0], [24, 10, 0], 1.0)
+
+
+def tree(main_end: float = 28.0) -> VesselTree:
+    """The tree of MAIN and SIDE, from the aortic wall on."""
+    x = MM * np.arange(6.0, main_end + 0.1, 0.4)
+    r = np.full_like(x, MAIN_RADIUS)
+    main = Branch("M", np.column_stack([x, 0 * x, 0 * x]), r, np.pi * r**2, r)
+    direction = np.array([8.0, 10.0, 0.0]) / np.hypot(8.0, 10.0)
+    s = MM * np.arange(1.9, np.hypot(8.0, 10.0), 0.4)
+    q = np.full_like(s, SIDE_RADIUS)
+    points = MM * np.array([16.0, 0, 0]) + s[:, None] * direction
+    return VesselTree("t", (main, Branch("S", points, q, np.pi * q**2, q, "M", int(np.abs(x - 16 * MM).argmin()))))
+
+
+@pytest.fixture(scope="module")
+def whole() -> Surface:
+    return lumen(AORTA, MAIN, SIDE)
+
+
+def test_a_tree_is_cut_from_the_aorta_and_capped(whole: Surface) -> None:
+    clipped = clip_to_tree(whole, tree())
+    surface = clipped.surface
+    assert surface.names == {1: "wall", 2: "inlet", 3: "M", 4: "S"}
+    edges = np.sort(
+        np.vstack([surface.triangles[:, [0, 1]], surface.triangles[:, [1, 2]], surface.triangles[:, [2, 0]]])
+    )
+    assert np.all(np.unique(edges, axis=0, return_counts=True)[1] == 2)
+    assert surface.genus == 0
+    for tag, radius in ((2, MAIN_RADIUS), (3, MAIN_RADIUS), (4, SIDE_RADIUS)):
+        assert surface.cap_area(tag) == pytest.approx(np.pi * radius**2, rel=0.04)
+        centre, normal = surface.planes[tag]
+        used = surface.points[surface.triangles[surface.tags == tag]].reshape(-1, 3)
+        assert np.abs((used - centre) @ normal).max() < 1e-12
+    # The aorta and the domes of the tips are gone, in full length: two cylinders less their overlap.
+    assert surface.points[:, 0].min() > 5.9 * MM
+    main, side = clipped.tree["M"].length, clipped.tree["S"].length
+    cylinders = np.pi * (MAIN_RADIUS**2 * main + SIDE_RADIUS**2 * (side + 0.5 * MM))
+    assert surface.volume == pytest.approx(cylinders, rel=0.04)
+
+
+def test_caps_face_outwards_along_the_centreline(whole: Surface) -> None:
+    surface = clip_to_tree(whole, tree()).surface
+    side = np.array([8.0, 10.0, 0.0]) / np.hypot(8.0, 10.0)
+    for tag, direction in ((2, [-1.0, 0, 0]), (3, [1.0, 0, 0]), (4, side)):
+        a, b, c = (surface.points[surface.triangles[surface.tags == tag][:, i]] for i in range(3))
+        vector = np.cross(b - a, c - a).sum(axis=0)
+        assert vector / np.linalg.norm(vector) @ direction > 0.9999
+
+
+def test_the_tree_ends_at_the_caps(whole: Surface) -> None:
+    clipped = clip_to_tree(whole, tree())
+    for name, tag in (("M", 3), ("S", 4)):
+        centre, _ = clipped.surface.planes[tag]
+        np.testing.assert_allclose(clipped.tree[name].points[-1], centre, atol=1e-9)
+    np.testing.assert_allclose(clipped.tree.root.points[0], clipped.surface.planes[INLET_TAG][0], atol=1e-9)
+    # The side branch still leaves at x = 16 mm, though the root has lost its first points.
+    place = clipped.tree.root.points[clipped.tree["S"].parent_index]
+    assert place[0] == pytest.approx(16 * MM, abs=0.25 * MM)
+
+
+def test_a_vessel_running_alongside_is_left_whole() -> None:
+    surface = lumen(AORTA, MAIN, ([6, -4.2, 0], [28, -4.2, 0], 2.0))
+    alone = VesselTree("t", tree().branches[:1])
+    clipped = clip_to_tree(surface, alone).surface
+    assert set(np.unique(clipped.tags)) == {1, 2, 3}
+    assert clipped.points[:, 1].min() > -1.6 * MM
+
+
+def test_an_unknown_side_branch_stays_as_a_stub(whole: Surface) -> None:
+    clipped = clip_to_tree(whole, VesselTree("t", tree().branches[:1])).surface
+    assert clipped.points[:, 1].max() > 10.5 * MM
+    assert set(np.unique(clipped.tags)) == {1, 2, 3}
+
+
+def test_touching_vessels_are_told() -> None:
+    surface = lumen(AORTA, MAIN, SIDE, ([0, 0, 8], [28, 0, 0], 1.0))
+    with pytest.raises(NotSevered, match=r"'t'.*M"):
+        clip_to_tree(surface, tree())
+
+
+def test_an_interrupted_vessel_names_its_outlet() -> None:
+    surface = lumen(AORTA, ([0, 0, 0], [14, 0, 0], 1.5), ([18, 0, 0], [28, 0, 0], 1.5))
+    with pytest.raises(InputError, match=r"outlet 'M'.*interrupted"):
+        clip_to_tree(surface, VesselTree("t", tree().branches[:1]))
+
+
+def test_a_tree_in_another_frame_is_refused(whole: Surface) -> None:
+    moved = VesselTree("t", tuple(replace(b, points=b.points + 0.1) for b in tree().branches))
+    with pytest.raises(InputError, match="same frame"):
+        clip_to_tree(whole, moved)
+
+
+def test_flat_ends_are_kept_as_they_are() -> None:
+    surface, vessel = straight_stenosis()
+    clipped = keep_flat_ends(surface, vessel)
+    np.testing.assert_array_equal(clipped.surface.points, surface.points)
+    assert clipped.tree is vessel
+    assert [int((clipped.surface.tags == tag).sum()) for tag in (2, 3)] == [96, 96]
+    assert clipped.surface.names[3] == "vessel"
+
+
+def test_a_round_end_is_no_flat_end(whole: Surface) -> None:
+    with pytest.raises(InputError, match="flat end at 'inlet'"):
+        keep_flat_ends(whole, tree())
+
+
+def test_lesions_move_with_the_root_and_are_lost_beyond_the_end() -> None:
+    _, vessel = straight_stenosis()
+    lesion = vessel.lesions[0]
+    trimmed, warnings = trim_tree(vessel, 2e-3, {"vessel": 50e-3})
+    assert not warnings
+    moved = trimmed.lesions[0]
+    assert (moved.start, moved.minimum) == pytest.approx((lesion.start - 2e-3, lesion.minimum - 2e-3))
+    assert trimmed.root.length == pytest.approx(48e-3)
+    throat = np.interp(moved.minimum, trimmed.root.arc, trimmed.root.radius)
+    assert throat == pytest.approx(0.75e-3, rel=1e-3)
+    without, warnings = trim_tree(vessel, 0.0, {"vessel": 18e-3})
+    assert without.lesions == () and "vessel_1" in warnings[0]
+
+
+def test_one_loop_of_two_is_cut() -> None:
+    surface = lumen(([0, 0, 0], [10, 0, 0], 1.5), ([0, 4, 0], [10, 4, 0], 1.0))
+    centre, normal = MM * np.array([5.0, 0, 0]), np.array([1.0, 0, 0])
+    everything = np.arange(len(surface.triangles))
+    loops = plane_loops(surface.points, surface.triangles, everything, centre, normal)
+    assert sorted(loop.area for loop in loops) == pytest.approx([np.pi * 1e-6, np.pi * 2.25e-6], rel=0.03)
+    loop = find_loop(surface.points, surface.triangles, centre, normal, MAIN_RADIUS)
+    assert loop is not None and loop.area == pytest.approx(np.pi * 2.25e-6, rel=0.03)
+    points, triangles, above, below = cut_along(surface.points, surface.triangles, loop)
+    np.testing.assert_allclose(points[above], points[below])
+    before, after = area_of(surface.points, surface.triangles), area_of(points, triangles)
+    assert after == pytest.approx(before, rel=1e-12)
+    assert not np.intersect1d(triangles[np.isin(triangles, above).any(axis=1)], below).size
+
+
+def area_of(points: np.ndarray, triangles: np.ndarray) -> float:
+    a, b, c = (points[triangles[:, i]] for i in range(3))
+    return float(0.5 * np.linalg.norm(np.cross(b - a, c - a), axis=1).sum())
+
+
+@pytest.mark.parametrize("concave", [False, True])
+def test_a_cap_covers_its_polygon_once(concave: bool) -> None:
+    angle = np.linspace(0.0, 2 * np.pi, 40, endpoint=False)
+    x, y = np.cos(angle), np.sin(angle)
+    if concave:
+        y = y + 3.0 * x**2  # a boomerang, not star-shaped about its middle
+    rim = np.stack([x, y, np.zeros_like(x)], axis=1)
+    extra, triangles = triangulate_cap(rim, np.arange(40), np.array([0.0, 0.0, 1.0]))
+    assert len(extra) == (0 if concave else 1)
+    corners = np.vstack([rim, extra])[triangles]
+    signed = 0.5 * np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])[:, 2]
+    polygon = 0.5 * np.sum(x * np.roll(y, -1) - np.roll(x, -1) * y)
+    assert np.all(signed > 0.0)
+    assert signed.sum() == pytest.approx(polygon, rel=1e-12)

@@ -1,0 +1,43 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from hemo.geometry.compare import Polyline, compare_radius, tree_lines, unique_lines
+from hemo.geometry.synthetic import left_coronary
+from hemo.tree import VesselTree
+
+TREE = left_coronary(0.5).tree
+
+
+def test_a_tree_agrees_with_itself():
+    agreement = compare_radius(tree_lines([TREE]), tree_lines([TREE]))
+    assert agreement.bias == pytest.approx(0.0, abs=2e-3)
+    assert agreement.percentile_90 < 2e-3
+    assert agreement.matched_length == pytest.approx(agreement.reference_length, rel=0.01)
+    assert agreement.unmatched == ()
+
+
+def test_bias_and_percentile_are_found():
+    rng = np.random.default_rng(0)
+    wider = [replace(b, radius=b.radius * (1.04 + 0.02 * rng.standard_normal(len(b.radius)))) for b in TREE.branches]
+    agreement = compare_radius(tree_lines([VesselTree("left", tuple(wider))]), tree_lines([TREE]))
+    assert agreement.bias == pytest.approx(0.04, abs=0.003)
+    assert agreement.percentile_90 == pytest.approx(0.04 + 1.28 * 0.02, abs=0.008)
+
+
+def test_missing_and_false_branches_are_named():
+    without = VesselTree("left", tuple(b for b in TREE.branches if b.name != "D1"))
+    assert compare_radius(tree_lines([without]), tree_lines([TREE])).unmatched == ("reference left/D1",)
+    assert compare_radius(tree_lines([TREE]), tree_lines([without])).unmatched == ("measured left/D1",)
+
+
+def test_common_stretches_count_once():
+    trunk = np.column_stack([np.linspace(0, 20e-3, 101), np.zeros(101), np.zeros(101)])
+    up = np.column_stack([np.linspace(20e-3, 40e-3, 101), np.linspace(0, 20e-3, 101), np.zeros(101)])[1:]
+    down = up * np.array([1.0, -1.0, 1.0])
+    lines = [Polyline(n, np.concatenate([trunk, part]), np.full(201, 1e-3)) for n, part in (("a", up), ("b", down))]
+    kept = unique_lines(lines)
+    lengths = sorted(float(np.linalg.norm(np.diff(line.points, axis=0), axis=1).sum()) for line in kept)
+    assert lengths[1] == pytest.approx(48.3e-3, rel=0.01)
+    assert lengths[0] == pytest.approx(28.3e-3, abs=1e-3)

@@ -1,0 +1,37 @@
+import numpy as np
+import pytest
+
+from hemo.geometry.crosssection import SectionCutter
+from hemo.geometry.surface import Surface
+from hemo.geometry.synthetic import straight_stenosis
+
+TUBE = straight_stenosis(3e-3, 40e-3, 0.5)[0]
+POLYGON = 96 / (2 * np.pi) * np.sin(2 * np.pi / 96)  # share of the circle's area in the 96-gon
+
+
+def test_area_perimeter_and_centroid_of_a_round_section():
+    cut = SectionCutter(TUBE).cut(np.array([[0.3e-3, 0.2e-3, 33e-3]]), np.array([[0.0, 0.0, 1.0]]), np.array([3e-3]))
+    assert cut.area[0] == pytest.approx(np.pi * 1.5e-3**2 * POLYGON, rel=1e-3)
+    assert cut.perimeter[0] == pytest.approx(2 * np.pi * 1.5e-3, rel=1e-3)
+    assert cut.centroid[0] == pytest.approx([0.0, 0.0, 33e-3], abs=1e-9)
+
+
+def test_oblique_section_is_an_ellipse():
+    normal = np.array([[np.sin(0.5), 0.0, np.cos(0.5)]])
+    cut = SectionCutter(TUBE).cut(np.array([[0.0, 0.0, 33e-3]]), normal, np.array([1e-3]))  # a reach that is too short
+    assert cut.area[0] == pytest.approx(np.pi * 1.5e-3**2 / np.cos(0.5) * POLYGON, rel=1e-3)
+
+
+def test_only_the_loop_round_the_point_counts():
+    aside = TUBE.points + np.array([3.1e-3, 0.0, 0.0])
+    both = Surface(
+        np.concatenate([TUBE.points, aside]), np.concatenate([TUBE.triangles, TUBE.triangles + len(TUBE.points)])
+    )
+    cut = SectionCutter(both).cut(np.array([[1.2e-3, 0.0, 33e-3]]), np.array([[0.0, 0.0, 1.0]]), np.array([5e-3]))
+    assert cut.area[0] == pytest.approx(np.pi * 1.5e-3**2 * POLYGON, rel=1e-3)
+    assert cut.centroid[0] == pytest.approx([0.0, 0.0, 33e-3], abs=1e-9)
+
+
+def test_point_outside_has_no_section():
+    cut = SectionCutter(TUBE).cut(np.array([[9e-3, 0.0, 33e-3]]), np.array([[0.0, 0.0, 1.0]]), np.array([3e-3]))
+    assert np.isnan(cut.area[0])

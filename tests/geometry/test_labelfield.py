@@ -1,0 +1,108 @@
+import numpy as np
+import pytest
+from scipy.ndimage import gaussian_filter
+
+from hemo.errors import InputError
+from hemo.geometry.crosssection import SectionCutter
+from hemo.geometry.image import LabelImage
+from hemo.geometry.labelfield import edge_level, tangent_ball_radius
+from hemo.geometry.surface import surface_from_labels
+from hemo.geometry.surfacecheck import edge_table, enclosed_volume
+
+
+def rod(diameter, voxel, seed, severity=0.0, length=16e-3):
+    """Label map of a rod (with a cosine stenosis over 10 mm), its middle and its axis, placed at random."""
+    rng = np.random.default_rng(seed)
+    voxel = np.broadcast_to(np.asarray(voxel, dtype=float), 3)
+    axis = np.linalg.qr(rng.normal(size=(3, 3)))[0][:, 0]
+    middle = rng.uniform(-0.5, 0.5, 3) * voxel
+    count = np.ceil((length + 4e-3) / voxel).astype(int)
+    grid = [(np.arange(n) - (n - 1) / 2) * size for n, size in zip(count, voxel, strict=True)]
+    z, y, x = np.meshgrid(grid[2], grid[1], grid[0], indexing="ij")
+    offset = np.stack([x, y, z], axis=-1) - middle
+    along = offset @ axis
+    across = np.linalg.norm(offset - along[..., None] * axis, axis=-1)
+    phase = np.clip(along / 10e-3, -0.5, 0.5)
+    radius = 0.5 * diameter * (1.0 - 0.5 * severity * (1.0 + np.cos(2.0 * np.pi * phase)))
+    labels = 2 * ((across < radius) & (np.abs(along) < length / 2)).astype(np.uint8)
+    return LabelImage(labels, np.array([g[0] for g in grid]), voxel.copy(), np.eye(3)), middle, axis
+
+
+def diameters(surface, middle, axis, diameter):
+    along = np.linspace(-4e-3, 4e-3, 33)
+    area = (
+        SectionCutter(surface)
+        .cut(middle + along[:, None] * axis, np.tile(axis, (33, 1)), np.full(33, 1.2 * diameter))
+        .area
+    )
+    return 2.0 * np.sqrt(area / np.pi)
+
+
+@pytest.mark.parametrize("radius", [0.6, 1.0, 2.0, 4.0])
+def test_edge_level_is_the_blurred_disc_at_its_edge(radius):
+    step, sigma = 0.02, 0.5
+    x = np.arange(-radius - 3, radius + 3 + step / 2, step)
+    disc = (x[:, None] ** 2 + x[None] ** 2 < radius**2).astype(float)
+    blurred = gaussian_filter(disc, sigma / step)
+    edge = np.interp(radius, x, blurred[len(x) // 2])
+    assert edge_level(np.array([radius]), sigma)[0] == pytest.approx(edge, abs=0.01)
+
+
+def test_tangent_ball_of_a_cylinder_is_its_radius():
+    angle, height = np.meshgrid(np.linspace(0, 2 * np.pi, 60, endpoint=False), np.arange(-30, 31) * 0.1)
+    normals = np.stack([np.cos(angle).ravel(), np.sin(angle).ravel(), 0 * angle.ravel()], axis=1)
+    points = 1.3 * normals + np.stack([0 * angle.ravel(), 0 * angle.ravel(), height.ravel()], axis=1)
+    radius = tangent_ball_radius(points, normals, limit=5.0)
+    inner = np.abs(points[:, 2]) < 1.5
+    assert radius[inner] == pytest.approx(1.3, rel=0.01)
+
+
+@pytest.mark.parametrize("voxel", [0.3e-3, 0.4e-3, 0.5e-3])
+@pytest.mark.parametrize("diameter", [1.5e-3, 2e-3, 3e-3, 4e-3])
+def test_calibre_is_kept(diameter, voxel):
+    bias = []
+    for seed in range(3):
+        image, middle, axis = rod(diameter, voxel, seed)
+        bias.append(diameters(surface_from_labels(image), middle, axis, diameter).mean() / diameter - 1.0)
+    limit = 0.03 if diameter >= 2e-3 or voxel < 0.5e-3 else 0.045
+    assert np.abs(bias).max() <= limit
+    assert abs(np.mean(bias)) <= (0.02 if voxel < 0.5e-3 else 0.025)
+
+
+@pytest.mark.parametrize(("voxel", "limit"), [(0.3e-3, 0.06), (0.4e-3, 0.08)])
+def test_minimal_lumen_area_of_a_tight_stenosis(voxel, limit):
+    error = []
+    for seed in range(4):
+        image, middle, axis = rod(3e-3, voxel, seed, severity=0.6)
+        area = np.pi / 4 * diameters(surface_from_labels(image), middle, axis, 3e-3).min() ** 2
+        error.append(area / (np.pi / 4 * (0.4 * 3e-3) ** 2) - 1.0)
+    assert abs(np.mean(error)) <= limit
+
+
+def test_anisotropic_voxels_and_mirrored_axes():
+    image, middle, axis = rod(3e-3, (0.35e-3, 0.35e-3, 0.6e-3), 3)
+    flip = np.diag([-1.0, 1.0, 1.0])
+    mirrored = LabelImage(image.labels, flip @ image.origin, image.spacing, flip)
+    for case, turn in ((image, np.eye(3)), (mirrored, flip)):
+        surface = surface_from_labels(case)
+        assert enclosed_volume(surface.points, surface.triangles) > 0.0
+        assert diameters(surface, turn @ middle, turn @ axis, 3e-3).mean() == pytest.approx(3e-3, rel=0.03)
+
+
+def test_surface_is_closed_without_islands_or_holes():
+    image, _, _ = rod(3e-3, 0.4e-3, 0)
+    labels = image.labels.copy()
+    labels[1:3, 1:3, 1:3] = 2
+    inside = np.argwhere(labels[5:-5, 5:-5, 5:-5]) + 5
+    labels[tuple(inside[len(inside) // 2])] = 0
+    surface = surface_from_labels(LabelImage(labels, image.origin, image.spacing, image.direction))
+    edges, _, count = edge_table(surface.triangles)
+    assert np.all(count == 2)
+    assert len(surface.points) - len(edges) + len(surface.triangles) == 2  # one sphere
+
+
+def test_specks_only_are_refused():
+    labels = np.zeros((20, 20, 20), dtype=np.uint8)
+    labels[5:7, 5:7, 5:7] = 2
+    with pytest.raises(InputError, match="no lumen"):
+        surface_from_labels(LabelImage(labels, np.zeros(3), np.full(3, 0.4e-3), np.eye(3)))
