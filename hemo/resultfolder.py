@@ -73,8 +73,8 @@ def working_folder(out: Path, fingerprint: Mapping[str, str], fresh: bool) -> It
             created = _prepare(work, fingerprint, fresh)
             try:
                 yield work
-            except InputError:
-                if created:  # bad input leaves nothing half-written
+            except (InputError, OSError):
+                if created:  # bad input and a full disk leave nothing half-written
                     shutil.rmtree(work, ignore_errors=True)
                 raise
             _finish(work, out)
@@ -94,7 +94,11 @@ def _prepare(work: Path, fingerprint: Mapping[str, str], fresh: bool) -> bool:
             raise InputError(f"{work}: holds an unfinished run with other input or options; add --fresh to discard it.")
         return False
     work.mkdir()
-    record.write_text(json.dumps(dict(fingerprint), indent=1))
+    try:
+        record.write_text(json.dumps(dict(fingerprint), indent=1))
+    except OSError:
+        shutil.rmtree(work, ignore_errors=True)
+        raise
     return True
 
 

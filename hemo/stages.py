@@ -227,8 +227,8 @@ def solve_fem(
 
 def _progress_line(status: Mapping[str, Any]) -> str:
     parts = [str(status.get("state", ""))]
-    if status.get("iteration") is not None:
-        parts.append(f"iteration {status['iteration']}")
+    if status.get("step") is not None:
+        parts.append(f"step {status['step']}")
     if status.get("residual") is not None:
         parts.append(f"residual {status['residual']:.1e}")
     return ", ".join(part for part in parts if part)

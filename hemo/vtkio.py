@@ -71,6 +71,7 @@ def read_polydata(path: Path) -> PolyData:
         raise InputError(f"{path}: a surface file ends in {', '.join(sorted(readers))}; convert it first.")
     if not path.is_file():
         raise InputError(f"{path}: there is no such file; check the path in the case file.")
+    _quieten()
     reader = readers[path.suffix.lower()]()
     messages: list[str] = []
     reader.AddObserver("ErrorEvent", lambda *_: messages.append("error"))
@@ -191,7 +192,15 @@ def _add_arrays(attributes: Any, arrays: Mapping[str, Array] | None) -> None:
         attributes.AddArray(array)
 
 
+def _quieten() -> None:
+    """Keep vtk's own reports off stderr: what is wrong with a file is said once, by an exception."""
+    from vtkmodules.vtkCommonCore import vtkLogger
+
+    vtkLogger.SetStderrVerbosity(vtkLogger.VERBOSITY_OFF)
+
+
 def _write(writer: Any, data: Any, path: Path) -> None:
+    _quieten()
     writer.SetFileName(str(path))
     writer.SetInputData(data)
     messages: list[str] = []

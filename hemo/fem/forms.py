@@ -28,8 +28,8 @@ Expression = Any
 # Exact on straight-sided cells for P2 velocity and P1 pressure; the estimates are the same or higher.
 VISCOUS_DEGREE = 2
 CONVECTION_DEGREE = 5
-MASS_DEGREE = 4
 CAP_DEGREE = 6
+STABILISATION_DEGREE = 4
 
 
 def viscous(u: Expression, v: Expression, mu: Expression) -> ufl.Form:
@@ -52,9 +52,37 @@ def continuity(u: Expression, q: Expression) -> ufl.Form:
     return -q * ufl.div(u) * dx(degree=2)
 
 
-def pseudo_inertia(u: Expression, v: Expression, rho: Expression, rate: Expression) -> ufl.Form:
-    """rho / dtau u . v with rate = 1 / dtau, cell by cell; in the Jacobian only."""
-    return rho * rate * inner(u, v) * dx(degree=MASS_DEGREE)
+def strong_residual(w: Expression, u: Expression, p: Expression, rho: Expression, mu: Expression) -> Expression:
+    """rho w . grad u + grad p - mu laplace u inside each cell, N/m^3."""
+    return rho * dot(grad(u), w) + grad(p) - mu * ufl.div(grad(u))
+
+
+def streamline_time(w: Expression, nu: Expression, mesh: Any) -> Expression:
+    """tau = (4 w . G w + C nu^2 G : G)^{-1/2}, s, with G = J^{-T} J^{-1} the metric of the cell.
+
+    Shakib, Hughes and Johan 1991 (Comput Methods Appl Mech Eng 89:141) with h/2 for the quadratic velocity;
+    C = 36 x 2^4 from the inverse estimate.
+    """
+    inverse = ufl.JacobianInverse(mesh)
+    metric = ufl.dot(inverse.T, inverse)
+    along = dot(inverse, w)
+    return 1 / ufl.sqrt(4 * dot(along, along) + 576 * nu**2 * inner(metric, metric))
+
+
+def streamline_upwind(w: Expression, v: Expression, tau: Expression, residual: Expression) -> ufl.Form:
+    """tau (w . grad v) . residual: SUPG of Brooks and Hughes 1982 (Comput Methods Appl Mech Eng 32:199), consistent."""
+    return tau * inner(dot(grad(v), w), residual) * dx(degree=STABILISATION_DEGREE)
+
+
+def bulk_viscosity(tau: Expression, rho: Expression, mesh: Any) -> Expression:
+    """rho / (tau tr G), Pa s (Bazilevs et al. 2007, Comput Methods Appl Mech Eng 197:173)."""
+    inverse = ufl.JacobianInverse(mesh)
+    return rho / (tau * inner(inverse, inverse))
+
+
+def grad_div(u: Expression, v: Expression, bulk: Expression) -> ufl.Form:
+    """bulk div u div v: holds mass within each cell."""
+    return bulk * ufl.div(u) * ufl.div(v) * dx(degree=STABILISATION_DEGREE)
 
 
 def body_force(f: Expression, v: Expression, degree: int = 6) -> ufl.Form:
@@ -72,7 +100,29 @@ def total_pressure(u: Expression, v: Expression, n: Expression, pa: Expression, 
     return (pa - rho * dot(u, u) / 2) * dot(v, n) * ds
 
 
-def backflow(u: Expression, v: Expression, n: Expression, beta: Expression, rho: Expression, ds: Any) -> ufl.Form:
-    """-beta rho / 2 (u . n)_- u . v (Esmaily Moghadam et al. 2011, Comput Mech 48:277): nothing where fluid leaves."""
-    inward = (dot(u, n) - abs(dot(u, n))) / 2
-    return -beta * rho / 2 * inward * dot(u, v) * ds
+def total_pressure_jacobian(
+    u: Expression, du: Expression, v: Expression, n: Expression, rho: Expression, newton: Expression, ds: Any
+) -> ufl.Form:
+    """Its linearisation; Picard's (newton = 0) carries u . du / 2, as the convective term does: twice that diverges."""
+    return -(1 + newton) * rho / 2 * dot(u, du) * dot(v, n) * ds
+
+
+def inward(w: Expression, n: Expression) -> Expression:
+    """(w . n)_-: negative where fluid enters, else zero."""
+    return (dot(w, n) - abs(dot(w, n))) / 2
+
+
+def backflow(
+    w: Expression, u: Expression, v: Expression, n: Expression, beta: Expression, rho: Expression, ds: Any
+) -> ufl.Form:
+    """-beta rho / 2 (w . n)_- u . v (Esmaily Moghadam et al. 2011, Comput Mech 48:277): nothing where fluid leaves."""
+    return -beta * rho / 2 * inward(w, n) * dot(u, v) * ds
+
+
+def crossflow(w: Expression, u: Expression, v: Expression, n: Expression, rho: Expression, ds: Any) -> ufl.Form:
+    """-rho / 2 (w . n)_- u_t . v_t with u_t = u - (u . n) n: fluid that enters square to the inlet feels nothing.
+
+    A total pressure leaves the direction of the entering fluid open; without this term swirl grows there.
+    """
+    across = dot(u, v) - dot(u, n) * dot(v, n)
+    return -rho / 2 * inward(w, n) * across * ds

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Protocol
@@ -73,28 +74,35 @@ class FemOptions:
         ... and no outlet flow changed by more than this fraction of the inflow in the last step.
     max_steps
         Nonlinear steps before giving up.
-    newton_switch
-        Relative residual below which the full Newton linearisation replaces Picard's.
-    courant
-        First Courant number of the pseudo-time step; it grows as the residual falls.
+    viscosity_factor
+        The first viscosity of the continuation, times that of blood.
+    viscosity_reduction
+        Factor by which it goes down, at first.
+    level_tolerance
+        Relative residual at which the continuation goes on.
     linear_tolerance
         Relative residual of each linear solve, the loosest allowed.
     max_linear_iterations
         GMRES iterations on a lagged factorisation before it is renewed.
     backflow
         beta of the backflow stabilisation at the outlets (1 makes the form energy-stable).
+    streamline, grad_div
+        Weights of the two stabilisations (0 leaves plain Galerkin).
     mumps
         Extra MUMPS options: ICNTL number -> value.
     """
 
-    tolerance: float = 1e-8
+    tolerance: float = 1e-6
     flow_tolerance: float = 1e-7
-    max_steps: int = 60
-    newton_switch: float = 0.05
-    courant: float = 20.0
+    max_steps: int = 100
+    viscosity_factor: float = 8.0
+    viscosity_reduction: float = 0.6
+    level_tolerance: float = 0.05
     linear_tolerance: float = 1e-2
-    max_linear_iterations: int = 40
+    max_linear_iterations: int = 60
     backflow: float = 1.0
+    streamline: float = 1.0
+    grad_div: float = 1.0
     mumps: dict[int, int] = field(default_factory=dict)
 
 
@@ -284,6 +292,28 @@ def write_text(path: Path, text: str) -> None:
     partial = path.with_name(path.name + ".partial")
     partial.write_text(text, encoding="utf-8")
     os.replace(partial, path)
+
+
+def write_status(folder: Path, state: str, message: str, last: Mapping[str, Any], seconds: float) -> None:
+    """Write ``status.json`` (atomically).
+
+    Parameters
+    ----------
+    state
+        ``"setup"``, ``"solving"``, ``"post-processing"``, ``"finished"``, ``"interrupted"`` or ``"failed"``.
+    last
+        Record of the last nonlinear step, empty before there is one.
+    seconds
+        Since the worker started.
+    """
+    text = {
+        "state": state,
+        "step": last.get("number"),
+        "residual": last.get("residual"),
+        "message": message,
+        "seconds": round(seconds, 2),
+    }
+    write_text(folder / "status.json", json.dumps(text))
 
 
 def read_status(folder: Path) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from hemo.fem.outlets import CoupledOperator, ResistanceOutlets, WoodburyPrecond
 log = logging.getLogger(__name__)
 
 RESTART = 100
+WORTH_RENEWING = 20  # iterations; that many and some more cost what a factorisation does
 
 
 @dataclass(frozen=True)
@@ -82,8 +83,7 @@ class LaggedFactorisation:
             factorised = True
             more, residual = self._iterate(right, x, tolerance)
             count += more
-        # Renew before the next solve when iterating costs as much as factorising would.
-        self.stale = count > self.options.max_linear_iterations // 2
+        self.stale = count > WORTH_RENEWING
         return LinearOutcome(count, residual, factorised, time.perf_counter() - start)
 
     def _iterate(self, right: PETSc.Vec, x: PETSc.Vec, tolerance: float) -> tuple[int, float]:

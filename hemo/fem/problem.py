@@ -18,6 +18,7 @@ from hemo.boundary import FlowConditions
 from hemo.fem import forms
 from hemo.fem.domain import Domain
 from hemo.fem.jit import jit_options
+from hemo.fem.job import FemOptions
 from hemo.fem.outlets import ResistanceOutlets, inlet_profile, resistance_outlets
 from hemo.tetmesh import INLET, WALL
 
@@ -45,10 +46,8 @@ class FlowProblem:
         Pa in one unit of the unknown pressure.
     newton
         0 for Picard's linearisation, 1 for Newton's.
-    rate
-        1 / dtau of the pseudo-time step, one value a cell, 1/s.
-    damping
-        Artificial viscosity, one value a cell, Pa s; zero in the problem that is solved in the end.
+    viscosity
+        Of the fluid that is solved for now, Pa s: blood's in the end.
     residual_form, jacobian_form, balance_form
         Compiled forms; the last is the viscous and inertial part of the residual alone.
     prescribed
@@ -65,8 +64,7 @@ class FlowProblem:
     state: fem.Function
     pressure_unit: float
     newton: fem.Constant
-    rate: fem.Function
-    damping: fem.Function
+    viscosity: fem.Constant
     residual_form: fem.Form
     jacobian_form: fem.Form
     balance_form: fem.Form
@@ -117,44 +115,9 @@ class FlowProblem:
         fem_petsc.assemble_matrix_mat(matrix, self.jacobian_form, bcs=list(self.prescribed))
         matrix.assemble()
 
-    def set_pseudo_time(self, courant: float) -> None:
-        """Local pseudo-time steps of the given Courant number, dtau = courant h / |u|; infinite -> none."""
-        if not np.isfinite(courant):
-            self.rate.x.array[:] = 0.0
-            return
-        speed, size = self.cell_speed(), cell_sizes(self.domain)
-        floor = 0.05 * float(self.domain.comm.allreduce(speed.max(initial=0.0), op=_max()))
-        self.rate.x.array[: len(size)] = np.maximum(speed, max(floor, 1e-6)) / (courant * size)
-        self.rate.x.scatter_forward()
-
-    def set_damping(self, fraction: float) -> None:
-        """Artificial viscosity of ``fraction`` rho |u| h / 2, from the current state, cell by cell."""
-        if fraction == 0.0:
-            self.damping.x.array[:] = 0.0
-            return
-        values = 0.5 * fraction * self.blood.density * self.cell_speed() * cell_sizes(self.domain)
-        self.damping.x.array[: len(values)] = values
-        self.damping.x.scatter_forward()
-
-    def cell_speed(self) -> Array:
-        """(n,) largest nodal speed in each owned cell, m/s."""
-        space, dofs = self.state.function_space.sub(0).collapse()
-        values = self.state.x.array[np.asarray(dofs)].reshape(-1, 3)
-        speed = np.linalg.norm(values, axis=1)
-        count = self.domain.mesh.topology.index_map(3).size_local
-        return np.asarray(speed[space.dofmap.list[:count]].max(axis=1))
-
-
-def _max() -> Any:
-    from mpi4py import MPI
-
-    return MPI.MAX
-
-
-def cell_sizes(domain: Domain) -> Array:
-    """(n,) longest edge of each owned cell, m."""
-    count = domain.mesh.topology.index_map(3).size_local
-    return np.asarray(domain.mesh.h(3, np.arange(count, dtype=np.int32)))
+    def set_viscosity_factor(self, factor: float) -> None:
+        """Solve for a fluid ``factor`` times as viscous as blood."""
+        self.viscosity.value = factor * self.blood.viscosity
 
 
 def taylor_hood(domain: Domain) -> fem.FunctionSpace:
@@ -169,7 +132,7 @@ def build_problem(
     domain: Domain,
     blood: Blood,
     conditions: FlowConditions,
-    backflow: float = 1.0,
+    options: FemOptions | None = None,
     force: Any = None,
     prescribed_velocity: Any = None,
 ) -> FlowProblem:
@@ -177,12 +140,15 @@ def build_problem(
 
     Parameters
     ----------
+    options
+        Weights of the stabilisations.
     force
         UFL body force, N/m^3, for verification.
     prescribed_velocity
         Callable of points (3, n) -> (3, n) m/s that replaces every boundary condition by prescribed velocities on
         the wall and the inlet, for verification.
     """
+    options = options or FemOptions()
     mesh = domain.mesh
     space = taylor_hood(domain)
     state = fem.Function(space, dtype=np.float64)
@@ -190,8 +156,6 @@ def build_problem(
     rho, mu = (fem.Constant(mesh, np.float64(value)) for value in (blood.density, blood.viscosity))
     scale = fem.Constant(mesh, np.float64(unit))
     newton = fem.Constant(mesh, np.float64(1.0))
-    rate = fem.Function(fem.functionspace(mesh, ("DG", 0), jit_options=jit_options()), dtype=np.float64)
-    damping = fem.Function(rate.function_space, dtype=np.float64)
     n = ufl.FacetNormal(mesh)
 
     u, p_hat = ufl.split(state)
@@ -199,21 +163,30 @@ def build_problem(
     v, q_hat = ufl.TestFunctions(space)
     p, dp, q = scale * p_hat, scale * dp_hat, scale * q_hat
 
-    boundary = _cap_terms(domain, conditions, u, v, n, rho, backflow)
+    boundary, boundary_jacobian = _cap_terms(domain, conditions, u, du, v, n, rho, options.backflow, newton)
     balance = forms.viscous(u, v, mu) + forms.convection(u, u, v, rho)
-    residual = (
-        balance + forms.viscous(u, v, damping) + forms.pressure_gradient(p, v) + forms.continuity(u, q) + boundary
-    )
+    residual = balance + boundary
+    residual += forms.pressure_gradient(p, v) + forms.continuity(u, q)
+    strong = forms.strong_residual(u, u, p, rho, mu)
     if force is not None:
         residual += forms.body_force(force, v)
+        strong -= force
+    tau = forms.streamline_time(u, mu / rho, mesh)
+    along = fem.Constant(mesh, np.float64(options.streamline)) * tau
+    bulk = fem.Constant(mesh, np.float64(options.grad_div)) * forms.bulk_viscosity(tau, rho, mesh)
+    residual += forms.streamline_upwind(u, v, along, strong) + forms.grad_div(u, v, bulk)
+    strong_change = forms.strong_residual(u, du, dp, rho, mu) + newton * rho * ufl.dot(ufl.grad(u), du)
+    # tau is held: its derivative costs more than it saves
     jacobian = (
-        forms.viscous(du, v, mu + damping)
+        forms.viscous(du, v, mu)
         + forms.convection(u, du, v, rho)
         + newton * forms.convection(du, u, v, rho)
         + forms.pressure_gradient(dp, v)
         + forms.continuity(du, q)
-        + forms.pseudo_inertia(du, v, rho, rate)
-        + ufl.derivative(boundary, state)
+        + boundary_jacobian
+        + forms.streamline_upwind(u, v, along, strong_change)
+        + newton * forms.streamline_upwind(du, v, along, strong)
+        + forms.grad_div(du, v, bulk)
     )
     prescribed, rows = _prescribed(domain, space, conditions, prescribed_velocity)
     outlets = resistance_outlets(domain, space, conditions.outlet_resistance, conditions.venous_pressure, rows)
@@ -227,8 +200,7 @@ def build_problem(
         state=state,
         pressure_unit=unit,
         newton=newton,
-        rate=rate,
-        damping=damping,
+        viscosity=mu,
         residual_form=residual_form,
         jacobian_form=jacobian_form,
         balance_form=balance_form,
@@ -238,9 +210,11 @@ def build_problem(
     )
 
 
-def _cap_terms(domain: Domain, conditions: FlowConditions, u: Any, v: Any, n: Any, rho: Any, beta: float) -> ufl.Form:
-    """Natural conditions that depend on u nonlinearly; the outlet pressures are added as vectors."""
-    terms = ufl.Form([])
+def _cap_terms(
+    domain: Domain, conditions: FlowConditions, u: Any, du: Any, v: Any, n: Any, rho: Any, beta: float, newton: Any
+) -> tuple[ufl.Form, ufl.Form]:
+    """Natural conditions that depend on u nonlinearly, and their linearisation; outlet pressures are vectors."""
+    terms, linear = ufl.Form([]), ufl.Form([])
     stabilised = fem.Constant(domain.mesh, np.float64(beta))
     for name in domain.names.values():
         if name == WALL or (name == INLET and conditions.inlet_flow is not None):
@@ -248,10 +222,14 @@ def _cap_terms(domain: Domain, conditions: FlowConditions, u: Any, v: Any, n: An
         ds = domain.boundary_measure(name, forms.CAP_DEGREE)
         if name == INLET:
             aortic = fem.Constant(domain.mesh, np.float64(conditions.aortic_pressure))
-            terms += forms.total_pressure(u, v, n, aortic, rho, ds)
+            terms += forms.total_pressure(u, v, n, aortic, rho, ds) + forms.crossflow(u, u, v, n, rho, ds)
+            linear += forms.total_pressure_jacobian(u, du, v, n, rho, newton, ds) + forms.crossflow(
+                u, du, v, n, rho, ds
+            )
         else:
-            terms += forms.backflow(u, v, n, stabilised, rho, ds)
-    return terms
+            terms += forms.backflow(u, u, v, n, stabilised, rho, ds)
+            linear += forms.backflow(u, du, v, n, stabilised, rho, ds)
+    return terms, linear
 
 
 def _prescribed(

@@ -1,27 +1,27 @@
-"""The nonlinear solve: pseudo-transient continuation from Picard's to Newton's linearisation.
+"""The nonlinear solve: Newton's method, led to the patient's viscosity from a higher one.
 
 Newton's method started far from the solution diverges at a tight stenosis (throat Reynolds number above about
-600). Each step here solves
-
-    (J(x) + rho / dtau M) dx = -F(x)
-
-with local pseudo-time steps dtau that grow as the residual falls (switched evolution relaxation; Kelley and Keyes
-1998, SIAM J Numer Anal 35:508), so it begins as a damped Picard iteration and ends as Newton's method. M is in the
-matrix only: the converged state is steady. A step that raises the residual too much is halved.
+600), and so do fixed-point iterations, damped or in pseudo-time, where the jet is not stable in time. A fluid some
+times as viscous has a steady flow that Picard's iteration finds; from there the viscosity goes down to that of
+blood, each solution, extrapolated in the logarithm of the viscosity, being the guess of the next (natural-parameter
+continuation; Allgower and Georg 1990, Numerical Continuation Methods, chapter 2). A reduction that fails is
+repeated in smaller ones. Newton's method finds a steady solution whether or not a real flow would keep to it.
 """
 
 from __future__ import annotations
 
+import enum
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 from dolfinx.fem import petsc as fem_petsc
 from numpy.typing import NDArray
 from petsc4py import PETSc
 
+from hemo.fem.blame import largest_residual
 from hemo.fem.job import FemOptions
 from hemo.fem.linear import LaggedFactorisation
 from hemo.fem.problem import FlowProblem
@@ -31,23 +31,26 @@ log = logging.getLogger(__name__)
 
 Array = NDArray[np.float64]
 
-GROWTH_ALLOWED = 1.5  # of the residual in one damped step
-SHORTEST_STEP = 1.0 / 64.0
+PICARD_ABOVE = 0.1  # relative residual at the first level
+CORRECTIONS = 8  # Newton steps that a level may take
+LARGEST = 1.0  # relative residual of a guess worth correcting, once a level has been solved
+SMALLEST_REDUCTION = 0.97  # of the viscosity: below this the continuation has met its end
+HIGHEST_VISCOSITY = 1000.0  # times that of blood
 
 
 @dataclass(frozen=True)
 class Step:
     """One nonlinear step, as it was when it ended.
 
-    ``residual`` is relative to the viscous and inertial forces; ``flow_change`` to the inflow.
+    ``residual`` is relative to the viscous and inertial forces; ``flow_change`` to the inflow;
+    ``viscosity_factor`` is the viscosity of this step over that of blood.
     """
 
     number: int
     residual: float
     flow_change: float
     newton: bool
-    courant: float
-    length: float
+    viscosity_factor: float
     linear_iterations: int
     factorised: bool
     seconds: float
@@ -76,6 +79,7 @@ def solve_steady(
     on_step: StepCallback | None = None,
     stop: StopRequest | None = None,
     done: int = 0,
+    viscosity_factor: float | None = None,
 ) -> SolveOutcome:
     """Solve F(x) = 0 from the problem's current state, in place.
 
@@ -87,109 +91,157 @@ def solve_steady(
         Collective question asked after every step; True ends the solve as INTERRUPTED.
     done
         Steps already taken before an interruption.
+    viscosity_factor
+        Where to continue after an interruption; None to begin with ``options.viscosity_factor``.
     """
-    iteration = _Iteration(problem, options, done)
+    continuation = _Continuation(problem, options, on_step, stop, done)
     try:
-        status, message = iteration.run(on_step, stop)
+        status, message = continuation.run(viscosity_factor)
+        linear = continuation.linear
         return SolveOutcome(
             status,
             message,
-            tuple(iteration.steps),
-            iteration.linear.factorisations,
-            iteration.linear.factor_seconds,
-            iteration.linear.iterations,
-            iteration.linear.memory(),
+            tuple(continuation.steps),
+            linear.factorisations,
+            linear.factor_seconds,
+            linear.iterations,
+            linear.memory(),
         )
     finally:
-        iteration.destroy()
+        problem.set_viscosity_factor(1.0)
+        continuation.destroy()
 
 
-class _Iteration:
-    """The state of the iteration between its steps."""
+class _End(enum.Enum):
+    """How the corrections of one level ended."""
 
-    def __init__(self, problem: FlowProblem, options: FemOptions, done: int) -> None:
-        self.problem = problem
-        self.options = options
+    SOLVED = enum.auto()
+    FAILED = enum.auto()
+    STOPPED = enum.auto()
+    EXHAUSTED = enum.auto()
+
+
+class _Continuation:
+    """The state of the solve between its steps."""
+
+    def __init__(
+        self,
+        problem: FlowProblem,
+        options: FemOptions,
+        on_step: StepCallback | None,
+        stop: StopRequest | None,
+        done: int,
+    ) -> None:
+        self.problem, self.options, self.on_step, self.stop = problem, options, on_step, stop
         self.x: PETSc.Vec = problem.state.x.petsc_vec
         self.increment = self.x.duplicate()
-        matrix = fem_petsc.create_matrix(problem.jacobian_form)
-        self.linear = LaggedFactorisation(matrix, problem.outlets, options)
+        self.force = self.x.duplicate()
+        self.linear = LaggedFactorisation(fem_petsc.create_matrix(problem.jacobian_form), problem.outlets, options)
         self.steps: list[Step] = []
         self.number = done
-        self.force = problem.residual()
-        self.norm = self.force.norm()
-        self.first_norm = self.norm
         self.flows = problem.outlets.flows(self.x)
-        self.courant = options.courant
+        self.solved: list[tuple[float, PETSc.Vec]] = []  # the last two levels: log of the factor, state
+        self.start = self.x.copy()
+        self.continued = False
 
     def destroy(self) -> None:
-        for item in (self.increment, self.force):
-            item.destroy()
+        """Free what PETSc holds."""
+        for vector in (self.increment, self.force, self.start, *(state for _, state in self.solved)):
+            vector.destroy()
         self.linear.destroy()
 
-    @property
-    def relative(self) -> float:
-        return self.norm / max(self.problem.balance_norm(), 1e-300)
-
-    def run(self, on_step: StepCallback | None, stop: StopRequest | None) -> tuple[Status, str]:
-        relative = self.relative
-        log.info("start: residual %.2e of the viscous and inertial forces", relative)
-        while self.number < self.options.max_steps:
-            start = time.perf_counter()
-            newton = relative < self.options.newton_switch
-            iterations, factorised = self._direction(relative, newton)
-            length = self._line_search()
-            if length == 0.0:
-                return Status.NOT_CONVERGED, self._blame("no step along the search direction lowers the residual")
-            self.number += 1
-            before, relative = relative, self.relative
-            change = self._flow_change()
-            self._evolve(before, relative, length)
-            step = Step(
-                self.number, relative, change, newton, self.courant, length, iterations, factorised,
-                time.perf_counter() - start,
-            )  # fmt: skip
-            self.steps.append(step)
-            log.info("%s", describe(step))
-            if on_step is not None:
-                on_step(step)
-            if relative < self.options.tolerance and change < self.options.flow_tolerance:
-                return Status.CONVERGED, f"Converged in {self.number} steps; residual {relative:.1e}."
-            if stop is not None and stop():
+    def run(self, continued_at: float | None) -> tuple[Status, str]:
+        """Go down through the viscosities."""
+        factor = self.options.viscosity_factor if continued_at is None else continued_at
+        reduction = self.options.viscosity_reduction
+        self.continued = continued_at is not None
+        while True:
+            end = self._correct(factor)
+            if end is _End.STOPPED:
                 return Status.INTERRUPTED, f"Stopped on request after step {self.number}."
-        return Status.NOT_CONVERGED, self._blame(f"{self.number} steps were not enough")
+            if end is _End.EXHAUSTED:
+                return Status.NOT_CONVERGED, self._blame(f"{self.number} steps were not enough", factor)
+            if end is _End.SOLVED and factor == 1.0:
+                return Status.CONVERGED, f"Converged in {self.number} steps; residual {self.relative():.1e}."
+            if end is _End.SOLVED:
+                self._remember(factor)
+            elif not self.solved:
+                factor = max(4.0 * factor, self.options.viscosity_factor)
+                if factor > HIGHEST_VISCOSITY:
+                    return Status.NOT_CONVERGED, self._blame("no viscosity gave a steady flow to begin with", factor)
+                self._set_state(self.start)
+                self.continued = False
+                continue
+            else:
+                reduction = np.sqrt(reduction)
+                if reduction > SMALLEST_REDUCTION:
+                    return Status.NOT_CONVERGED, self._blame("no steady flow was found beyond there", factor)
+            factor = max(1.0, float(np.exp(self.solved[-1][0])) * reduction)
+            self._predict(factor)
 
-    def _direction(self, relative: float, newton: bool) -> tuple[int, bool]:
-        """Solve for the increment; returns GMRES iterations and whether the matrix was factorised."""
+    def _correct(self, factor: float) -> _End:
+        """Newton's steps (Picard's first, at the first level) at one viscosity."""
+        self.problem.set_viscosity_factor(factor)
+        self._renew_force()
+        relative = self.relative()
+        picard = not (self.solved or self.continued) and relative > PICARD_ABOVE
+        allowed = CORRECTIONS * (2 if factor == 1.0 or picard else 1)
+        for _ in range(allowed):
+            if self.number >= self.options.max_steps:
+                return _End.EXHAUSTED
+            picard = picard and relative > PICARD_ABOVE
+            relative, change = self._step(factor, relative, not picard)
+            if not np.isfinite(relative) or (self.solved and relative > LARGEST):
+                return _End.FAILED
+            if self._good(factor, relative, change):
+                return _End.SOLVED
+            if self.stop is not None and self.stop():
+                return _End.STOPPED
+        return _End.FAILED
+
+    def _good(self, factor: float, relative: float, change: float) -> bool:
+        if factor > 1.0:
+            return relative < self.options.level_tolerance
+        return relative < self.options.tolerance and change < self.options.flow_tolerance
+
+    def _step(self, factor: float, relative: float, newton: bool) -> tuple[float, float]:
+        """One step; returns the relative residual and the change of the outlet flows after it."""
+        start = time.perf_counter()
         problem = self.problem
         problem.newton.value = 1.0 if newton else 0.0
-        problem.set_pseudo_time(self.courant)
         problem.assemble_jacobian(self.linear.matrix)
         # As exact as the nonlinear step deserves (Eisenstat and Walker 1996, SIAM J Sci Comput 17:16).
-        tolerance = min(self.options.linear_tolerance, max(1e-6, relative)) if newton else self.options.linear_tolerance
+        loosest = self.options.linear_tolerance
+        tolerance = min(loosest, max(1e-5, 0.1 * relative)) if factor == 1.0 else loosest
         outcome = self.linear.solve(self.force, self.increment, tolerance)
-        return outcome.iterations, outcome.factorised
+        self.x.axpy(-1.0, self.increment)
+        problem.state.x.scatter_forward()
+        self._renew_force()
+        self.number += 1
+        relative, change = self.relative(), self._flow_change()
+        step = Step(
+            number=self.number,
+            residual=relative,
+            flow_change=change,
+            newton=newton,
+            viscosity_factor=factor,
+            linear_iterations=outcome.iterations,
+            factorised=outcome.factorised,
+            seconds=time.perf_counter() - start,
+        )
+        self.steps.append(step)
+        log.info("%s", describe(step))
+        if self.on_step is not None:
+            self.on_step(step)
+        return relative, change
 
-    def _line_search(self) -> float:
-        """Walk along the increment; returns the step length taken, 0 if none is acceptable."""
-        state, length = self.problem.state, 1.0
-        old = self.x.copy()
-        while length >= SHORTEST_STEP:
-            self.x.waxpy(-length, self.increment, old)
-            state.x.scatter_forward()
-            force = self.problem.residual()
-            norm = force.norm()
-            if np.isfinite(norm) and norm <= GROWTH_ALLOWED * self.norm:
-                self.force.destroy()
-                self.force, self.norm = force, norm
-                old.destroy()
-                return length
-            force.destroy()
-            length /= 2.0
-        old.copy(self.x)
-        state.x.scatter_forward()
-        old.destroy()
-        return 0.0
+    def _renew_force(self) -> None:
+        self.force.destroy()
+        self.force = self.problem.residual()
+
+    def relative(self) -> float:
+        """Residual over the viscous and inertial forces."""
+        return float(self.force.norm()) / max(self.problem.balance_norm(), 1e-300)
 
     def _flow_change(self) -> float:
         flows = self.problem.outlets.flows(self.x)
@@ -197,74 +249,37 @@ class _Iteration:
         self.flows = flows
         return change
 
-    def _evolve(self, before: float, after: float, length: float) -> None:
-        """Switched evolution relaxation of the Courant number."""
-        ratio = np.clip(before / max(after, 1e-300), 0.5, 10.0) if length == 1.0 else 0.25
-        self.courant = max(self.courant * ratio, 0.1 * self.options.courant)
-        if after < 0.1 * self.options.newton_switch:
-            self.courant = np.inf
-        elif not np.isfinite(self.courant):
-            self.courant = self.options.courant / max(after, 1e-12)
+    def _remember(self, factor: float) -> None:
+        self.solved.append((float(np.log(factor)), self.x.copy()))
+        if len(self.solved) > 2:
+            self.solved.pop(0)[1].destroy()
 
-    def _blame(self, reason: str) -> str:
+    def _predict(self, factor: float) -> None:
+        """The guess at another viscosity: linear in its logarithm through the last two solutions."""
+        at, last = self.solved[-1]
+        self._set_state(last)
+        if len(self.solved) == 2:
+            before, state = self.solved[0]
+            share = (np.log(factor) - at) / (at - before)
+            self.x.axpby(-share, 1.0 + share, state)
+            self.problem.state.x.scatter_forward()
+
+    def _set_state(self, state: PETSc.Vec) -> None:
+        state.copy(self.x)
+        self.problem.state.x.scatter_forward()
+
+    def _blame(self, reason: str, factor: float) -> str:
         where = largest_residual(self.problem, self.force)
-        return f"Not converged: {reason}; relative residual {self.relative:.1e}, largest {where}."
+        return (
+            f"Not converged: {reason}; viscosity {factor:.3g} times that of blood, relative residual "
+            f"{self.relative():.1e}, largest {where}."
+        )
 
 
 def describe(step: Step) -> str:
     """One line of the log."""
-    kind = "Newton" if step.newton else "Picard"
     return (
-        f"step {step.number}: {kind}, Courant {step.courant:.3g}, length {step.length:g}, residual {step.residual:.2e}, "
-        f"flow change {step.flow_change:.1e}, {step.linear_iterations} GMRES iterations"
-        f"{', factorised' if step.factorised else ''}, {step.seconds:.2f} s"
+        f"step {step.number}: {'Newton' if step.newton else 'Picard'}, viscosity x {step.viscosity_factor:.3g}, "
+        f"residual {step.residual:.2e}, flow change {step.flow_change:.1e}, {step.linear_iterations} GMRES "
+        f"iterations{', factorised' if step.factorised else ''}, {step.seconds:.2f} s"
     )
-
-
-def record(step: Step) -> dict[str, float | int | bool]:
-    """A step as plain data."""
-    return asdict(step)
-
-
-def largest_residual(problem: FlowProblem, residual: PETSc.Vec) -> str:
-    """Words for the place of the largest entry of the residual: its coordinates and the nearest cap."""
-    space, dofs = problem.state.function_space.sub(0).collapse()
-    owned = space.dofmap.index_map.size_local
-    first = problem.state.function_space.dofmap.index_map.local_range[0]
-    del first
-    rows = np.asarray(dofs).reshape(-1, 3)[:owned]
-    entries = np.linalg.norm(residual.array_r[rows], axis=1) if owned else np.empty(0)
-    places = space.tabulate_dof_coordinates()[:owned]
-    best = int(np.argmax(entries)) if owned else -1
-    mine = (float(entries[best]), places[best].tolist()) if owned else (-1.0, [0.0, 0.0, 0.0])
-    _, place = max(problem.domain.comm.allgather(mine))
-    name = nearest_cap(problem, np.array(place))
-    return f"at ({', '.join(f'{1e3 * c:.2f}' for c in place)}) mm, nearest to cap {name!r}"
-
-
-def nearest_cap(problem: FlowProblem, place: Array) -> str:
-    """Name of the cap whose centre is nearest to a place."""
-    domain = problem.domain
-    centres = cap_centres(problem)
-    del domain
-    return min(centres, key=lambda name: float(np.linalg.norm(centres[name] - place)))
-
-
-def cap_centres(problem: FlowProblem) -> dict[str, Array]:
-    """Mean vertex position of every cap, m."""
-    from hemo.tetmesh import WALL
-
-    domain = problem.domain
-    mesh = domain.mesh
-    mesh.topology.create_connectivity(2, 0)
-    found = {}
-    for name in domain.names.values():
-        if name == WALL:
-            continue
-        from dolfinx.mesh import entities_to_geometry
-
-        nodes = entities_to_geometry(mesh, 2, domain.facets(name)).ravel()
-        total = np.append(mesh.geometry.x[nodes].sum(axis=0), float(len(nodes)))
-        total = domain.comm.allreduce(total)
-        found[name] = total[:3] / total[3]
-    return found

@@ -204,5 +204,5 @@ def _branch(name: str, line: VesselLine, area: Array, course: Course, attach: in
 
 
 def _worth_keeping(branch: Branch, options: CentrelineOptions) -> bool:
-    long_enough = branch.length >= 0.5 * options.skeleton.minimal_length
+    long_enough = branch.length >= 0.45 * options.skeleton.minimal_length
     return long_enough and float(np.median(2.0 * branch.radius)) >= 0.9 * options.minimal_diameter

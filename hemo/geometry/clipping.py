@@ -31,7 +31,8 @@ WALL_TAG, INLET_TAG = 1, 2
 OSTIUM_STEPS = (0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 2.0)
 OUTLET_STEPS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0)
 LARGEST_OSTIUM = 1.5  # section over the vessel's own area: more is the funnel of the aortic wall
-SMALLEST_OUTLET = 0.85  # section over the vessel's own area: less is the dome of its tip
+# Section over the vessel's own area: less is the dome of its tip, but a stub that tapers all along has no better.
+SMALLEST_OUTLET, SMALLEST_STUB = 0.85, 0.65
 
 
 class NotSevered(InputError):
@@ -152,12 +153,13 @@ def _ostium_cut(surface: Surface, tree: VesselTree) -> _Cut:
 
 
 def _outlet_cut(surface: Surface, tree: VesselTree, branch: Branch) -> _Cut:
-    """The most distal section that is not yet the dome of the tip."""
+    """The most distal section that is not yet the dome of the tip; of a stub the most distal that will do."""
     arc, length = branch.arc, branch.length
     radius = float(np.median(branch.diameter[arc >= length - 4.0 * branch.diameter[-1]])) / 2.0
     attached = [arc[c.parent_index or 0] for c in tree.children(branch.name)]
     lowest = max([0.3 * length, *[place + 1.0 * radius for place in attached]])
     lowest = min(lowest, length)
+    stub: _Cut | None = None
     for step in OUTLET_STEPS:
         place = length - step * radius
         if place < lowest and step > 0.0:
@@ -169,6 +171,10 @@ def _outlet_cut(surface: Surface, tree: VesselTree, branch: Branch) -> _Cut:
         own = min(_area_at(branch, place - 1.5 * radius), before.area if before else np.inf)
         if loop.area >= SMALLEST_OUTLET * own:
             return _Cut(branch.name, place, loop)
+        if stub is None and loop.area >= SMALLEST_STUB * own:
+            stub = _Cut(branch.name, place, loop)
+    if stub is not None:
+        return stub
     raise InputError(
         f"tree {tree.name!r}, outlet {branch.name!r}: no clean section of the surface was found within "
         f"{1e3 * (length - lowest):.1f} mm of its end; shorten the branch or drop it."

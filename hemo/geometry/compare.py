@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from hemo.errors import InputError
 from hemo.tree import VesselTree
+from hemo.vtkio import read_polydata
 
 Array = NDArray[np.float64]
 
@@ -49,6 +52,8 @@ class Agreement:
         Length of reference that was matched, and all of it within the radius range, m.
     unmatched
         Names of the reference lines, and of the tree's branches, of which less than half was matched.
+    pairs
+        (reference, measured): the measured line that each reference line within the radius range runs along.
     relative_difference
         (k,) (r - r_ref) / r_ref at the matched places, which are equally spaced.
     """
@@ -59,12 +64,52 @@ class Agreement:
     matched_length: float
     reference_length: float
     unmatched: tuple[str, ...]
+    pairs: tuple[tuple[str, str], ...]
     relative_difference: Array
+
+    @property
+    def one_to_one(self) -> bool:
+        """Whether every line has a partner, and none serves two."""
+        return not self.unmatched and len({measured for _, measured in self.pairs}) == len(self.pairs)
 
 
 def tree_lines(trees: Sequence[VesselTree]) -> list[Polyline]:
     """The branches of several trees as polylines named ``tree/branch``."""
     return [Polyline(f"{tree.name}/{b.name}", b.points, b.radius) for tree in trees for b in tree.branches]
+
+
+def read_centrelines(path: Path) -> list[Polyline]:
+    """VMTK's centrelines in mm, with ``MaximumInscribedSphereRadius``, every common stretch once.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read or holds no such lines.
+    """
+    data = read_polydata(path)
+    if not data.lines or "MaximumInscribedSphereRadius" not in data.point_data:
+        raise InputError(f"{path}: holds no centrelines with MaximumInscribedSphereRadius; export them from VMTK.")
+    points, radius = 1e-3 * data.points, 1e-3 * data.point_data["MaximumInscribedSphereRadius"]
+    lines = [Polyline(f"{path.stem} {k}", points[line], radius[line]) for k, line in enumerate(data.lines)]
+    return unique_lines(lines)
+
+
+def outlet_lines(trees: Sequence[VesselTree]) -> list[Polyline]:
+    """One line from each root to each outlet, every common stretch once, as VMTK's centrelines become by the same."""
+    lines = []
+    for tree in trees:
+        paths = []
+        for name in tree.outlets:
+            branch = tree[name]
+            points, radius = branch.points, branch.radius
+            while branch.parent is not None:
+                last = (branch.parent_index or 0) + 1
+                branch = tree[branch.parent]
+                points = np.concatenate([branch.points[:last], points])
+                radius = np.concatenate([branch.radius[:last], radius])
+            paths.append(Polyline(f"{tree.name}/{name}", points, radius))
+        lines += unique_lines(paths)
+    return lines
 
 
 def unique_lines(lines: Sequence[Polyline], tolerance: float = 0.3) -> list[Polyline]:
@@ -111,7 +156,7 @@ def compare_radius(
     points, tangents, radii = (np.concatenate([item[k] for item in fine]) for k in range(3))
     owner = np.concatenate([np.full(len(item[0]), number) for number, item in enumerate(fine)])
     tree = cKDTree(points)
-    differences, gaps, total, unmatched = [], [], 0, []
+    differences, gaps, total, unmatched, pairs = [], [], 0, [], []
     for line, (place, tangent, radius) in zip(reference, samples, strict=True):
         counted = (radius >= radius_range[0]) & (radius <= radius_range[1])
         gap, nearest = tree.query(place[counted])
@@ -122,11 +167,13 @@ def compare_radius(
         total += int(counted.sum())
         if counted.any() and match.mean() < 0.5:
             unmatched.append(f"reference {line.name}")
+        elif counted.any():
+            pairs.append((line.name, measured[int(np.bincount(owner[nearest[match]]).argmax())].name))
     unmatched += _without_reference(measured, fine, owner, samples, radius_range, tolerance)
     difference = np.concatenate(differences)
     if not len(difference):
         nothing = np.zeros(0)
-        return Agreement(np.nan, np.nan, np.nan, 0.0, step * total, tuple(unmatched), nothing)
+        return Agreement(np.nan, np.nan, np.nan, 0.0, step * total, tuple(unmatched), (), nothing)
     return Agreement(
         bias=float(difference.mean()),
         percentile_90=float(np.percentile(np.abs(difference), 90.0)),
@@ -134,6 +181,7 @@ def compare_radius(
         matched_length=step * len(difference),
         reference_length=step * total,
         unmatched=tuple(unmatched),
+        pairs=tuple(pairs),
         relative_difference=difference,
     )
 

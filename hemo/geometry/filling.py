@@ -29,8 +29,8 @@ log = logging.getLogger(__name__)
 
 MM = 1e-3  # gmsh works in millimetres about the middle of the surface
 GMSH_TIME_LIMIT = 1200  # s
-POOR_QUALITY = 0.05  # gamma below which a cell's wall vertices are smoothed
-RELAXATIONS = 2
+POOR_QUALITY = 0.15  # gamma below which a cell's wall vertices are smoothed
+RELAXATIONS = 3
 
 
 def fill(boundary: TaggedSurface) -> tuple[TetMesh, Array]:

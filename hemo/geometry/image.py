@@ -1,7 +1,7 @@
 """Label maps: what a reader segmented, voxel by voxel, placed in the patient's LPS frame.
 
-SimpleITK reads the files (NIfTI, NRRD, MHA and its other formats) and gives LPS millimetres for all
-of them; from here on lengths are metres. Anisotropic spacing and oblique directions are kept.
+SimpleITK reads the files (NIfTI, NRRD, MetaImage) and gives LPS millimetres for all of them; from here on
+lengths are metres. Anisotropic spacing and oblique directions are kept.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation
 
 from hemo.errors import InputError
+from hemo.geometry.imagefile import check_complete
 
 Array = NDArray[np.float64]
 
 BACKGROUND, AORTA, CORONARY = 0, 1, 2
 _MILLIMETRE = 1e-3
-_SPACING_RANGE = (0.05e-3, 5e-3)
+_SPACING_RANGE = (0.08e-3, 5e-3)
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ def read_labels(path: Path | str, labels: Mapping[str, int]) -> LabelImage:
     Parameters
     ----------
     path
-        NIfTI, NRRD, MHA or another format of SimpleITK.
+        NIfTI, NRRD or MetaImage.
     labels
         The value of ``"coronary"`` and of ``"aorta"`` in the file. Without ``"aorta"`` the image holds
         one lumen label, and the aorta is found by its calibre later.
@@ -99,6 +100,9 @@ def label_image(
         raise InputError(f"{where}: voxels of {size} mm are no coronary CT image; correct the spacing (in mm).")
     if not np.any(values):
         raise InputError(f"{where}: the label map is empty (every voxel is 0); export the segmentation again.")
+    unknown = sorted(labels.keys() - {"aorta", "coronary"})
+    if unknown:
+        raise InputError(f"{where}: labels names {unknown[0]!r}; the names are aorta and coronary.")
     mapped = np.zeros(values.shape, dtype=np.uint8)
     for name, target in (("aorta", AORTA), ("coronary", CORONARY)):
         if name not in labels:
@@ -127,10 +131,13 @@ def _read_volume(path: Path) -> tuple[NDArray[Any], Array, Array, Array]:
 
     if not path.is_file():
         raise InputError(f"{path}: there is no such file; check the path in the case file.")
+    check_complete(path)
     try:
         image = sitk.ReadImage(str(path))
     except RuntimeError as error:
-        raise InputError(f"{path}: cannot be read as an image (damaged, or no format of SimpleITK).") from error
+        raise InputError(
+            f"{path}: cannot be read as an image: it is damaged or of another format; export it again."
+        ) from error
     if image.GetNumberOfComponentsPerPixel() != 1:
         raise InputError(f"{path}: holds several values a voxel; a label map holds one.")
     if image.GetDimension() == 4 and image.GetSize()[3] == 1:

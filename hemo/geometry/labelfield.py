@@ -125,19 +125,22 @@ def edge_level(radius: Array, sigma: float) -> Array:
 
 
 def fit_level(
-    mask: BlurredMask, places: Array, triangles: Indices, rounds: int = 2, minimal_radius: float = 0.3e-3
+    mask: BlurredMask, places: Array, triangles: Indices, rounds: int = 4, minimal_radius: float = 0.3e-3
 ) -> Array:
     """Move a contour's vertices (n, 3), grid units, to where the blurred mask equals c(local radius).
 
     Each round estimates the local radius (maximal ball inside that touches the vertex, averaged over the
-    neighbourhood), evens the triangles out, and projects the vertices along the field's gradient.
+    neighbourhood), evens the triangles out, and projects the vertices along the field's gradient. A radius
+    found too small lowers the level and so widens the next: three voxels across want four rounds to settle.
     """
     average = _neighbour_average(triangles, len(places))
+    widest = 4e-3 / mask.spacing
+    ball: Array = np.full(len(places), widest)
     for _ in range(rounds):
         gradient = mask.gradient(places)
         normal = -gradient / np.maximum(np.linalg.norm(gradient, axis=1, keepdims=True), 1e-12)
-        radius = tangent_ball_radius(places, normal, limit=4e-3 / mask.spacing)
-        radius = np.maximum(radius, minimal_radius / mask.spacing)
+        ball = tangent_ball_radius(places, normal, np.minimum(2.0 * ball, widest))
+        radius = np.maximum(ball, minimal_radius / mask.spacing)
         for _ in range(12):
             radius = average @ radius
         level = edge_level(np.asarray(mask.spacing * radius), mask.sigma)
@@ -158,14 +161,14 @@ def _project(mask: BlurredMask, places: Array, level: Array, steps: int = 3) -> 
     return places
 
 
-def tangent_ball_radius(points: Array, normals: Array, limit: float, rounds: int = 8) -> Array:
-    """(n,) radius of the largest ball inside that touches the surface at each point, at most ``limit``.
+def tangent_ball_radius(points: Array, normals: Array, limit: float | Array, rounds: int = 8) -> Array:
+    """(n,) radius of the largest ball inside that touches the surface at each point, at most ``limit`` (n,).
 
     The shrinking-ball method (Ma, Bae and Choi 2012, Vis Comput 28:7) on the points themselves;
     ``normals`` (n, 3) point outwards.
     """
     tree = cKDTree(points)
-    radius = np.full(len(points), limit)
+    radius = np.broadcast_to(np.asarray(limit, dtype=np.float64), len(points)).copy()
     active = np.arange(len(points))
     for _ in range(rounds):
         if not len(active):

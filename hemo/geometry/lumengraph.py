@@ -13,7 +13,8 @@ from scipy.spatial import cKDTree
 from hemo.errors import InputError
 from hemo.geometry.distance import SurfaceDistance
 from hemo.geometry.image import AORTA, CORONARY, LabelImage
-from hemo.geometry.surface import Surface, inside_grid
+from hemo.geometry.surface import Surface
+from hemo.geometry.vtkgrid import inside_grid
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]
@@ -90,7 +91,7 @@ def lumen_graph(
     low, high = surface.points.min(axis=0) - spacing, surface.points.max(axis=0) + spacing
     spacing = float(max(spacing, np.cbrt(np.prod(high - low) / 150e6)))
     shape = tuple(int(count) for count in np.ceil((high - low) / spacing) + 1)
-    inside = inside_grid(surface, low, spacing, (shape[0], shape[1], shape[2]))
+    inside = inside_grid(surface.points, surface.triangles, low, spacing, (shape[0], shape[1], shape[2]))
     if not inside.any():
         raise InputError("the surface encloses no lumen; check its unit and that it is closed.")
     aorta = _aorta_nodes(inside, low, spacing, labels, aortic_radius)

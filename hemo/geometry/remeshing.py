@@ -21,6 +21,7 @@ from scipy.spatial import cKDTree
 
 from hemo.errors import EnvironmentMissing, HemoError
 from hemo.geometry.clipping import WALL_TAG, TaggedSurface
+from hemo.geometry.collapsing import collapse_short_edges
 from hemo.geometry.filling import MM, run_gmsh
 from hemo.tree import VesselTree
 
@@ -33,6 +34,8 @@ TIME_LIMIT = 600  # s
 # Tetrahedra grown from triangles of this share of D/N come out with N cells across D.
 TRIANGLE_SIZE = 0.9
 CORRECTIONS = 1
+# Edges shorter than these shares of the wanted length are collapsed before and after remeshing.
+SHORT_BEFORE, SHORT_AFTER = 0.1, 0.3
 
 
 class RemeshingFailed(HemoError):
@@ -104,13 +107,15 @@ def remesh(surface: TaggedSurface, tree: VesselTree, sizes: Sizes) -> tuple[Tagg
     EnvironmentMissing
         If neither mmgs nor gmsh is installed.
     """
+    surface = collapse_short_edges(surface, SHORT_BEFORE * size_at(surface.points, tree, sizes))
     target = size_at(surface.points, tree, sizes)
     # The chord of an edge D/N on a circle of radius R lies R/(2 N^2) deep: allow it on the widest vessel.
     deviation = 1.5 * float(tube(tree)[1].max()) / (2.0 * sizes.cells_per_diameter**2)
     program = mmgs_program()
     if program is not None:
         try:
-            return _to_size(surface, tree, sizes, target, deviation, program), "mmgs"
+            made = _to_size(surface, tree, sizes, target, deviation, program)
+            return collapse_short_edges(made, SHORT_AFTER * size_at(made.points, tree, sizes)), "mmgs"
         except RemeshingFailed as error:
             log.warning("mmgs failed (%s); gmsh remeshes the surface instead", error)
     return _checked(surface, _gmsh(surface, target)), "gmsh"

@@ -1,14 +1,10 @@
-"""Triangulated lumen surfaces: reading, checking, rasterising and contouring.
-
-The one module of :mod:`hemo.geometry` that computes with vtk, which is imported inside the functions.
-"""
+"""Triangulated lumen surfaces: read from a file or made from a label map, and checked."""
 
 from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +20,7 @@ from hemo.geometry.surfacecheck import (
     self_crossings,
     triangle_components,
 )
+from hemo.geometry.vtkgrid import contour_grid
 from hemo.vtkio import read_polydata
 
 _log = logging.getLogger(__name__)
@@ -104,7 +101,8 @@ def surface_from_labels(image: LabelImage, blur: float = _BLUR) -> Surface:
     """
     mask = blurred_mask(image, blur, (0.25e-3, 0.45e-3))
     places, triangles = contour_grid(mask.nodal(), _FIRST_LEVEL)
-    triangles = _outer_shells(places * mask.spacing, triangles)
+    if len(triangles):
+        triangles = _outer_shells(places * mask.spacing, triangles)
     if not len(triangles):
         raise InputError("the label map holds no lumen of more than 10 mm^3; check the labels.")
     used, numbered = np.unique(triangles, return_inverse=True)
@@ -229,87 +227,3 @@ def _check_crossings(points: NDArray[np.float64], triangles: NDArray[np.int64], 
 
 def _place(place: NDArray[np.float64]) -> str:
     return "x {:.1f}, y {:.1f}, z {:.1f} mm".format(*place)
-
-
-def inside_grid(
-    surface: Surface, origin: NDArray[np.float64], spacing: float, shape: tuple[int, int, int]
-) -> NDArray[np.bool_]:
-    """Which nodes of a regular grid are inside a closed surface.
-
-    Parameters
-    ----------
-    origin
-        (3,) first node, m.
-    spacing
-        Distance of the nodes, m.
-    shape
-        (nx, ny, nz).
-
-    Returns
-    -------
-    inside
-        (nz, ny, nx).
-    """
-    from vtkmodules.util.numpy_support import vtk_to_numpy
-    from vtkmodules.vtkImagingStencil import vtkImageStencilToImage, vtkPolyDataToImageStencil
-
-    stencil = vtkPolyDataToImageStencil()
-    stencil.SetInputData(_to_vtk(np.asarray((surface.points - origin) / spacing), surface.triangles))
-    stencil.SetOutputOrigin(0.0, 0.0, 0.0)
-    stencil.SetOutputSpacing(1.0, 1.0, 1.0)
-    stencil.SetOutputWholeExtent(0, shape[0] - 1, 0, shape[1] - 1, 0, shape[2] - 1)
-    stencil.SetTolerance(0.0)
-    image = vtkImageStencilToImage()
-    image.SetInputConnection(stencil.GetOutputPort())
-    image.SetInsideValue(1)
-    image.SetOutsideValue(0)
-    image.SetOutputScalarTypeToUnsignedChar()
-    image.Update()
-    values = vtk_to_numpy(image.GetOutput().GetPointData().GetScalars())
-    return np.asarray(values.reshape(shape[::-1]), dtype=np.bool_)
-
-
-def contour_grid(values: NDArray[np.float32], level: float) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Isosurface of values (nz, ny, nx) on a unit grid: points (n, 3) in grid units x, y, z, and triangles (m, 3).
-
-    Flying edges (Schroeder, Maynard and Geveci 2015, IEEE LDAV, p. 33). Normals point to lower values.
-    """
-    from vtkmodules.util.numpy_support import numpy_to_vtk, vtk_to_numpy
-    from vtkmodules.vtkCommonDataModel import vtkImageData
-    from vtkmodules.vtkFiltersCore import vtkFlyingEdges3D
-
-    image = vtkImageData()
-    image.SetDimensions(*values.shape[::-1])
-    image.GetPointData().SetScalars(numpy_to_vtk(np.ascontiguousarray(values).reshape(-1)))
-    edges = vtkFlyingEdges3D()
-    edges.SetInputData(image)
-    edges.ComputeNormalsOff()
-    edges.ComputeGradientsOff()
-    edges.ComputeScalarsOff()
-    edges.SetValue(0, level)
-    edges.Update()
-    output = edges.GetOutput()
-    if output.GetNumberOfPolys() == 0:
-        return np.zeros((0, 3)), np.zeros((0, 3), dtype=np.int64)
-    points = vtk_to_numpy(output.GetPoints().GetData()).astype(np.float64)
-    triangles = vtk_to_numpy(output.GetPolys().GetConnectivityArray()).reshape(-1, 3).astype(np.int64)
-    return points, triangles
-
-
-def _to_vtk(points: NDArray[np.float64], triangles: NDArray[np.int64]) -> Any:
-    from vtkmodules.util.numpy_support import numpy_to_vtk, numpy_to_vtkIdTypeArray
-    from vtkmodules.vtkCommonCore import vtkPoints
-    from vtkmodules.vtkCommonDataModel import vtkCellArray, vtkPolyData
-
-    poly = vtkPolyData()
-    vtk_points = vtkPoints()
-    vtk_points.SetData(numpy_to_vtk(np.ascontiguousarray(points), deep=True))
-    poly.SetPoints(vtk_points)
-    cells = vtkCellArray()
-    offsets = np.arange(0, 3 * len(triangles) + 1, 3, dtype=np.int64)
-    cells.SetData(
-        numpy_to_vtkIdTypeArray(offsets, deep=True),
-        numpy_to_vtkIdTypeArray(np.ascontiguousarray(triangles, dtype=np.int64).ravel(), deep=True),
-    )
-    poly.SetPolys(cells)
-    return poly

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 
 import numpy as np
 
 from hemo.tree import Branch, Lesion, VesselTree
 
-MINIMAL_LENGTH = 3e-3  # m; what would be left shorter than this is dropped
+log = logging.getLogger(__name__)
+
+MINIMAL_LENGTH = 1.5e-3  # m; what would be left shorter than this is dropped
 
 
 def truncate(tree: VesselTree, minimal_diameter: float) -> VesselTree:
@@ -26,6 +29,8 @@ def truncate(tree: VesselTree, minimal_diameter: float) -> VesselTree:
         cut = _shorten(branch, _last_index(branch, minimal_diameter)) if branch.is_outlet else branch
         if branch.parent is None or cut.length >= MINIMAL_LENGTH:
             kept.append(cut)
+        else:
+            log.info("%s is left out: only %.1f mm of it are wide enough.", branch.name, 1e3 * cut.length)
     parents = {branch.parent for branch in kept}
     ends = tuple(replace(b, is_outlet=True) if not b.is_outlet and b.name not in parents else b for b in kept)
     length = {branch.name: branch.length for branch in ends}

@@ -1,5 +1,6 @@
 """Every kind of bad input ends in exit code 2, one sentence on stderr and nothing left behind."""
 
+import errno
 import resource
 import subprocess
 import sys
@@ -18,13 +19,13 @@ PATIENT = '[patient]\nsystolic = "128 mmHg"\ndiastolic = "76 mmHg"\n'
 
 
 @pytest.fixture
-def hemo(monkeypatch, capsys):
-    """Run the command line in this process: exit code, stdout, stderr."""
+def hemo(monkeypatch, capfd):
+    """Run the command line in this process: exit code, stdout, stderr, what C libraries print included."""
 
     def call(*arguments):
         monkeypatch.setattr(sys, "argv", ["hemo", *map(str, arguments)])
         code = cli._guarded()
-        captured = capsys.readouterr()
+        captured = capfd.readouterr()
         return code, captured.out, captured.err
 
     return call
@@ -85,11 +86,30 @@ def test_unreadable_files(hemo, tmp_path):
         refused(hemo, tmp_path, write_case(tmp_path, f'{key} = "{name}"'), name)
 
 
-def test_truncated_label_map(hemo, tmp_path):
-    geometry = label_map(tmp_path, tube_labels())
-    whole = (tmp_path / "lumen.nii.gz").read_bytes()
-    (tmp_path / "lumen.nii.gz").write_bytes(whole[: len(whole) // 2])
-    refused(hemo, tmp_path, write_case(tmp_path, geometry), "lumen.nii.gz")
+@pytest.mark.parametrize("name", ["lumen.nii.gz", "lumen.nii", "lumen.nrrd", "lumen.mha"])
+def test_truncated_label_map(hemo, tmp_path, name):
+    write_label_map(tmp_path / name, tube_labels(), np.zeros(3), 0.5e-3)
+    whole = (tmp_path / name).read_bytes()
+    (tmp_path / name).write_bytes(whole[: len(whole) // 2])
+    refused(hemo, tmp_path, write_case(tmp_path, f'label_map = "{name}"'), name, "cannot be read")
+
+
+@pytest.mark.parametrize("name", ["lumen.stl", "lumen.vtp"])
+def test_truncated_surface(hemo, tmp_path, name):
+    surface, _ = straight_stenosis()
+    geometry = surface_file(tmp_path, surface, name=name)
+    whole = (tmp_path / name).read_bytes()
+    (tmp_path / name).write_bytes(whole[: len(whole) // 2])
+    refused(hemo, tmp_path, write_case(tmp_path, geometry), name)
+
+
+def test_files_of_another_kind(hemo, tmp_path):
+    (tmp_path / "lumen.txt").write_text("1 2 3")
+    refused(hemo, tmp_path, write_case(tmp_path, 'surface = "lumen.txt"'), "lumen.txt", ".stl")
+    refused(hemo, tmp_path, write_case(tmp_path, 'label_map = "lumen.txt"'), "lumen.txt", "NIfTI")
+    refused(hemo, tmp_path, write_case(tmp_path, 'tree = "lumen.txt"'), "lumen.txt")
+    (tmp_path / "folder.nii.gz").mkdir()
+    refused(hemo, tmp_path, write_case(tmp_path, 'label_map = "folder.nii.gz"'), "folder.nii.gz")
 
 
 def test_empty_mask_missing_labels_and_separate_vessel(hemo, tmp_path):
@@ -124,19 +144,38 @@ def test_self_crossing_surface(hemo, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("scale", "unit"), [(1.0, ""), (1.0, 'unit = "mm"'), (100.0, 'unit = "mm"'), (1e3, 'unit = "m"')]
+    ("scale", "unit", "likely"),
+    [
+        (1.0, "", "m"),  # metres, taken for mm
+        (1.0, 'unit = "mm"', "m"),
+        (100.0, "", "cm"),  # centimetres, taken for mm
+        (100.0, 'unit = "mm"', "cm"),
+        (1e3, 'unit = "m"', "mm"),
+    ],
 )
-def test_wrong_units(hemo, tmp_path, scale, unit):
+def test_surface_in_another_unit(hemo, tmp_path, scale, unit, likely):
     surface, _ = straight_stenosis(severity=0.0)
     geometry = surface_file(tmp_path, surface, scale) + "\n" + unit
-    if scale == 1.0 and not unit:
-        pytest.skip("a surface in metres without a stated unit is recognised, which test_surface checks")
-    refused(hemo, tmp_path, write_case(tmp_path, geometry), "unit")
+    refused(hemo, tmp_path, write_case(tmp_path, geometry), f'unit = "{likely}"')
+
+
+@pytest.mark.parametrize("scale", [1e-3, 0.1])
+def test_label_map_in_another_unit(hemo, tmp_path, scale):
+    write_label_map(tmp_path / "lumen.nii.gz", tube_labels(), np.zeros(3), scale * 0.5e-3)
+    refused(hemo, tmp_path, write_case(tmp_path, 'label_map = "lumen.nii.gz"'), "lumen.nii.gz", "in mm")
 
 
 def test_unknown_and_misspelt_keys(hemo, tmp_path):
     case = write_case(tmp_path, 'label_map = "a.nii"', PATIENT + 'hart_rate = "66 /min"\n')
     refused(hemo, tmp_path, case, "hart_rate", "heart_rate")
+    case = write_case(tmp_path, 'label_map = "a.nii"', PATIENT + "[blod]\n")
+    refused(hemo, tmp_path, case, "blod", "blood")
+    case = write_case(tmp_path, 'labelmap = "a.nii"')
+    refused(hemo, tmp_path, case, "labelmap", "label_map")
+    case = write_case(tmp_path, label_map(tmp_path, tube_labels()) + "\nlabels = { aorta = 1, coronaries = 2 }")
+    refused(hemo, tmp_path, case, "coronaries", "coronary")
+    case.write_text("[case\n")
+    refused(hemo, tmp_path, case, "case.toml")
 
 
 @pytest.mark.parametrize(
@@ -187,21 +226,50 @@ def test_bad_options(hemo, tmp_path):
     assert hemo("fly")[0] == 2
 
 
-def test_full_disk(tmp_path):
-    """Files limited to 4 kB by the kernel: the report does not fit, one sentence says so."""
-    case = write_case(tmp_path, 'analytic = { diameter = "3 mm", length = "60 mm", severity = 0.5 }')
-    done = subprocess.run(
-        [sys.executable, "-m", "hemo", "run", str(case), "--out", str(tmp_path / "out"), "--method", "reduced"],
+def run_with_room_for(folder, case, size, *options):
+    """``hemo run`` in a process whose files the kernel limits to ``size`` bytes, as a disk that is full does."""
+    return subprocess.run(
+        [sys.executable, "-m", "hemo", "run", str(case), "--out", str(folder / "out"), "--quiet", *options],
         capture_output=True,
         text=True,
         check=False,
         cwd=ROOT,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096)),
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size)),
     )
+
+
+@pytest.mark.parametrize("size", [0, 500, 4096, 20_000, 60_000])  # the record, the log, the geometry, the report ...
+def test_full_disk(tmp_path, size):
+    case = write_case(tmp_path, 'analytic = { diameter = "3 mm", length = "60 mm", severity = 0.5 }')
+    done = run_with_room_for(tmp_path, case, size, "--method", "reduced")
     assert done.returncode == 2, done.stderr
-    assert "disk" in done.stderr
-    assert "Traceback" not in done.stderr
-    assert not (tmp_path / "out").exists()
+    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+    assert "the disk is full" in done.stderr
+    assert [file.name for file in tmp_path.iterdir()] == ["case.toml"]
+    assert run_with_room_for(tmp_path, case, resource.RLIM_INFINITY, "--method", "reduced").returncode == 0
+
+
+def test_full_disk_while_meshing(tmp_path):
+    case = write_case(tmp_path, 'analytic = { diameter = "3 mm", length = "60 mm", severity = 0.5 }')
+    done = run_with_room_for(tmp_path, case, 2_000_000, "--method", "fem")
+    assert done.returncode == 2, done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+    assert [file.name for file in tmp_path.iterdir()] == ["case.toml"]
+
+
+def test_no_space_left(hemo, tmp_path, monkeypatch):
+    """The same by the operating system's other word for it, at the very last file."""
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("hemo.pipeline.write_report", full)
+    case = write_case(tmp_path, 'analytic = { diameter = "3 mm", length = "60 mm", severity = 0.5 }')
+    code, _, err = hemo("run", case, "--out", tmp_path / "out", "--method", "reduced", "--quiet")
+    assert code == 2
+    assert len(err.strip().splitlines()) == 1
+    assert "the disk is full" in err
+    assert [file.name for file in tmp_path.iterdir()] == ["case.toml"]
 
 
 def test_read_only_place(hemo, tmp_path):

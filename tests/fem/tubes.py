@@ -135,3 +135,19 @@ def section_arrays(mesh: TetMesh, heights: Array) -> dict[str, NDArray]:
         "normal": np.tile([0.0, 0.0, 1.0], (count, 1)),
         "section": section,
     }
+
+
+def blocks(
+    mask: NDArray[np.bool_], side: float, tag: Callable[[Array], NDArray[np.int32]], names: dict[int, str]
+) -> TetMesh:
+    """The cubes of an (nx, ny, nz) mask, ``side`` m wide and from the origin on, six tetrahedra each (Kuhn 1960)."""
+    corner = np.argwhere(mask)
+    shape = np.array(mask.shape) + 1
+    cells = []
+    for order in ((0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0)):
+        path = np.cumsum(np.vstack([np.zeros(3, dtype=np.int64), np.eye(3, dtype=np.int64)[list(order)]]), axis=0)
+        at = corner[:, None, :] + path[None]
+        cells.append((at[..., 0] * shape[1] + at[..., 1]) * shape[2] + at[..., 2])
+    used, cells_used = np.unique(np.vstack(cells), return_inverse=True)
+    points = side * np.column_stack(np.unravel_index(used, tuple(shape))).astype(np.float64)
+    return finish(points, cells_used.reshape(-1, 4).astype(np.int64), tag, names)

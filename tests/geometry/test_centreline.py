@@ -1,5 +1,4 @@
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,13 +7,11 @@ from scipy.spatial import cKDTree
 from hemo.errors import InputError
 from hemo.geometry.centreline import CentrelineOptions, find_trees
 from hemo.geometry.compare import compare_radius, tree_lines
-from hemo.geometry.image import LabelImage, read_labels
+from hemo.geometry.image import LabelImage
 from hemo.geometry.naming import name_branches
 from hemo.geometry.surface import Surface, surface_from_labels
 from hemo.geometry.synthetic import left_coronary, straight_stenosis
 from hemo.tree import Branch
-
-LABEL_MAP = Path(__file__).parents[2] / "cases" / "left_coronary" / "lumen.nii.gz"
 
 
 def swept(line, radius, around=32):
@@ -54,14 +51,6 @@ def hairpin(gap, turn=4e-3, leg=30e-3, calibre=2e-3):
     return line, arc[-1]
 
 
-@pytest.fixture(scope="module")
-def synthetic():
-    """The committed label map of the left coronary tree, its surface, and the trees found in it."""
-    labels = read_labels(LABEL_MAP, {"aorta": 1, "coronary": 2})
-    surface = surface_from_labels(labels)
-    return labels, surface, find_trees(surface, labels)
-
-
 def test_straight_vessel_without_aorta():
     surface, truth = straight_stenosis(3e-3, 60e-3, 0.5)
     (tree,) = find_trees(surface)
@@ -75,7 +64,10 @@ def test_straight_vessel_without_aorta():
     assert off_axis[middle].max() < 0.02e-3
     assert off_axis.max() < 0.25e-3
     radius = np.interp(at, true.points[:, 2], true.radius)
-    assert vessel.radius[middle] == pytest.approx(radius[middle], rel=0.02)
+    # The inscribed ball touches a sloping wall beside its own section: at the steepest it is 2.8 % smaller.
+    fine = np.linspace(0.0, 60e-3, 6001)
+    ball = np.hypot(at[:, None] - fine, np.interp(fine, true.points[:, 2], true.radius)).min(axis=1)
+    assert vessel.radius[middle] == pytest.approx(ball[middle], rel=0.005)
     assert vessel.area[middle] == pytest.approx(np.pi * radius[middle] ** 2, rel=0.02)
     assert vessel.area.min() == pytest.approx(true.area.min(), rel=0.01)
 
@@ -94,8 +86,8 @@ def test_bent_taper_is_centred_with_its_radius():
     assert vessel.area[middle] == pytest.approx(np.pi * radius[nearest][middle] ** 2, rel=0.04)
 
 
-def test_left_tree_has_the_true_branches(synthetic):
-    _, _, (tree,) = synthetic
+def test_left_tree_has_the_true_branches(left_coronary_map):
+    _, _, (tree,) = left_coronary_map
     assert tree.name == "left"
     assert {(b.name, b.parent, b.is_outlet) for b in tree.branches} == {
         ("LM", None, False),
@@ -107,8 +99,8 @@ def test_left_tree_has_the_true_branches(synthetic):
     assert tree["LAD"].parent_index == tree["LCX"].parent_index == len(tree["LM"].points) - 1
 
 
-def test_left_tree_has_the_true_lengths_and_branch_points(synthetic):
-    _, _, (tree,) = synthetic
+def test_left_tree_has_the_true_lengths_and_branch_points(left_coronary_map):
+    _, _, (tree,) = left_coronary_map
     truth = left_coronary(0.6).tree
     for name in ("LAD", "LCX", "D1", "OM1"):
         assert tree[name].length == pytest.approx(truth[name].length, abs=1.5e-3)
@@ -121,8 +113,8 @@ def test_left_tree_has_the_true_lengths_and_branch_points(synthetic):
         assert np.linalg.norm(branch.points[0] - true.points[0]) < 1.2e-3
 
 
-def test_left_tree_has_the_true_calibre(synthetic):
-    _, _, trees = synthetic
+def test_left_tree_has_the_true_calibre(left_coronary_map):
+    _, _, trees = left_coronary_map
     truth = left_coronary(0.6).tree
     agreement = compare_radius(tree_lines(trees), tree_lines([truth]))
     # Inscribed in a wall with the voxels' noise: below the true radius, while the areas are not.
@@ -137,16 +129,16 @@ def test_left_tree_has_the_true_calibre(synthetic):
         assert np.percentile(np.abs(error), 90) < 0.08
 
 
-def test_minimal_lumen_area_of_the_case(synthetic):
-    _, _, (tree,) = synthetic
+def test_minimal_lumen_area_of_the_case(left_coronary_map):
+    _, _, (tree,) = left_coronary_map
     lad = tree["LAD"]
     true = left_coronary(0.6).tree["LAD"]
     stretch = (lad.arc > 10e-3) & (lad.arc < 30e-3)
     assert lad.area[stretch].min() == pytest.approx(true.area[true.arc < 30e-3].min(), rel=0.10)
 
 
-def test_aorta_is_found_by_its_calibre_too(synthetic):
-    _, surface, labelled = synthetic
+def test_aorta_is_found_by_its_calibre_too(left_coronary_map):
+    _, surface, labelled = left_coronary_map
     trees = find_trees(surface)
     assert [b.name for b in trees[0].branches] == [b.name for b in labelled[0].branches]
     agreement = compare_radius(tree_lines(trees), tree_lines(labelled))
@@ -154,8 +146,8 @@ def test_aorta_is_found_by_its_calibre_too(synthetic):
     assert agreement.unmatched == ()
 
 
-def test_every_point_is_inside_and_steps_are_even(synthetic):
-    _, _, (tree,) = synthetic
+def test_every_point_is_inside_and_steps_are_even(left_coronary_map):
+    _, _, (tree,) = left_coronary_map
     for branch in tree.branches:
         steps = np.diff(branch.arc)
         assert steps.min() > 0.2e-3

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from skimage.measure import marching_cubes
 
 from hemo.errors import InputError
 from hemo.geometry.clipping import INLET_TAG, NotSevered, clip_to_tree, keep_flat_ends
@@ -14,48 +13,8 @@ from hemo.geometry.planecut import cut_along, find_loop, plane_loops, triangulat
 from hemo.geometry.surface import Surface
 from hemo.geometry.synthetic import straight_stenosis
 from hemo.geometry.trimming import trim_tree
-from hemo.tree import Branch, VesselTree
-
-MM = 1e-3
-SPACING = 0.25 * MM
-MAIN_RADIUS, SIDE_RADIUS = 1.5 * MM, 1.0 * MM
-
-
-def capsule(points: np.ndarray, start: np.ndarray, end: np.ndarray, radius: float) -> np.ndarray:
-    """Signed distance (m) to the sphere-swept segment."""
-    along = end - start
-    share = np.clip((points - start) @ along / (along @ along), 0.0, 1.0)
-    return np.linalg.norm(points - start - share[:, None] * along, axis=1) - radius
-
-
-def lumen(*vessels: tuple[list[float], list[float], float]) -> Surface:
-    """Surface of a union of capsules given in mm."""
-    ends = MM * np.array([[a, b] for a, b, _ in vessels])
-    radius = MM * np.array([r for _, _, r in vessels])
-    low = (ends.min(axis=1) - radius[:, None]).min(axis=0) - 3 * SPACING
-    high = (ends.max(axis=1) + radius[:, None]).max(axis=0) + 3 * SPACING
-    shape = np.ceil((high - low) / SPACING).astype(int) + 1
-    grid = low + SPACING * np.stack(np.meshgrid(*map(np.arange, shape), indexing="ij"), axis=-1).reshape(-1, 3)
-    field = np.min([capsule(grid, *end, r) for end, r in zip(ends, radius, strict=True)], axis=0).reshape(shape)
-    points, triangles, _, _ = marching_cubes(field, 0.0, spacing=(SPACING,) * 3, gradient_direction="descent")
-    return Surface(points.astype(float) + low, triangles.astype(np.int64))
-
-
-AORTA = ([0, 0, -12], [0, 0, 12], 6.0)
-MAIN = ([0, 0, 0], [28, 0, 0], 1.5)
-SIDE = ([16, 0, 0], [24, 10, 0], 1.0)
-
-
-def tree(main_end: float = 28.0) -> VesselTree:
-    """The tree of MAIN and SIDE, from the aortic wall on."""
-    x = MM * np.arange(6.0, main_end + 0.1, 0.4)
-    r = np.full_like(x, MAIN_RADIUS)
-    main = Branch("M", np.column_stack([x, 0 * x, 0 * x]), r, np.pi * r**2, r)
-    direction = np.array([8.0, 10.0, 0.0]) / np.hypot(8.0, 10.0)
-    s = MM * np.arange(1.9, np.hypot(8.0, 10.0), 0.4)
-    q = np.full_like(s, SIDE_RADIUS)
-    points = MM * np.array([16.0, 0, 0]) + s[:, None] * direction
-    return VesselTree("t", (main, Branch("S", points, q, np.pi * q**2, q, "M", int(np.abs(x - 16 * MM).argmin()))))
+from hemo.tree import VesselTree
+from tests.geometry.shapes import AORTA, MAIN, MAIN_RADIUS, MM, SIDE, SIDE_RADIUS, lumen, tree
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +61,21 @@ def test_the_tree_ends_at_the_caps(whole: Surface) -> None:
     # The side branch still leaves at x = 16 mm, though the root has lost its first points.
     place = clipped.tree.root.points[clipped.tree["S"].parent_index]
     assert place[0] == pytest.approx(16 * MM, abs=0.25 * MM)
+
+
+def test_a_stub_that_tapers_all_along_still_gets_its_cap() -> None:
+    """A branch that the segmentation ends 2 mm beyond its parent's wall has no section of full size."""
+    stub = ([16, 0, 0], [16, 3.2, 0], 1.2)
+    surface = lumen(AORTA, MAIN, stub, ([16, 0, 0], [16, 4.2, 0], 0.7))
+    main = tree().branches[0]
+    y = MM * np.arange(1.9, 4.4, 0.4)
+    r = np.interp(y, MM * np.array([1.9, 3.2, 4.4]), MM * np.array([1.2, 1.2, 0.75]))
+    points = np.column_stack([np.full_like(y, 16 * MM), y, 0 * y])
+    side = replace(tree().branches[1], points=points, radius=r, area=np.pi * r**2, reference_radius=r)
+    clipped = clip_to_tree(surface, VesselTree("t", (main, side)))
+    assert clipped.surface.names[4] == "S"
+    assert 0.65 * np.pi * 0.75**2 < clipped.surface.cap_area(4) / MM**2 < 1.1 * np.pi * 1.2**2
+    assert clipped.tree["S"].length > 1 * MM
 
 
 def test_a_vessel_running_alongside_is_left_whole() -> None:

@@ -1,9 +1,12 @@
+import struct
+
 import numpy as np
 import pytest
 import SimpleITK as sitk
 
 from hemo.errors import InputError
 from hemo.geometry.image import AORTA, CORONARY, read_labels
+from hemo.geometry.imagefile import check_complete
 
 LABELS = {"aorta": 1, "coronary": 2}
 ANGLE = np.radians(30.0)
@@ -93,6 +96,82 @@ def test_missing_and_damaged_files(tmp_path):
     (tmp_path / "text.nrrd").write_text("not an image")
     with pytest.raises(InputError, match="cannot be read"):
         read_labels(tmp_path / "text.nrrd", LABELS)
+
+
+@pytest.mark.parametrize("share", [0.2, 0.5, 0.95])
+@pytest.mark.parametrize(
+    ("name", "zipped"),
+    [
+        ("a.nii", False),
+        ("a.nii.gz", True),
+        ("a.hdr", False),
+        ("a.img.gz", True),
+        ("a.nrrd", False),
+        ("a.nrrd", True),
+        ("a.nhdr", True),
+        ("a.mha", False),
+        ("a.mha", True),
+        ("a.mhd", True),
+    ],
+)
+def test_file_cut_short_is_refused(tmp_path, name, zipped, share):
+    sitk.WriteImage(sitk.GetImageFromArray(values()), str(tmp_path / name), useCompression=zipped)
+    assert read_labels(tmp_path / name, LABELS).labels.sum() > 0
+    data = max(tmp_path.iterdir(), key=lambda file: (file.stat().st_size, file.name))
+    data.write_bytes(data.read_bytes()[: int(share * data.stat().st_size)])
+    with pytest.raises(InputError, match="cannot be read") as caught:
+        read_labels(tmp_path / name, LABELS)
+    assert name in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["a.nii.gz", "a.nrrd", "a.nhdr", "a.mha", "a.mhd"])
+def test_damaged_file_is_refused(tmp_path, name):
+    array = np.random.default_rng(0).integers(0, 3, size=(20, 20, 20)).astype(np.uint8)
+    sitk.WriteImage(sitk.GetImageFromArray(array), str(tmp_path / name), useCompression=True)
+    data = max(tmp_path.iterdir(), key=lambda file: file.stat().st_size)
+    damaged = bytearray(data.read_bytes())
+    middle = len(damaged) * 3 // 4
+    damaged[middle : middle + 20] = bytes(20)
+    data.write_bytes(bytes(damaged))
+    with pytest.raises(InputError, match="cannot be read"):
+        read_labels(tmp_path / name, LABELS)
+
+
+def test_half_of_a_pair_and_other_formats_are_refused(tmp_path):
+    sitk.WriteImage(sitk.GetImageFromArray(values()), str(tmp_path / "a.hdr"))
+    (tmp_path / "a.img").unlink()
+    with pytest.raises(InputError, match=r"a\.img.*missing"):
+        read_labels(tmp_path / "a.hdr", LABELS)
+    (tmp_path / "a.tif").write_bytes(b"II")
+    with pytest.raises(InputError, match="NIfTI, NRRD or MetaImage"):
+        read_labels(tmp_path / "a.tif", LABELS)
+
+
+def test_nifti_2_and_big_endian_headers_are_understood(tmp_path):
+    """What SimpleITK cannot write is written by hand; its reader and the check must agree."""
+    header = bytearray(540)
+    struct.pack_into("<i8s", header, 0, 540, b"n+2\0\r\n\x1a\n")
+    struct.pack_into("<hh8q", header, 12, 2, 8, 3, 20, 16, 12, 1, 1, 1, 1)
+    struct.pack_into("<8d", header, 104, 1, 1, 1, 1, 1, 1, 1, 1)
+    struct.pack_into("<q", header, 168, 544)
+    check_complete(whole := written(tmp_path / "two.nii", bytes(header) + bytes(4) + values().tobytes()))
+    whole.write_bytes(whole.read_bytes()[:-1])
+    with pytest.raises(InputError, match="cut short"):
+        check_complete(whole)
+    header = bytearray(348)
+    struct.pack_into(">i", header, 0, 348)
+    struct.pack_into(">8h", header, 40, 3, 20, 16, 12, 1, 1, 1, 1)
+    struct.pack_into(">hh", header, 70, 2, 8)
+    struct.pack_into(">f", header, 108, 352.0)
+    check_complete(whole := written(tmp_path / "big.nii", bytes(header) + bytes(4) + values().tobytes()))
+    whole.write_bytes(whole.read_bytes()[:-1])
+    with pytest.raises(InputError, match="cut short"):
+        check_complete(whole)
+
+
+def written(path, content):
+    path.write_bytes(content)
+    return path
 
 
 def test_two_dimensional_image_is_refused(tmp_path):

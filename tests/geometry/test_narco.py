@@ -1,71 +1,75 @@
-"""The whole road from image or surface to trees on a real patient, against VMTK's centrelines."""
+"""The whole road from image or surface to trees and meshes on a real patient, against VMTK's centrelines."""
 
 import numpy as np
 import pytest
 
-from hemo.geometry.centreline import find_trees
-from hemo.geometry.compare import Polyline, compare_radius, tree_lines, unique_lines
+from hemo.geometry.compare import compare_radius, outlet_lines, read_centrelines, tree_lines
 from hemo.geometry.image import read_labels
-from hemo.geometry.surface import read_surface, surface_from_labels
-from hemo.vtkio import read_polydata
+from hemo.geometry.meshing import MeshOptions, build_mesh
 
 BRANCHES = {"left": {"LM", "LAD", "LCX", "D1", "D2", "OM1"}, "right": {"RCA", "RM1", "RM2", "PDA"}}
+FILES = {"left": "lca_cl.vtp", "right": "rca_cl.vtp"}
 
 
-@pytest.fixture(scope="module")
-def from_surface(hemo_data):
-    return find_trees(read_surface(hemo_data / "narco_ccta" / "aorta_coronaries_mm.stl", "mm"))
+@pytest.mark.parametrize("form", ["surface", "label_map"])
+def test_both_trees_are_found(form, narco):
+    assert {tree.name: {b.name for b in tree.branches} for tree in narco[form].trees} == BRANCHES
 
 
-@pytest.fixture(scope="module")
-def from_labels(hemo_data):
-    labels = read_labels(hemo_data / "narco_ccta" / "lumen_labels.nii.gz", {"aorta": 1, "coronary": 2})
-    return find_trees(surface_from_labels(labels), labels)
-
-
-@pytest.fixture(scope="module")
-def vmtk(hemo_data):
-    """VMTK's lines, each stretch once, without the part inside the aorta."""
-    lines = {}
-    for side, name in (("left", "lca_cl"), ("right", "rca_cl")):
-        data = read_polydata(hemo_data / "narco_ccta" / f"{name}.vtp")
-        radius = 1e-3 * data.point_data["MaximumInscribedSphereRadius"]
-        lines[side] = unique_lines(
-            [Polyline(f"{name}{k}", 1e-3 * data.points[line], radius[line]) for k, line in enumerate(data.lines)]
-        )
-    return lines
-
-
-@pytest.mark.parametrize("source", ["from_surface", "from_labels"])
-def test_both_trees_are_found(source, request):
-    trees = request.getfixturevalue(source)
-    assert {tree.name: {b.name for b in tree.branches} for tree in trees} == BRANCHES
-
-
-def test_label_map_and_surface_agree(from_labels, from_surface):
-    agreement = compare_radius(tree_lines(from_labels), tree_lines(from_surface))
-    assert agreement.unmatched == ()
+def test_label_map_and_surface_agree(narco):
+    agreement = compare_radius(tree_lines(narco["label_map"].trees), tree_lines(narco["surface"].trees))
+    assert agreement.one_to_one
+    assert all(reference == measured for reference, measured in agreement.pairs)
+    assert len(agreement.pairs) == 10
     assert agreement.matched_length > 0.97 * agreement.reference_length
     assert abs(agreement.bias) <= 0.03
     assert agreement.percentile_90 <= 0.12
+    assert agreement.distance < 0.1e-3
 
 
 @pytest.mark.parametrize("side", ["left", "right"])
-@pytest.mark.parametrize("source", ["from_surface", "from_labels"])
-def test_agreement_with_vmtk(source, side, vmtk, request):
-    trees = [tree for tree in request.getfixturevalue(source) if tree.name == side]
-    agreement = compare_radius(tree_lines(trees), vmtk[side])
-    assert agreement.unmatched == ()
+@pytest.mark.parametrize("form", ["surface", "label_map"])
+def test_agreement_with_vmtk(form, side, narco, hemo_data):
+    reference = read_centrelines(hemo_data / "narco_ccta" / FILES[side])
+    (tree,) = (tree for tree in narco[form].trees if tree.name == side)
+    agreement = compare_radius(outlet_lines([tree]), reference)
+    assert agreement.one_to_one
+    assert {measured for _, measured in agreement.pairs} == {f"{side}/{name}" for name in tree.outlets}
     assert agreement.matched_length > 0.95 * agreement.reference_length
     assert abs(agreement.bias) <= 0.03
     assert agreement.percentile_90 <= 0.12
     assert agreement.distance < 0.2e-3
 
 
-def test_frames_agree(hemo_data):
+@pytest.mark.parametrize("form", ["surface", "label_map"])
+def test_every_branch_has_vmtks_calibre(form, narco, hemo_data):
+    """Branch by branch the bias is allowed to be larger: a thin one is few voxels, or few facets, wide."""
+    for side, file in FILES.items():
+        reference = read_centrelines(hemo_data / "narco_ccta" / file)
+        for line in tree_lines([tree for tree in narco[form].trees if tree.name == side]):
+            agreement = compare_radius(reference, [line])
+            assert agreement.matched_length > 0.95 * agreement.reference_length, line.name
+            assert abs(agreement.bias) <= 0.05, line.name
+            assert agreement.percentile_90 <= 0.12, line.name
+
+
+# The ones that once had cells of gamma 0.04 and 0.09: at a cap and in a notch of the segmentation.
+@pytest.mark.parametrize(("form", "side"), [("surface", "left"), ("label_map", "right")])
+def test_meshes_are_sound(form, side, narco):
+    (tree,) = (tree for tree in narco[form].trees if tree.name == side)
+    made = build_mesh(narco[form].surface, tree, MeshOptions(cells_per_diameter=4.0))
+    assert set(made.mesh.outlets) == set(tree.outlets)
+    assert made.report.method.startswith("surface")
+    assert made.report.min_quality >= 0.1
+    assert abs(made.report.volume_error) < 1e-3
+    assert made.report.cells_per_diameter_min > 3.2
+    assert np.all(made.mesh.cell_volumes() > 0.0)
+
+
+def test_frames_agree(narco, hemo_data):
     """The surface's scanner coordinates are the label map's LPS."""
     labels = read_labels(hemo_data / "narco_ccta" / "lumen_labels.nii.gz", {"aorta": 1, "coronary": 2})
-    surface = read_surface(hemo_data / "narco_ccta" / "aorta_coronaries_mm.stl", "mm")
+    surface = narco["surface"].surface
     z, y, x = np.nonzero(labels.labels)
     points = labels.to_points(np.stack([x, y, z], axis=1).astype(float))
     assert points.min(axis=0) == pytest.approx(surface.points.min(axis=0), abs=0.6e-3)

@@ -4,9 +4,10 @@ import pytest
 from hemo.errors import InputError
 from hemo.geometry.distance import SurfaceDistance
 from hemo.geometry.subdivision import subdivide_curved
-from hemo.geometry.surface import Surface, clean_surface, contour_grid, inside_grid, read_surface
+from hemo.geometry.surface import Surface, clean_surface, read_surface
 from hemo.geometry.surfacecheck import edge_table, enclosed_volume, orient_outwards, self_crossings
 from hemo.geometry.synthetic import straight_stenosis
+from hemo.geometry.vtkgrid import contour_grid, inside_grid
 from hemo.vtkio import write_polydata
 
 
@@ -172,7 +173,7 @@ def test_distance_is_exact_and_signed():
 def test_inside_grid_volume_and_order():
     surface = tube()
     origin = np.array([-2e-3, -3e-3, -1e-3])
-    inside = inside_grid(surface, origin, 0.2e-3, (21, 31, 211))
+    inside = inside_grid(surface.points, surface.triangles, origin, 0.2e-3, (21, 31, 211))
     assert inside.shape == (211, 31, 21)
     volume = enclosed_volume(surface.points, surface.triangles)
     assert inside.sum() * 0.2e-3**3 == pytest.approx(volume, rel=0.02)

@@ -1,0 +1,126 @@
+"""Checkpoints of a solve, readable on any number of ranks.
+
+A checkpoint is a folder ``checkpoint/step-<n>`` with velocity and pressure as adios4dolfinx writes them in the
+input mesh's numbering, and ``meta.json`` with the hash of the job's inputs, the nonlinear steps done and the
+checksums of the files. It is written under another name and renamed when complete, so that one that carries its
+name is whole; the checksums tell when a disk has damaged it since.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import adios4dolfinx
+import numpy as np
+from dolfinx import fem
+
+from hemo.fem.problem import FlowProblem, set_state
+
+log = logging.getLogger(__name__)
+
+FOLDER = "checkpoint"
+FIELDS = ("velocity", "pressure")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint that may be continued: its folder and one record for each nonlinear step done."""
+
+    folder: Path
+    records: tuple[dict[str, Any], ...]
+
+    @property
+    def steps(self) -> int:
+        """Nonlinear steps done."""
+        return int(self.records[-1]["number"]) if self.records else 0
+
+
+def write_checkpoint(problem: FlowProblem, job: Path, input_hash: str, records: Sequence[dict[str, Any]]) -> None:
+    """Write the current state; collective. Earlier checkpoints of the job go when this one is complete.
+
+    Parameters
+    ----------
+    job
+        The job's folder, the same on every rank and on a file system that they share.
+    records
+        One record for each nonlinear step done, with its ``number``.
+    """
+    comm = problem.domain.comm
+    step = int(records[-1]["number"]) if records else 0
+    target = job / FOLDER / f"step-{step:05d}"
+    partial = target.with_suffix(".partial")
+    if comm.rank == 0:
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+    comm.barrier()
+    for name, function in zip(FIELDS, (problem.velocity(), problem.pressure()), strict=True):
+        adios4dolfinx.write_function_on_input_mesh(partial / f"{name}.bp", function, name=name)
+    comm.barrier()
+    if comm.rank == 0:
+        meta = {"input_hash": input_hash, "records": list(records), "files": _checksums(partial)}
+        (partial / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
+        shutil.rmtree(target, ignore_errors=True)
+        partial.rename(target)
+        for other in (job / FOLDER).iterdir():
+            if other != target:
+                shutil.rmtree(other, ignore_errors=True)
+    comm.barrier()
+    log.info("checkpoint after step %d written", step)
+
+
+def find_checkpoint(job: Path, input_hash: str) -> Checkpoint | None:
+    """The latest checkpoint of this job that is whole and of these inputs; call it on one rank.
+
+    One of other inputs and a damaged one are left out with a warning.
+    """
+    for folder in sorted((job / FOLDER).glob("step-*"), reverse=True):
+        if folder.suffix == ".partial":
+            continue
+        try:
+            meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+            whole = _checksums(folder) == meta["files"]
+            records, written_for = tuple(meta["records"]), meta["input_hash"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            log.warning("the checkpoint %s is damaged and ignored: %s", folder, error)
+            continue
+        if not whole:
+            log.warning("the checkpoint %s is damaged and ignored: its files are not as they were written", folder)
+        elif written_for != input_hash:
+            log.warning("the checkpoint %s is of other inputs and ignored", folder)
+        else:
+            return Checkpoint(folder, records)
+    return None
+
+
+def read_checkpoint(problem: FlowProblem, checkpoint: Checkpoint) -> None:
+    """Take over the state of a checkpoint; collective, on any number of ranks."""
+    read = []
+    for name, number in zip(FIELDS, (0, 1), strict=True):
+        space, _ = problem.state.function_space.sub(number).collapse()
+        function = fem.Function(space, dtype=np.float64)
+        adios4dolfinx.read_function(checkpoint.folder / f"{name}.bp", function, name=name)
+        read.append(function)
+    set_state(problem, *read)
+
+
+def remove_checkpoints(job: Path) -> None:
+    """Delete every checkpoint of a job; call it on one rank."""
+    shutil.rmtree(job / FOLDER, ignore_errors=True)
+
+
+def _checksums(folder: Path) -> dict[str, str]:
+    """SHA-256 of every file under a checkpoint's folder but its meta.json."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != "meta.json")
+    return {path.relative_to(folder).as_posix(): _sha256(path) for path in files}
+
+
+def _sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

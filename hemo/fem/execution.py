@@ -1,0 +1,213 @@
+"""One solve from its job folder to its result, collective over the ranks, with checkpoints and status on the way."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mpi4py import MPI
+
+from hemo.errors import NotConverged
+from hemo.fem import checkpoint
+from hemo.fem.domain import distribute, from_vertices, vertex_spaces
+from hemo.fem.jit import compilation
+from hemo.fem.job import FemResult, Job, input_hash, read_job, write_result, write_status
+from hemo.fem.problem import FlowProblem, build_problem, set_state
+from hemo.fem.sections import CapMeans, inlet_means, section_means, vertex_fields
+from hemo.fem.solver import SolveOutcome, Step, solve_steady
+from hemo.fem.wall import wall_traction
+from hemo.results import Status
+from hemo.tetmesh import TetMesh
+
+log = logging.getLogger(__name__)
+
+CHECKPOINT_INTERVAL = 60.0  # s of solving between checkpoints that nobody asked for
+
+
+@dataclass
+class Execution:
+    """One run of a job on one rank; all ranks call the same methods.
+
+    Attributes
+    ----------
+    folder, comm
+        The job's folder and the ranks.
+    asked
+        Whether this rank has been asked to stop.
+    started
+        ``time.perf_counter()`` at the start of the process.
+    hash
+        Of the job's inputs.
+    records
+        One record for each nonlinear step, those before an interruption included.
+    timing
+        Phase -> seconds, of this run alone.
+    """
+
+    folder: Path
+    comm: MPI.Intracomm
+    asked: Callable[[], bool]
+    started: float = field(default_factory=time.perf_counter)
+    hash: str = ""
+    records: list[dict[str, Any]] = field(default_factory=list)
+    timing: dict[str, float] = field(default_factory=dict)
+    saved: float = field(default_factory=time.perf_counter)
+
+    def run(self) -> None:
+        """Solve the job, or go as far as it is allowed to."""
+        self.tell("setup", "reading the job")
+        job, tet = self._read()
+        with self._phase("setup"):
+            domain = distribute(tet, self.comm)
+        self.tell("setup", "compiling the forms")
+        with self._phase("compile"), compilation(self.comm):
+            problem = build_problem(domain, job.blood, job.conditions, job.options)
+            vertex_spaces(domain)
+        self._start(problem, job)
+        outcome = self._solve(problem, job)
+        if outcome is None or outcome.status is Status.INTERRUPTED:
+            self.save(problem)
+            self.tell("interrupted", "Stopped on request; a checkpoint was written.")
+            return
+        if outcome.status is Status.FAILED:
+            raise NotConverged(outcome.message)
+        self.tell("post-processing", outcome.message)
+        result = self._finish(problem, job, tet, outcome)
+        if result is not None:
+            write_result(self.folder, result)
+            checkpoint.remove_checkpoints(self.folder)
+        self.tell("finished", outcome.message)
+
+    def _read(self) -> tuple[Job, TetMesh | None]:
+        """The job, read by rank 0 alone; the mesh stays there."""
+        job, tet = None, None
+        if self.comm.rank == 0:
+            job = read_job(self.folder)
+            tet, self.hash = job.mesh, input_hash(self.folder)
+            log.info("%d ranks; %d cells; inputs %s", self.comm.size, len(tet.cells), self.hash[:12])
+        return without_mesh(self.comm, job), tet
+
+    def _start(self, problem: FlowProblem, job: Job) -> None:
+        """Continue from a checkpoint of these inputs, or begin with the initial guess."""
+        found = None
+        if self.comm.rank == 0:
+            found = checkpoint.find_checkpoint(self.folder, self.hash)
+        found = self.comm.bcast(found)
+        if found is not None:
+            checkpoint.read_checkpoint(problem, found)
+            self.records = list(found.records)
+            log.info("continuing after step %d from %s", found.steps, found.folder)
+            return
+        scalars, vectors = vertex_spaces(problem.domain)
+        set_state(problem, from_vertices(vectors, job.velocity), from_vertices(scalars, job.pressure))
+
+    def _solve(self, problem: FlowProblem, job: Job) -> SolveOutcome | None:
+        """Solve; None if a stop was asked for before the first step."""
+        log.info("%d unknowns", problem.unknowns)
+        self.tell("solving", "")
+        if self.stop_requested():
+            return None
+        self.saved = time.perf_counter()
+        done, factor = 0, None
+        if self.records:
+            done, factor = int(self.records[-1]["number"]), float(self.records[-1]["viscosity_factor"])
+        with self._phase("solve"):
+            outcome = solve_steady(
+                problem, job.options, lambda step: self._after_step(problem, step), self.stop_requested, done, factor
+            )
+        self.timing["factorisation"] = outcome.factor_seconds
+        log.info("%s %s", outcome.status.name, outcome.message)
+        return outcome
+
+    def _after_step(self, problem: FlowProblem, step: Step) -> None:
+        self.records.append(plain_record(step))
+        self.tell("solving", "")
+        if self.comm.bcast(time.perf_counter() - self.saved > CHECKPOINT_INTERVAL):
+            self.save(problem)
+
+    def stop_requested(self) -> bool:
+        """Whether any rank has been asked to stop; collective."""
+        return bool(self.comm.allreduce(self.asked(), op=MPI.LOR))
+
+    def save(self, problem: FlowProblem) -> None:
+        """Write a checkpoint; collective."""
+        checkpoint.write_checkpoint(problem, self.folder, self.hash, self.records)
+        self.saved = time.perf_counter()
+
+    def _finish(self, problem: FlowProblem, job: Job, tet: TetMesh | None, outcome: SolveOutcome) -> FemResult | None:
+        """Post-process; the result is on rank 0."""
+        with compilation(self.comm):
+            with self._phase("sections"):
+                inlet = inlet_means(problem)
+                level = level_shift(problem, inlet)
+                sections = section_means(problem, job.probes)
+                fields = vertex_fields(problem)
+            with self._phase("wall"):
+                wall = wall_traction(problem, tet, level)
+        flows = problem.outlets.flows(problem.state.x.petsc_vec)
+        pressures = problem.outlets.pressures(flows) + level
+        names = problem.outlets.names
+        if fields is None or wall is None:
+            return None
+        self.timing["total"] = time.perf_counter() - self.started
+        return FemResult(
+            status=outcome.status,
+            message=outcome.message,
+            section_area=sections.area,
+            section_pressure=sections.pressure + level,
+            section_flow=sections.flow,
+            velocity=fields[0],
+            pressure=fields[1] + level,
+            wall=wall,
+            outlet_flow={name: float(flow) for name, flow in zip(names, flows, strict=True)},
+            outlet_pressure={name: float(pressure) for name, pressure in zip(names, pressures, strict=True)},
+            inlet_flow=inlet.inflow,
+            level_shift=level,
+            timing=self.timing,
+            iterations=tuple(self.records),
+            ranks=self.comm.size,
+            unknowns=problem.unknowns,
+        )
+
+    @contextlib.contextmanager
+    def _phase(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self.timing[name] = time.perf_counter() - start
+        log.info("%s: %.1f s", name, self.timing[name])
+
+    def tell(self, state: str, message: str) -> None:
+        """Write ``status.json`` (rank 0)."""
+        if self.comm.rank == 0:
+            last = self.records[-1] if self.records else {}
+            write_status(self.folder, state, message, last, time.perf_counter() - self.started)
+
+
+def plain_record(step: Step) -> dict[str, Any]:
+    """A nonlinear step as data that JSON can hold."""
+    return {key: value.item() if isinstance(value, np.generic) else value for key, value in asdict(step).items()}
+
+
+def without_mesh(comm: MPI.Intracomm, job: Job | None) -> Job:
+    """Give every rank the job that rank 0 holds, with an empty mesh."""
+    if comm.rank == 0:
+        assert job is not None
+        empty = np.empty((0, 3), dtype=np.int64)
+        none = TetMesh(np.empty((0, 3)), np.empty((0, 4), dtype=np.int64), empty, np.empty(0, dtype=np.int32), {})
+        job = Job(none, job.probes, job.velocity, job.pressure, job.blood, job.conditions, job.options)
+    shared = comm.bcast(job)
+    assert shared is not None
+    return shared
+
+
+def level_shift(problem: FlowProblem, inlet: CapMeans) -> float:
+    """What brings the mean total pressure at the inlet to the aortic pressure after a flow-driven solve, Pa."""
+    if problem.conditions.inlet_flow is None:
+        return 0.0
+    return problem.conditions.aortic_pressure - inlet.total_pressure(problem.blood.density)

@@ -1,0 +1,123 @@
+"""Means of the solution over cross-sections, caps and the mesh's vertices."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import ufl
+from dolfinx import fem
+from mpi4py import MPI
+from numpy.typing import NDArray
+
+from hemo.fem.domain import Domain, owned_input_cells, to_vertices, vertex_spaces
+from hemo.fem.jit import jit_options
+from hemo.fem.job import Probes
+from hemo.fem.outlets import cap_flux_vector
+from hemo.fem.problem import FlowProblem
+from hemo.tetmesh import INLET
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class SectionMeans:
+    """Section means, the same on every rank.
+
+    Attributes
+    ----------
+    area
+        (n,) m^2; 0 for a section without points.
+    pressure
+        (n,) mean static pressure, Pa; nan for a section without points.
+    flow
+        (n,) m^3/s along the section's normal.
+    """
+
+    area: Array
+    pressure: Array
+    flow: Array
+
+
+def section_means(problem: FlowProblem, probes: Probes) -> SectionMeans:
+    """Integrate the P1 pressure and the P2 velocity over sections, each point in the cell that its probe names.
+
+    The probes' three-point rule is exact for both on every planar piece of a section.
+
+    Parameters
+    ----------
+    probes
+        All probes, on every rank; ``cell`` counts the input mesh's cells.
+    """
+    mine, cells = _local_probes(problem.domain, np.asarray(probes.cell))
+    points = np.asarray(probes.point, dtype=np.float64)[mine]
+    velocity = evaluate(problem.velocity(), points, cells)
+    pressure = evaluate(problem.pressure(), points, cells)[:, 0]
+    weight = np.asarray(probes.weight)[mine]
+    through = np.einsum("ij,ij->i", velocity, np.asarray(probes.normal)[mine])
+    section = np.asarray(probes.section)[mine]
+    sums = np.stack(
+        [
+            np.bincount(section, weights=weight * what, minlength=probes.n_sections)
+            for what in (np.ones(len(mine)), pressure, through)
+        ]
+    )
+    problem.domain.comm.Allreduce(MPI.IN_PLACE, sums, op=MPI.SUM)
+    area, force, flow = sums
+    met = area > 0.0
+    return SectionMeans(area, np.divide(force, area, out=np.full(len(area), np.nan), where=met), flow)
+
+
+def _local_probes(domain: Domain, input_cell: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    """The probes in cells that this rank owns, and those cells' local numbers."""
+    owned = owned_input_cells(domain)
+    local = np.full(domain.cells_total, -1, dtype=np.int32)
+    local[owned] = np.arange(len(owned), dtype=np.int32)
+    mine = np.flatnonzero(local[input_cell] >= 0)
+    return mine, local[input_cell[mine]]
+
+
+def evaluate(function: fem.Function, points: Array, cells: NDArray[np.int32]) -> Array:
+    """(k, components) values at (k, 3) points, m, in (k,) local cells."""
+    values = np.asarray(function.eval(points, cells), dtype=np.float64)
+    return values.reshape(len(points), function.function_space.value_size)
+
+
+@dataclass(frozen=True)
+class CapMeans:
+    """Area (m^2), mean static pressure (Pa) and flow into the lumen (m^3/s) of a cap."""
+
+    area: float
+    pressure: float
+    inflow: float
+
+    def total_pressure(self, density: float) -> float:
+        """Mean static pressure + rho U^2 / 2 with U = Q / A, Pa."""
+        return self.pressure + 0.5 * density * (self.inflow / self.area) ** 2
+
+
+def inlet_means(problem: FlowProblem) -> CapMeans:
+    """Means over the inlet cap."""
+    domain = problem.domain
+    ds = domain.boundary_measure(INLET, 1)
+    one = fem.Constant(domain.mesh, np.float64(1.0))
+    area, force = (_integral(domain, form) for form in (one * ds, problem.pressure() * ds))
+    flux = cap_flux_vector(domain, problem.state.function_space, INLET)
+    outflow = float(flux.dot(problem.state.x.petsc_vec))
+    flux.destroy()
+    return CapMeans(area, force / area, -outflow)
+
+
+def _integral(domain: Domain, form: ufl.Form) -> float:
+    local = fem.assemble_scalar(fem.form(form, jit_options=jit_options()))
+    return float(domain.comm.allreduce(local))
+
+
+def vertex_fields(problem: FlowProblem) -> tuple[Array, Array] | None:
+    """Velocity (n, 3), m/s, and pressure (n,), Pa, at the input mesh's vertices, on rank 0; None elsewhere."""
+    _, vectors = vertex_spaces(problem.domain)
+    velocity = fem.Function(vectors, dtype=np.float64)
+    velocity.interpolate(problem.velocity())
+    total = problem.domain.points_total
+    at_vertices, pressure = to_vertices(velocity, total), to_vertices(problem.pressure(), total)
+    return None if at_vertices is None or pressure is None else (at_vertices, pressure)

@@ -1,0 +1,239 @@
+"""From a surface and a tree to tetrahedra: volume, caps, resolution, lesions, what is refused."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from hemo.errors import HemoError, InputError
+from hemo.geometry import filling
+from hemo.geometry.filling import gamma, split_corner_cells
+from hemo.geometry.lesion import with_reference_and_lesions
+from hemo.geometry.meshing import MeshOptions, MeshResult, build_mesh, cells_across, check_mesh
+from hemo.geometry.sections import face_neighbours, section_probes
+from hemo.geometry.synthetic import left_coronary, straight_stenosis
+from hemo.geometry.truncate import truncate
+from hemo.tetmesh import TetMesh
+from hemo.tree import VesselTree
+from tests.geometry.shapes import AORTA, MAIN, MAIN_RADIUS, MM, SIDE, SIDE_RADIUS, lumen, tree
+
+LENGTH, RADIUS = 30 * MM, 1.5 * MM
+
+
+@pytest.fixture(scope="module")
+def stenosis() -> tuple[MeshResult, VesselTree]:
+    """A straight vessel with half its diameter lost in the middle, its flat ends kept."""
+    surface, vessel = straight_stenosis(2 * RADIUS, LENGTH, 0.5, 10 * MM, 15 * MM)
+    return build_mesh(surface, vessel, MeshOptions(6.0, keep_ends=True)), vessel
+
+
+@pytest.fixture(scope="module")
+def bifurcation() -> MeshResult:
+    """A vessel with a side branch, cut from its aorta."""
+    return build_mesh(lumen(AORTA, MAIN, SIDE), tree(), MeshOptions(6.0))
+
+
+@pytest.fixture(scope="module")
+def left(left_coronary_map) -> tuple[MeshResult, VesselTree]:
+    """The left coronary tree of the committed label map, with its lesion."""
+    _, surface, (found,) = left_coronary_map
+    found = truncate(with_reference_and_lesions(found), 1.5 * MM)
+    return build_mesh(surface, found, MeshOptions(5.0)), found
+
+
+def section_areas(made: MeshResult, name: str) -> np.ndarray:
+    probes = section_probes(made.mesh, made.tree)
+    area = np.bincount(probes.section, probes.weight, probes.n_sections)
+    return area[slice(*probes.branch_slices[name])]
+
+
+def assert_sound(made: MeshResult, tolerance: float) -> None:
+    """Watertight, positive, every cap planar, square to its vessel and as large as its section."""
+    mesh = made.mesh
+    sides = np.sort(np.concatenate([mesh.facets[:, [0, 1]], mesh.facets[:, [1, 2]], mesh.facets[:, [2, 0]]]), axis=1)
+    assert np.all(np.unique(sides, axis=0, return_counts=True)[1] == 2)
+    assert (face_neighbours(mesh.cells) < 0).sum() == len(mesh.facets)
+    assert np.all(mesh.cell_volumes() > 0.0)
+    a, b, c = (mesh.points[mesh.facets[:, i]] for i in range(3))
+    assert np.einsum("ij,ij->", np.cross(a, b), c) / 6.0 == pytest.approx(mesh.cell_volumes().sum(), rel=1e-9)
+    assert np.abs(0.5 * np.cross(b - a, c - a).sum(axis=0)).max() < 1e-15  # closed
+    assert set(mesh.outlets) == set(made.tree.outlets)
+    ends = [("inlet", made.tree.root, 0, -1.0)] + [(name, made.tree[name], -1, 1.0) for name in mesh.outlets]
+    for name, branch, end, side in ends:
+        vector = mesh.area_vector(name)
+        size = float(np.linalg.norm(vector))
+        used = mesh.points[np.unique(mesh.facets_of(name))]
+        assert np.abs((used - used.mean(axis=0)) @ vector).max() / size < 1e-12
+        assert side * vector @ branch.tangent[end] / size > 0.98
+        assert size == pytest.approx(branch.area[end], rel=tolerance)
+        assert np.linalg.norm(used.mean(axis=0) - branch.points[end]) < 0.3 * branch.radius[end]
+
+
+def test_caps_and_wall_are_tagged_and_closed(stenosis, bifurcation) -> None:
+    assert_sound(stenosis[0], 1e-3)
+    assert_sound(bifurcation, 0.04)
+    assert stenosis[0].mesh.names == {1: "wall", 2: "inlet", 3: "vessel"}
+    assert bifurcation.mesh.names == {1: "wall", 2: "inlet", 3: "M", 4: "S"}
+
+
+def test_volume_is_that_of_the_vessel(stenosis, bifurcation) -> None:
+    made, vessel = stenosis
+    z = np.linspace(0.0, LENGTH, 20001)
+    true = np.trapezoid(np.pi * np.interp(z, vessel.root.points[:, 2], vessel.root.radius) ** 2, z)
+    assert made.mesh.cell_volumes().sum() == pytest.approx(true, rel=2e-3)
+    assert abs(made.report.volume_error) < 1e-3
+    assert abs(bifurcation.report.volume_error) < 1e-3
+    main, side = bifurcation.tree["M"].length, bifurcation.tree["S"].length
+    cylinders = np.pi * (MAIN_RADIUS**2 * main + SIDE_RADIUS**2 * (side + 0.5 * MM))
+    assert bifurcation.mesh.cell_volumes().sum() == pytest.approx(cylinders, rel=0.04)
+
+
+def test_a_lesion_keeps_its_sections(stenosis) -> None:
+    made, vessel = stenosis
+    arc = made.tree.root.arc
+    wanted = np.pi * np.interp(arc, vessel.root.arc, vessel.root.radius) ** 2
+    error = section_areas(made, "vessel") / wanted - 1.0
+    assert np.abs(error).max() < 0.01
+    assert made.tree.lesions == vessel.lesions
+
+
+def test_cells_across_are_what_was_asked_in_the_throat_too(stenosis, bifurcation) -> None:
+    made, _ = stenosis
+    assert made.report.cells_per_diameter_median == pytest.approx(6.0, rel=0.1)
+    assert made.report.cells_per_diameter_min > 5.0
+    across = cells_across(made.mesh, made.tree)
+    places = np.unique(np.append(np.arange(0, len(made.tree.root.arc), 2), len(made.tree.root.arc) - 1))
+    throat = np.abs(made.tree.root.arc[places] - 15 * MM) < 1 * MM
+    assert np.median(across[throat]) == pytest.approx(6.0, rel=0.12)
+    assert bifurcation.report.cells_per_diameter_min > 4.5
+    finer = build_mesh(*straight_stenosis(2 * RADIUS, 12 * MM, 0.0), MeshOptions(9.0, keep_ends=True)).report
+    assert 8.5 < finer.cells_per_diameter_median < 10.5  # a remesher leaves a surface that is finer as it is
+
+
+def test_cells_are_well_shaped(stenosis, bifurcation, left) -> None:
+    for made in (stenosis[0], bifurcation, left[0]):
+        quality = gamma(made.mesh)
+        assert made.report.min_quality == pytest.approx(quality.min())
+        assert quality.min() > 0.2
+        assert np.median(quality) > 0.75
+        assert (made.report.cells, made.report.vertices) == (len(made.mesh.cells), len(made.mesh.points))
+
+
+def test_the_left_tree_keeps_its_lesion_and_sections(left) -> None:
+    made, found = left
+    assert_sound(made, 0.06)
+    assert abs(made.report.volume_error) < 1e-3
+    assert made.report.cells_per_diameter_min > 4.0
+    (lesion,) = made.tree.lesions
+    true = left_coronary(0.6).tree
+    assert lesion.branch == "LAD"
+    assert lesion.minimal_lumen_area == pytest.approx(found.lesions[0].minimal_lumen_area)
+    areas = section_areas(made, "LAD")
+    arc = made.tree["LAD"].arc
+    throat = areas[np.abs(arc - lesion.minimum) < 2 * MM].min()
+    assert throat == pytest.approx(true.lesions[0].minimal_lumen_area, rel=0.10)
+    # Away from the bifurcations a section of the mesh is the section of the surface.
+    clear = (arc > 8 * MM) & (arc < arc[-1] - 1 * MM)
+    for child in made.tree.children("LAD"):
+        clear &= np.abs(arc - arc[child.parent_index]) > 6 * MM
+    error = areas[clear] / made.tree["LAD"].area[clear] - 1.0
+    assert abs(error.mean()) < 0.01
+    assert np.percentile(np.abs(error), 90) < 0.04
+
+
+def test_vessels_that_touch_are_rebuilt_round_the_tree() -> None:
+    touching = lumen(AORTA, MAIN, SIDE, ([0, 0, 8], [28, 0, 0], 1.0))
+    alone = VesselTree("t", tree().branches[:1])
+    made = build_mesh(touching, alone, MeshOptions(4.0))
+    assert made.report.method.startswith("rebuilt lumen")
+    assert "touch" in made.report.warnings[0]
+    assert set(made.mesh.outlets) == {"M"}
+    assert np.all(made.mesh.cell_volumes() > 0.0)
+    # The bridging vessel and the aorta are gone but for what lies within 1.6 radii of the centreline.
+    assert np.abs(made.mesh.points[:, 1]).max() < 1.8 * MAIN_RADIUS
+    assert made.mesh.points[:, 0].min() > 5 * MM
+
+
+def test_a_hopeless_lumen_ends_in_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    interrupted = lumen(AORTA, ([0, 0, 0], [14, 0, 0], 1.5), ([18, 0, 0], [28, 0, 0], 1.5))
+    with pytest.raises(InputError, match=r"outlet 'M'.*failed too") as caught:
+        build_mesh(interrupted, VesselTree("t", tree().branches[:1]), MeshOptions(4.0))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("options", [{"cells_per_diameter": 1.0}, {"cells_per_diameter": 99.0}, {"gradation": 1.0}])
+def test_absurd_options_are_refused(options) -> None:
+    with pytest.raises(InputError, match="give a number from"):
+        MeshOptions(**options)
+
+
+def test_a_surface_inside_out_is_turned() -> None:
+    surface, vessel = straight_stenosis(3 * MM, 12 * MM, 0.0)
+    turned = replace(surface, triangles=surface.triangles[:, ::-1])
+    made = build_mesh(turned, vessel, MeshOptions(4.0, keep_ends=True))
+    assert np.all(made.mesh.cell_volumes() > 0.0)
+    assert made.mesh.cell_volumes().sum() == pytest.approx(np.pi * RADIUS**2 * 12 * MM, rel=3e-3)
+
+
+def test_broken_meshes_are_refused(stenosis) -> None:
+    made, vessel = stenosis
+    mesh = made.mesh
+    for broken, words in (
+        (replace(mesh, cells=mesh.cells[:, [0, 1, 3, 2]]), "inverted"),
+        (replace(mesh, names={1: "wall", 2: "inlet", 3: "other"}), "'vessel'"),
+        (replace(mesh, facets=mesh.facets[1:], facet_tags=mesh.facet_tags[1:]), "whole boundary"),
+        (replace(mesh, cells=mesh.cells[1:]), "whole boundary"),
+    ):
+        with pytest.raises(InputError, match=words):
+            check_mesh(broken, vessel)
+    check_mesh(mesh, vessel)
+
+
+def test_gamma_of_a_regular_and_of_a_flat_cell() -> None:
+    regular = np.array([[1.0, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]])
+    flat = np.array([[0.0, 0, 0], [1, 0, 0], [0, 1, 0], [0.3, 0.3, 1e-6]])
+    corner = np.array([[0.0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]])
+    points = np.vstack([regular, flat, corner])
+    mesh = TetMesh(points, np.arange(12).reshape(3, 4), np.zeros((0, 3), int), np.zeros(0, np.int32), {})
+    # The corner of a cube: r = 1 / (3 + sqrt 3), R = sqrt(3) / 2.
+    np.testing.assert_allclose(gamma(mesh), [1.0, 0.0, 6.0 / (3.0 * np.sqrt(3.0) + 3.0)], atol=1e-5)
+
+
+def test_a_corner_cell_gets_a_vertex_in_its_middle() -> None:
+    points = np.array([[0.0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 1]])
+    cells = np.array([[0, 1, 2, 3], [1, 4, 2, 3]])
+    mesh = TetMesh(points, cells, np.zeros((0, 3), int), np.zeros(0, np.int32), {})
+    whole = split_corner_cells(mesh)
+    assert len(whole.cells) == 8
+    assert (face_neighbours(whole.cells) < 0).sum(axis=1).max() == 1
+    assert np.abs(whole.cell_volumes()).sum() == pytest.approx(np.abs(mesh.cell_volumes()).sum())
+
+
+def test_poor_cells_make_the_wall_smoother(stenosis, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A vertex of the wall that nearly meets its neighbour forces flat cells; fill smooths it away."""
+    made, _ = stenosis
+    mesh = made.mesh
+    used, compact = np.unique(mesh.facets, return_inverse=True)
+    points = mesh.points[used].copy()
+    facets = compact.reshape(-1, 3)
+    wall = np.unique(facets[mesh.facet_tags == 1])
+    victim = wall[np.abs(points[wall, 2] - 5 * MM).argmin()]
+    triangle = facets[(facets == victim).any(axis=1)][0]
+    points[victim] = 0.02 * points[victim] + 0.98 * points[triangle[triangle != victim][0]]
+    planes = {2: (np.zeros(3), np.array([0.0, 0, -1])), 3: (np.array([0, 0, LENGTH]), np.array([0.0, 0, 1]))}
+    spiked = filling.TaggedSurface(points, facets, mesh.facet_tags, mesh.names, planes)
+    with monkeypatch.context() as patch:
+        patch.setattr(filling, "RELAXATIONS", 0)
+        before = filling.fill(spiked)[1].min()
+    after = filling.fill(spiked)[1].min()
+    assert before < filling.POOR_QUALITY < after
+
+
+def test_gmsh_that_fails_is_told_in_a_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
+    (tmp_path / "fails").write_text("#!/bin/sh\necho 'no luck today' >&2\nexit 1\n")
+    (tmp_path / "fails").chmod(0o755)
+    monkeypatch.setattr(filling.sys, "executable", str(tmp_path / "fails"))
+    with pytest.raises(HemoError, match="gmsh could not fill the lumen: no luck today"):
+        filling.run_gmsh("fill", {"points": np.zeros((1, 3))})

@@ -1,0 +1,133 @@
+"""Everything that is summed over ranks against the same on one: ``mpirun -n N python3 -m pytest tests/mpi``.
+
+Every rank runs every test; each solves on its own (COMM_SELF) what all solve together (COMM_WORLD).
+"""
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mpi4py import MPI
+
+from hemo.boundary import FlowConditions
+from hemo.fem import checkpoint
+from hemo.fem.jit import compilation
+from hemo.fem.sections import inlet_means, section_means, vertex_fields
+from hemo.fem.wall import wall_traction
+from tests.fem import tubes
+from tests.fem.solving import parabola, probes_at, set_up, solved
+
+WORLD, SELF = MPI.COMM_WORLD, MPI.COMM_SELF
+FLOW = 0.3e-6  # m^3/s
+HEIGHTS = (11e-3, 15.2e-3, 20.2e-3, 25.2e-3, 29e-3)
+DRIVES = {"flow_driven": FLOW, "pressure_driven": None}
+
+
+@pytest.fixture(scope="module")
+def vessel():
+    """A coarse tube with a 50 % stenosis, the same on every rank."""
+    radius = tubes.cosine_stenosis(0.5)
+    stations = 10e-3 + tubes.graded_stations(lambda z: radius(z + 10e-3), 20e-3, 1.6)
+    return tubes.tube(radius, stations, rings=2)
+
+
+@pytest.fixture(scope="module", params=DRIVES, ids=list(DRIVES))
+def pair(request, vessel):
+    """The unsolved problem on all ranks and on one, in the same state."""
+    conditions = FlowConditions(12000.0, 600.0, {"out": 11000.0 / FLOW}, DRIVES[request.param])
+    guess = parabola(vessel, tubes.cosine_stenosis(0.5), FLOW)
+    # One after the other: on COMM_SELF every rank is its own first rank, and the first takes the cache's lock.
+    return [set_up(vessel, conditions, guess, comm=comm) for comm in (WORLD, SELF)]
+
+
+@pytest.fixture(scope="module")
+def solutions(vessel):
+    """The flow-driven problem, solved on all ranks and on one."""
+    conditions = FlowConditions(12000.0, 600.0, {"out": 11000.0 / FLOW}, FLOW)
+    guess = parabola(vessel, tubes.cosine_stenosis(0.5), FLOW)
+    problems = [set_up(vessel, conditions, guess, comm=comm) for comm in (WORLD, SELF)]
+    return [solved(problem, tolerance=1e-10, flow_tolerance=1e-9) for problem in problems]
+
+
+def everything(problem, mesh):
+    """What rank 0 finds, on every rank."""
+    comm = problem.domain.comm
+    with compilation(comm):
+        inlet, sections = inlet_means(problem), section_means(problem, probes_at(mesh, HEIGHTS))
+        fields, wall = vertex_fields(problem), wall_traction(problem, mesh if comm.rank == 0 else None)
+    fields, wall = comm.bcast((fields, wall))
+    return {
+        "inlet": np.array([inlet.area, inlet.pressure, inlet.inflow]),
+        "section area": sections.area,
+        "section pressure": sections.pressure,
+        "section flow": sections.flow,
+        "outlet flow": problem.outlets.flows(problem.state.x.petsc_vec),
+        "velocity": fields[0],
+        "pressure": fields[1],
+        "wall points": wall.points,
+        "wall triangles": wall.triangles,
+        "wall pressure": wall.pressure,
+        "wall shear": wall.shear,
+        "facet pressure": wall.facet_pressure,
+        "facet shear": wall.facet_shear,
+    }
+
+
+def assert_same(found, expected, tolerance):
+    for name in expected:
+        scale = np.abs(expected[name]).max()
+        assert found[name] == pytest.approx(expected[name], abs=tolerance * scale), name
+
+
+def test_mesh_is_shared_out():
+    """Else the other tests compare a solve with itself."""
+    assert WORLD.size > 1, "start this with mpirun -n 2 or 3"
+
+
+def test_residual(pair):
+    """Its norm, with the rows of prescribed velocities and without, and the forces that it is judged by."""
+    for raw in (False, True):
+        norms = []
+        for problem in pair:
+            vector = problem.residual(raw=raw)
+            norms.append(vector.norm())
+            vector.destroy()
+        assert norms[0] == pytest.approx(norms[1], rel=1e-10)
+    assert pair[0].balance_norm() == pytest.approx(pair[1].balance_norm(), rel=1e-10)
+    assert pair[0].unknowns == pair[1].unknowns
+
+
+def test_sections_and_wall_of_the_same_state(pair, vessel):
+    assert_same(everything(pair[0], vessel), everything(pair[1], vessel), 1e-10)
+
+
+def test_solutions(solutions, vessel):
+    assert_same(everything(solutions[0], vessel), everything(solutions[1], vessel), 1e-6)
+
+
+def test_every_rank_has_the_same_answer(solutions, vessel):
+    """Nothing that the ranks know apart differs between them."""
+    sections = section_means(solutions[0], probes_at(vessel, HEIGHTS))
+    for values in (sections.area, sections.pressure, sections.flow):
+        assert all(np.array_equal(values, other) for other in WORLD.allgather(values))
+
+
+def test_checkpoint_of_all_ranks_is_read_by_one_and_by_all(solutions, vessel):
+    shared = WORLD.bcast(tempfile.mkdtemp() if WORLD.rank == 0 else None)
+    job = Path(shared)
+    checkpoint.write_checkpoint(solutions[0], job, "hash", [{"number": 7}])
+    found = checkpoint.find_checkpoint(job, "hash")
+    assert found is not None
+    assert found.steps == 7
+    guess = np.zeros((len(vessel.points), 3))
+    expected = everything(solutions[0], vessel)
+    for comm in (WORLD, SELF):
+        problem = set_up(vessel, solutions[0].conditions, guess, comm=comm)
+        checkpoint.read_checkpoint(problem, found)
+        assert_same(everything(problem, vessel), expected, 1e-9)
+    WORLD.barrier()
+    if WORLD.rank == 0:
+        checkpoint.remove_checkpoints(job)
+        assert checkpoint.find_checkpoint(job, "hash") is None
+        job.rmdir()
