@@ -135,7 +135,7 @@ def _run(
         if "fem" in options.methods:
             with clock.stage("fem", f"Finite-element solve of the {tree.name} tree on {options.ranks} ranks"):
                 solution = stages.solve_fem(
-                    case, meshed, result, work / "work" / tree.name, options.ranks, clock.progress.detail
+                    case, meshed, result, work / "work" / tree.name, work, options.ranks, clock.progress.detail
                 )
             clock.seconds |= {f"fem_{tree.name}_{key}": value for key, value in solution.timing.items()}
             result = stages.with_fem(result, meshed, solution)

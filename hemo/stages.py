@@ -207,10 +207,14 @@ def solve_fem(
     meshed: MeshedTree,
     start: TreeResult,
     work: Path,
+    logs: Path,
     ranks: int,
     tell: Callable[[str], None],
 ) -> FemResult:
-    """Solve on the mesh from the reduced solution, in ``work/fem``; a finished solve there is taken as it is."""
+    """Solve on the mesh from the reduced solution, in ``work/fem``; a finished solve there is taken as it is.
+
+    The worker's log goes to the end of ``logs/log.txt``, the other ranks' to files beside it.
+    """
     from hemo.fem.initial import initial_fields
     from hemo.fem.job import read_result, write_job
     from hemo.fem.launch import run_worker
@@ -222,7 +226,21 @@ def solve_fem(
         initial = initial_fields(meshed.mesh.points, meshed.tree, start.reduced)
         write_job(job, meshed.mesh, meshed.probes, initial, case.fluid(), start.conditions)
         run_worker(job, ranks, lambda status: tell(_progress_line(status)))
+        _keep_logs(job, logs, meshed.tree.name)
     return read_result(job)
+
+
+def _keep_logs(job: Path, logs: Path, tree: str) -> None:
+    """Move the ranks' logs from the job's folder to the run's."""
+    first = job / "log.txt"
+    if first.is_file():
+        with open(logs / "log.txt", "a", encoding="utf-8") as file:
+            file.write(first.read_text(encoding="utf-8"))
+        first.unlink()
+    for other in job.glob("log.rank*.txt"):
+        with open(logs / f"log.{tree}{other.name.removeprefix('log')}", "a", encoding="utf-8") as file:
+            file.write(other.read_text(encoding="utf-8"))
+        other.unlink()
 
 
 def _progress_line(status: Mapping[str, Any]) -> str:

@@ -21,7 +21,7 @@ from hemo.fem.job import FemResult, Job, input_hash, read_job, write_result, wri
 from hemo.fem.problem import FlowProblem, build_problem, set_state
 from hemo.fem.sections import CapMeans, inlet_means, section_means, vertex_fields
 from hemo.fem.solver import SolveOutcome, Step, solve_steady
-from hemo.fem.wall import wall_traction
+from hemo.fem.wall import viscous_traction, wall_traction
 from hemo.results import Status
 from hemo.tetmesh import TetMesh
 
@@ -68,7 +68,7 @@ class Execution:
         self.tell("setup", "compiling the forms")
         with self._phase("compile"), compilation(self.comm):
             problem = build_problem(domain, job.blood, job.conditions, job.options)
-            vertex_spaces(domain)
+            compile_post_processing(problem)
         self._start(problem, job)
         outcome = self._solve(problem, job)
         if outcome is None or outcome.status is Status.INTERRUPTED:
@@ -142,14 +142,13 @@ class Execution:
 
     def _finish(self, problem: FlowProblem, job: Job, tet: TetMesh | None, outcome: SolveOutcome) -> FemResult | None:
         """Post-process; the result is on rank 0."""
-        with compilation(self.comm):
-            with self._phase("sections"):
-                inlet = inlet_means(problem)
-                level = level_shift(problem, inlet)
-                sections = section_means(problem, job.probes)
-                fields = vertex_fields(problem)
-            with self._phase("wall"):
-                wall = wall_traction(problem, tet, level)
+        with self._phase("sections"):
+            inlet = inlet_means(problem)
+            level = level_shift(problem, inlet)
+            sections = section_means(problem, job.probes)
+            fields = vertex_fields(problem)
+        with self._phase("wall"):
+            wall = wall_traction(problem, tet, level)
         flows = problem.outlets.flows(problem.state.x.petsc_vec)
         pressures = problem.outlets.pressures(flows) + level
         names = problem.outlets.names
@@ -204,6 +203,12 @@ def without_mesh(comm: MPI.Intracomm, job: Job | None) -> Job:
     shared = comm.bcast(job)
     assert shared is not None
     return shared
+
+
+def compile_post_processing(problem: FlowProblem) -> None:
+    """Go through what follows the solve once, at rest, so that its forms lie compiled in the cache."""
+    inlet_means(problem)
+    viscous_traction(problem)
 
 
 def level_shift(problem: FlowProblem, inlet: CapMeans) -> float:

@@ -96,9 +96,9 @@ class FemOptions:
     flow_tolerance: float = 1e-7
     max_steps: int = 100
     viscosity_factor: float = 8.0
-    viscosity_reduction: float = 0.6
+    viscosity_reduction: float = 0.7
     level_tolerance: float = 0.05
-    linear_tolerance: float = 1e-2
+    linear_tolerance: float = 0.1
     max_linear_iterations: int = 60
     backflow: float = 1.0
     streamline: float = 1.0

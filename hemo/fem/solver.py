@@ -34,7 +34,10 @@ Array = NDArray[np.float64]
 PICARD_ABOVE = 0.1  # relative residual at the first level
 CORRECTIONS = 8  # Newton steps that a level may take
 LARGEST = 1.0  # relative residual of a guess worth correcting, once a level has been solved
+MANY_CORRECTIONS = 4
+BOLDEST_REDUCTION = 0.5
 SMALLEST_REDUCTION = 0.97  # of the viscosity: below this the continuation has met its end
+PREDICTED_FROM = 3  # solutions
 HIGHEST_VISCOSITY = 1000.0  # times that of blood
 
 
@@ -140,7 +143,7 @@ class _Continuation:
         self.steps: list[Step] = []
         self.number = done
         self.flows = problem.outlets.flows(self.x)
-        self.solved: list[tuple[float, PETSc.Vec]] = []  # the last two levels: log of the factor, state
+        self.solved: list[tuple[float, PETSc.Vec]] = []  # the last levels: log of the factor, state
         self.start = self.x.copy()
         self.continued = False
 
@@ -156,6 +159,7 @@ class _Continuation:
         reduction = self.options.viscosity_reduction
         self.continued = continued_at is not None
         while True:
+            before = self.number
             end = self._correct(factor)
             if end is _End.STOPPED:
                 return Status.INTERRUPTED, f"Stopped on request after step {self.number}."
@@ -165,6 +169,8 @@ class _Continuation:
                 return Status.CONVERGED, f"Converged in {self.number} steps; residual {self.relative():.1e}."
             if end is _End.SOLVED:
                 self._remember(factor)
+                if len(self.solved) > 1:
+                    reduction = adapted(reduction, self.number - before)
             elif not self.solved:
                 factor = max(4.0 * factor, self.options.viscosity_factor)
                 if factor > HIGHEST_VISCOSITY:
@@ -173,7 +179,7 @@ class _Continuation:
                 self.continued = False
                 continue
             else:
-                reduction = np.sqrt(reduction)
+                reduction = float(np.sqrt(reduction))
                 if reduction > SMALLEST_REDUCTION:
                     return Status.NOT_CONVERGED, self._blame("no steady flow was found beyond there", factor)
             factor = max(1.0, float(np.exp(self.solved[-1][0])) * reduction)
@@ -212,7 +218,7 @@ class _Continuation:
         problem.assemble_jacobian(self.linear.matrix)
         # As exact as the nonlinear step deserves (Eisenstat and Walker 1996, SIAM J Sci Comput 17:16).
         loosest = self.options.linear_tolerance
-        tolerance = min(loosest, max(1e-5, 0.1 * relative)) if factor == 1.0 else loosest
+        tolerance = min(loosest, max(1e-4, relative)) if factor == 1.0 else loosest
         outcome = self.linear.solve(self.force, self.increment, tolerance)
         self.x.axpy(-1.0, self.increment)
         problem.state.x.scatter_forward()
@@ -251,18 +257,17 @@ class _Continuation:
 
     def _remember(self, factor: float) -> None:
         self.solved.append((float(np.log(factor)), self.x.copy()))
-        if len(self.solved) > 2:
+        if len(self.solved) > PREDICTED_FROM:
             self.solved.pop(0)[1].destroy()
 
     def _predict(self, factor: float) -> None:
-        """The guess at another viscosity: linear in its logarithm through the last two solutions."""
-        at, last = self.solved[-1]
-        self._set_state(last)
-        if len(self.solved) == 2:
-            before, state = self.solved[0]
-            share = (np.log(factor) - at) / (at - before)
-            self.x.axpby(-share, 1.0 + share, state)
-            self.problem.state.x.scatter_forward()
+        """The guess at another viscosity: the polynomial in its logarithm through the last solutions (Lagrange)."""
+        at = [logarithm for logarithm, _ in self.solved]
+        self.x.set(0.0)
+        for k, (here, state) in enumerate(self.solved):
+            others = np.array(at[:k] + at[k + 1 :])
+            self.x.axpy(float(np.prod((np.log(factor) - others) / (here - others))), state)
+        self.problem.state.x.scatter_forward()
 
     def _set_state(self, state: PETSc.Vec) -> None:
         state.copy(self.x)
@@ -274,6 +279,13 @@ class _Continuation:
             f"Not converged: {reason}; viscosity {factor:.3g} times that of blood, relative residual "
             f"{self.relative():.1e}, largest {where}."
         )
+
+
+def adapted(reduction: float, corrections: int) -> float:
+    """The next reduction of the viscosity: bolder after one correction, more careful after many."""
+    if corrections >= MANY_CORRECTIONS:
+        return float(np.sqrt(reduction))
+    return max(reduction**1.25, BOLDEST_REDUCTION) if corrections == 1 else reduction
 
 
 def describe(step: Step) -> str:
