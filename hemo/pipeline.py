@@ -11,17 +11,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
-from hemo import __version__, stages
-from hemo.boundary import assumptions, flow_conditions
+from hemo import __version__, femstages, stages
 from hemo.case import Case, read_case
 from hemo.errors import InputError, NotConverged
 from hemo.output import VolumeFields, write_centrelines, write_volume, write_walls
-from hemo.reduced import solve
 from hemo.report import write_report
 from hemo.resultfolder import partial_path, sha256, working_folder
 from hemo.results import Status
 from hemo.summary import RunRecord, TreeResult, build_summary, overall_status
-from hemo.tree import VesselTree
 from hemo.treejson import document, tree_to_json
 
 log = logging.getLogger(__name__)
@@ -72,14 +69,16 @@ class _Clock:
     seconds: dict[str, float] = field(default_factory=dict)
 
     @contextmanager
-    def stage(self, key: str, title: str) -> Iterator[None]:
+    def stage(self, key: str, title: str, tree: str = "") -> Iterator[None]:
         self.progress.stage(title)
         log.info("%s", title)
         start = time.perf_counter()
         try:
             yield
         finally:
-            self.seconds[key] = self.seconds.get(key, 0.0) + time.perf_counter() - start
+            seconds = time.perf_counter() - start
+            for name in (key, f"{key}_{tree}") if tree else (key,):
+                self.seconds[name] = self.seconds.get(name, 0.0) + seconds
 
 
 def run_case(path: Path, options: RunOptions, progress: Progress | None = None) -> dict[str, object]:
@@ -126,20 +125,21 @@ def _run(
     volumes = []
     for tree in geometry.trees:
         if "fem" in options.methods:
-            with clock.stage("mesh", f"Meshing the {tree.name} tree"):
-                meshed = stages.mesh_tree(case, geometry, tree, work / "work" / tree.name)
+            with clock.stage("mesh", f"Meshing the {tree.name} tree", tree.name):
+                meshed = femstages.mesh_tree(case, geometry, tree, work / "work" / tree.name)
             clock.progress.detail(f"{meshed.info.cells:,} tetrahedra")
             tree = meshed.tree
-        with clock.stage("reduced", f"Reduced-order solve of the {tree.name} tree"):
-            result = _reduced(case, tree)
+        with clock.stage("reduced", f"Reduced-order solve of the {tree.name} tree", tree.name):
+            result = stages.solve_reduced(case, tree)
         if "fem" in options.methods:
-            with clock.stage("fem", f"Finite-element solve of the {tree.name} tree on {options.ranks} ranks"):
-                solution = stages.solve_fem(
+            title = f"Finite-element solve of the {tree.name} tree on {options.ranks} ranks"
+            with clock.stage("fem", title, tree.name):
+                solution = femstages.solve_fem(
                     case, meshed, result, work / "work" / tree.name, work, options.ranks, clock.progress.detail
                 )
             clock.seconds |= {f"fem_{tree.name}_{key}": value for key, value in solution.timing.items()}
-            result = stages.with_fem(result, meshed, solution)
-            volumes.append(stages.volume(meshed, solution))
+            result = femstages.with_fem(result, meshed, solution)
+            volumes.append(femstages.volume(meshed, solution))
         results.append(result)
     with clock.stage("output", "Writing the result"):
         record = RunRecord(
@@ -159,19 +159,6 @@ def _run(
         if overall_status(results) is not Status.CONVERGED:
             (work / "NOT_CONVERGED").write_text("A solver did not converge: no FFR is claimed from these files.\n")
     return summary
-
-
-def _reduced(case: Case, tree: VesselTree) -> TreeResult:
-    """Hyperaemia (or the state asked for) and rest by the reduced model; it also starts the finite elements."""
-    patient, blood = case.physiology(), case.fluid()
-    conditions = flow_conditions(tree, patient)
-    return TreeResult(
-        tree=tree,
-        assumptions=assumptions(tree, patient, conditions),
-        conditions=conditions,
-        reduced=solve(tree, conditions, blood),
-        reduced_rest=solve(tree, flow_conditions(tree, patient, "rest"), blood),
-    )
 
 
 def _write_fields(work: Path, results: Sequence[TreeResult], volumes: Sequence[VolumeFields]) -> None:

@@ -206,3 +206,44 @@ def _check_arrays(tree_name: str, branch: Branch) -> None:
             raise InputError(f"{where}: {label} has {values.shape[0]} values for {n} points.")
         if not np.all(np.isfinite(values)) or np.any(values <= 0.0):
             raise InputError(f"{where}: every {label} must be a positive number.")
+
+
+def outlets_fed(tree: VesselTree) -> dict[str, list[tuple[int, Array]]]:
+    """For each branch its stretches of constant flow: (first interval, row with 1 for every outlet it feeds).
+
+    An interval is what lies between two neighbouring centreline points; the row is in the order of ``tree.outlets``.
+    """
+    position = {name: i for i, name in enumerate(tree.outlets)}
+    total: dict[str, Array] = {}
+    rows: dict[str, list[tuple[int, Array]]] = {}
+    for branch in reversed(tree.branches):
+        row: Array = np.zeros(len(position))
+        if branch.is_outlet:
+            row[position[branch.name]] = 1.0
+        last = len(branch.points) - 1
+        stretches: list[tuple[int, Array]] = []
+        stop = last
+        for child in sorted(tree.children(branch.name), key=lambda c: c.parent_index or 0, reverse=True):
+            place = min(child.parent_index or 0, last)
+            if place < stop:
+                stretches.append((place, row.copy()))
+                stop = place
+            row = row + total[child.name]
+        if stop > 0:
+            stretches.append((0, row.copy()))
+        total[branch.name] = row
+        rows[branch.name] = stretches[::-1]
+    return rows
+
+
+def flow_between_points(tree: VesselTree, outlet_flow: Array) -> dict[str, Array]:
+    """Flow in every interval of every branch, (n - 1,) m^3/s, from that of the outlets, in their order."""
+    flows: dict[str, Array] = {}
+    for name, stretches in outlets_fed(tree).items():
+        last = len(tree[name].points) - 1
+        flow = np.empty(last)
+        stops = [first for first, _ in stretches[1:]] + [last]
+        for (first, row), stop in zip(stretches, stops, strict=True):
+            flow[first:stop] = row @ outlet_flow
+        flows[name] = flow
+    return flows

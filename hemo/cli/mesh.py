@@ -14,7 +14,7 @@ from hemo.cli.console import Stages, emit_json, table
 from hemo.errors import InputError
 
 if TYPE_CHECKING:
-    from hemo.stages import MeshedTree
+    from hemo.femstages import MeshedTree
 
 
 @click.command(epilog="Example: hemo mesh cases/left_coronary/case.toml --out meshes")
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print the mesh report as JSON on stdout.")
 def mesh(case: Path, out: Path, quiet: bool, as_json: bool) -> None:
     """Mesh every coronary tree of CASE: OUT/TREE.vtu, and OUT/TREE_boundary.vtp with the caps' tags."""
-    from hemo import stages
+    from hemo import femstages, stages
     from hemo.case import read_case
 
     loaded = read_case(case)
@@ -39,7 +39,7 @@ def mesh(case: Path, out: Path, quiet: bool, as_json: bool) -> None:
         folder.mkdir()
         for tree in geometry.trees:
             progress.stage(f"Meshing the {tree.name} tree")
-            meshed = stages.mesh_tree(loaded, geometry, tree, Path(scratch) / tree.name)
+            meshed = femstages.mesh_tree(loaded, geometry, tree, Path(scratch) / tree.name)
             _write(folder, tree.name, meshed)
             report.append({"tree": tree.name, **meshed.info.__dict__, "caps": meshed.mesh.names})
         shutil.move(folder, out)

@@ -161,6 +161,7 @@ class Execution:
             section_area=sections.area,
             section_pressure=sections.pressure + level,
             section_flow=sections.flow,
+            section_momentum=sections.momentum,
             velocity=fields[0],
             pressure=fields[1] + level,
             wall=wall,

@@ -26,6 +26,7 @@ from hemo.tetmesh import INLET, WALL, TetMesh
 Array = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
+SECTION_ARRAYS = ("section_area", "section_pressure", "section_flow", "section_momentum")
 INPUTS = ("mesh.npz", "probes.npz", "initial.npz", "job.json")
 
 
@@ -127,9 +128,9 @@ class FemResult:
     ----------
     status, message
         How the solve ended.
-    section_area, section_pressure, section_flow
-        (n_sections,) area m^2, mean static pressure Pa, flow m^3/s along the section's normal. A section without
-        probe points has area 0 and pressure nan.
+    section_area, section_pressure, section_flow, section_momentum
+        (n_sections,) area m^2, mean static pressure Pa, flow m^3/s along the section's normal, and integral of
+        rho (u . n)^2 in N. A section without probe points has area 0 and pressure nan.
     velocity, pressure
         (n, 3) m/s and (n,) Pa at the mesh's vertices (gauge).
     wall
@@ -156,6 +157,7 @@ class FemResult:
     section_area: Array
     section_pressure: Array
     section_flow: Array
+    section_momentum: Array
     velocity: Array
     pressure: Array
     wall: WallTraction
@@ -345,6 +347,7 @@ def write_result(folder: Path, result: FemResult) -> None:
         section_area=result.section_area,
         section_pressure=result.section_pressure,
         section_flow=result.section_flow,
+        section_momentum=result.section_momentum,
         velocity=result.velocity,
         pressure=result.pressure,
         wall_points=wall.points,
@@ -376,9 +379,7 @@ def read_result(folder: Path) -> FemResult:
             data["wall_facet_pressure"],
             data["wall_facet_shear"],
         )
-        arrays = {
-            name: data[name] for name in ("section_area", "section_pressure", "section_flow", "velocity", "pressure")
-        }
+        arrays = {name: data[name] for name in (*SECTION_ARRAYS, "velocity", "pressure")}
     text["status"] = Status[text["status"]]
     text["iterations"] = tuple(text["iterations"])
     return FemResult(wall=wall, **arrays, **text)

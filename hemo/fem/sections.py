@@ -32,11 +32,14 @@ class SectionMeans:
         (n,) mean static pressure, Pa; nan for a section without points.
     flow
         (n,) m^3/s along the section's normal.
+    momentum
+        (n,) integral of rho (u . n)^2, N.
     """
 
     area: Array
     pressure: Array
     flow: Array
+    momentum: Array
 
 
 def section_means(problem: FlowProblem, probes: Probes) -> SectionMeans:
@@ -59,13 +62,13 @@ def section_means(problem: FlowProblem, probes: Probes) -> SectionMeans:
     sums = np.stack(
         [
             np.bincount(section, weights=weight * what, minlength=probes.n_sections)
-            for what in (np.ones(len(mine)), pressure, through)
+            for what in (np.ones(len(mine)), pressure, through, problem.blood.density * through**2)
         ]
     )
     problem.domain.comm.Allreduce(MPI.IN_PLACE, sums, op=MPI.SUM)
-    area, force, flow = sums
+    area, force, flow, momentum = sums
     met = area > 0.0
-    return SectionMeans(area, np.divide(force, area, out=np.full(len(area), np.nan), where=met), flow)
+    return SectionMeans(area, np.divide(force, area, out=np.full(len(area), np.nan), where=met), flow, momentum)
 
 
 def _local_probes(domain: Domain, input_cell: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:

@@ -27,7 +27,7 @@ from hemo.boundary import FlowConditions
 from hemo.errors import InputError
 from hemo.reduced.losses import LossOptions, expansion_coefficient, viscous_resistance
 from hemo.results import BranchFlow, Status, TreeFlow
-from hemo.tree import VesselTree
+from hemo.tree import VesselTree, flow_between_points, outlets_fed
 
 Array = NDArray[Any]
 log = logging.getLogger(__name__)
@@ -97,38 +97,13 @@ def _check_outlets(tree: VesselTree, conditions: FlowConditions) -> None:
         raise InputError(f"tree {tree.name!r}: a resistance is given for {sorted(unknown)[0]!r}, which is no outlet.")
 
 
-def _flow_rows(tree: VesselTree) -> dict[str, list[tuple[int, Array]]]:
-    """For each branch its stretches of constant flow: (first interval, row of outlets fed)."""
-    position = {name: i for i, name in enumerate(tree.outlets)}
-    total: dict[str, Array] = {}
-    rows: dict[str, list[tuple[int, Array]]] = {}
-    for branch in reversed(tree.branches):
-        row: Array = np.zeros(len(position))
-        if branch.is_outlet:
-            row[position[branch.name]] = 1.0
-        last = len(branch.points) - 1
-        stretches: list[tuple[int, Array]] = []
-        stop = last
-        for child in sorted(tree.children(branch.name), key=lambda c: c.parent_index or 0, reverse=True):
-            place = min(child.parent_index or 0, last)
-            if place < stop:
-                stretches.append((place, row.copy()))
-                stop = place
-            row = row + total[child.name]
-        if stop > 0:
-            stretches.append((0, row.copy()))
-        total[branch.name] = row
-        rows[branch.name] = stretches[::-1]
-    return rows
-
-
 def _assemble(
     tree: VesselTree, conditions: FlowConditions, blood: Blood, losses: dict[str, tuple[Array, Array]]
 ) -> _Network:
     feeds: list[Array] = []
     linear: list[Array] = []
     quadratic: list[Array] = []
-    for name, stretches in _flow_rows(tree).items():
+    for name, stretches in outlets_fed(tree).items():
         starts = [first for first, _ in stretches]
         resistance, coefficient = losses[name]
         linear.append(np.add.reduceat(resistance, starts))
@@ -216,16 +191,11 @@ def _distribute(
     status: Status,
 ) -> TreeFlow:
     """Total pressure down the tree from the ostium, then static pressure at every point."""
-    rows = _flow_rows(tree)
+    flows = flow_between_points(tree, outlet_flow)
     total: dict[str, Array] = {}
     branches: dict[str, BranchFlow] = {}
     for branch in tree.branches:
-        stretches = rows[branch.name]
-        n = len(branch.points)
-        flow = np.empty(n - 1)
-        stops = [first for first, _ in stretches[1:]] + [n - 1]
-        for (first, row), stop in zip(stretches, stops, strict=True):
-            flow[first:stop] = row @ outlet_flow
+        flow = flows[branch.name]
         resistance, coefficient = losses[branch.name]
         start = conditions.aortic_pressure if branch.parent is None else total[branch.parent][branch.parent_index or 0]
         loss = resistance * flow + coefficient * np.abs(flow) * flow
