@@ -56,6 +56,10 @@ def test_pressure_drop(mild):
     assert mild.drop == pytest.approx(3.512, rel=0.02)
 
 
+def test_pressure_drop_of_the_severe_lesion(tmp_path):
+    assert Run(tmp_path, ranks=2, name="severe.toml").drop == pytest.approx(13.118, rel=0.02)
+
+
 def test_one_and_two_ranks_agree(mild, tmp_path):
     alone = Run(tmp_path, ranks=1)
     assert alone.solution.ranks == 1
