@@ -141,23 +141,23 @@ def _run(
             result = femstages.with_fem(result, meshed, solution)
             volumes.append(femstages.volume(meshed, solution))
         results.append(result)
+    record = RunRecord(
+        case.case.name,
+        options.methods,
+        tuple(warnings),
+        clock.seconds,
+        hashes,
+        case.blood.density,
+        case.lesion.measurement_distance,
+        geometry.orientation_known,
+    )
     with clock.stage("output", "Writing the result"):
-        record = RunRecord(
-            case.case.name,
-            options.methods,
-            tuple(warnings),
-            clock.seconds,
-            hashes,
-            case.blood.density,
-            case.lesion.measurement_distance,
-            geometry.orientation_known,
-        )
         _write_fields(work, results, volumes)
-        summary = build_summary(record, results)
-        write_report(work / "report.html", summary, results, work / "figures")
-        (work / "summary.json").write_text(json.dumps(summary, indent=1, allow_nan=False))
-        if overall_status(results) is not Status.CONVERGED:
-            (work / "NOT_CONVERGED").write_text("A solver did not converge: no FFR is claimed from these files.\n")
+        write_report(work / "report.html", build_summary(record, results), results, work / "figures")
+    summary = build_summary(record, results)  # once more, for the time that writing took
+    (work / "summary.json").write_text(json.dumps(summary, indent=1, allow_nan=False))
+    if overall_status(results) is not Status.CONVERGED:
+        (work / "NOT_CONVERGED").write_text("A solver did not converge: no FFR is claimed from these files.\n")
     return summary
 
 

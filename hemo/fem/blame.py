@@ -42,7 +42,9 @@ def cap_centres(problem: FlowProblem) -> dict[str, Array]:
     for name in domain.names.values():
         if name == WALL:
             continue
-        nodes = entities_to_geometry(mesh, 2, domain.facets(name)).ravel()
+        facets = domain.facets(name)
+        # dolfinx divides by their number
+        nodes = entities_to_geometry(mesh, 2, facets).ravel() if len(facets) else np.empty(0, dtype=np.int32)
         total = np.append(mesh.geometry.x[nodes].sum(axis=0), float(len(nodes)))
         total = domain.comm.allreduce(total)
         found[name] = total[:3] / total[3]

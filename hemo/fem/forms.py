@@ -69,6 +69,12 @@ def streamline_time(w: Expression, nu: Expression, mesh: Any) -> Expression:
     return 1 / ufl.sqrt(4 * dot(along, along) + 576 * nu**2 * inner(metric, metric))
 
 
+def streamline_time_change(w: Expression, dw: Expression, tau: Expression, mesh: Any) -> Expression:
+    """The derivative of tau with respect to w in the direction dw, s."""
+    inverse = ufl.JacobianInverse(mesh)
+    return -4 * tau**3 * dot(dot(inverse, w), dot(inverse, dw))
+
+
 def streamline_upwind(w: Expression, v: Expression, tau: Expression, residual: Expression) -> ufl.Form:
     """tau (w . grad v) . residual: SUPG of Brooks and Hughes 1982 (Comput Methods Appl Mech Eng 32:199), consistent."""
     return tau * inner(dot(grad(v), w), residual) * dx(degree=STABILISATION_DEGREE)

@@ -176,7 +176,7 @@ def build_problem(
     bulk = fem.Constant(mesh, np.float64(options.grad_div)) * forms.bulk_viscosity(tau, rho, mesh)
     residual += forms.streamline_upwind(u, v, along, strong) + forms.grad_div(u, v, bulk)
     strong_change = forms.strong_residual(u, du, dp, rho, mu) + newton * rho * ufl.dot(ufl.grad(u), du)
-    # tau is held: its derivative costs more than it saves
+    tau_change = forms.streamline_time_change(u, du, tau, mesh)
     jacobian = (
         forms.viscous(du, v, mu)
         + forms.convection(u, du, v, rho)
@@ -186,6 +186,8 @@ def build_problem(
         + boundary_jacobian
         + forms.streamline_upwind(u, v, along, strong_change)
         + newton * forms.streamline_upwind(du, v, along, strong)
+        + newton * forms.streamline_upwind(u, v, along / tau * tau_change, strong)
+        - newton * forms.grad_div(u, v, bulk / tau * tau_change)
         + forms.grad_div(du, v, bulk)
     )
     prescribed, rows = _prescribed(domain, space, conditions, prescribed_velocity)

@@ -14,8 +14,8 @@ from hemo.errors import Interrupted, NotConverged
 from hemo.fem.checkpoint import find_checkpoint
 from hemo.fem.job import FemOptions, input_hash, read_result, read_status, write_job
 from hemo.fem.launch import run_worker
+from hemo.femstages import _progress_line
 from hemo.results import Status
-from hemo.stages import _progress_line
 from tests.fem import tubes
 from tests.fem.solving import parabola, probes_at
 
@@ -200,3 +200,14 @@ def test_failure_of_one_rank_ends_them_all(vessel, tmp_path):
     status = read_status(folder)
     assert status["state"] == "failed"
     assert status["message"]
+
+
+def test_a_solve_that_does_not_converge_says_where(tmp_path, vessel):
+    """On two ranks each cap has its facets on one of them only."""
+    folder = write(tmp_path / "fem", vessel, options=FemOptions(max_steps=2))
+    run_worker(folder, 2)
+    result = read_result(folder)
+    assert result.status is Status.NOT_CONVERGED
+    assert "2 steps were not enough" in result.message
+    assert "nearest to cap 'inlet'" in result.message or "nearest to cap 'out'" in result.message
+    assert len(result.iterations) == 2
