@@ -13,6 +13,7 @@ import numpy as np
 
 from hemo.case import Case
 from hemo.errors import InputError
+from hemo.files import replace_text
 from hemo.geometry.sections import SectionProbes, section_probes
 from hemo.indices import facet_geometry, lesion_wall, map_to_centreline
 from hemo.output import VolumeFields
@@ -66,8 +67,7 @@ def mesh_tree(case: Case, geometry: Geometry, tree: VesselTree, work: Path) -> M
         )
         log.info("%s tree: %s", tree.name, result.report)
         text = json.dumps({"tree": tree_to_json(result.tree), "info": info.__dict__})
-        (work / "meshed.tmp").write_text(text)
-        (work / "meshed.tmp").rename(record)
+        replace_text(record, text)
     return _stored_mesh(work)
 
 

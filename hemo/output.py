@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from hemo.indices import axial_plaque_stress, map_to_centreline, oscillation
 from hemo.results import TreeFlow, WallTraction
-from hemo.tetmesh import TetMesh
+from hemo.tetmesh import TetMesh, vertex_normals
 from hemo.tree import VesselTree
 from hemo.units import MILLIMETRE, SQUARE_MILLIMETRE
 from hemo.vtkio import write_polydata, write_tetrahedra
@@ -79,7 +79,9 @@ def write_walls(path: Path, trees: Sequence[VesselTree], tractions: Sequence[Wal
             "TAWSS": tawss,
             "OSI": osi,
             "RRT": residence,
-            "AxialPlaqueStress": axial_plaque_stress(wall.pressure, wall.shear, vertex_normals(wall), where.tangent),
+            "AxialPlaqueStress": axial_plaque_stress(
+                wall.pressure, wall.shear, vertex_normals(wall.points, wall.triangles), where.tangent
+            ),
             "TreeId": np.full(len(wall.points), float(number)),
             "BranchId": where.branch.astype(np.float64),
         }
@@ -90,16 +92,6 @@ def write_walls(path: Path, trees: Sequence[VesselTree], tractions: Sequence[Wal
             columns.setdefault(name, []).append(values)
     data = {name: np.concatenate(parts) for name, parts in columns.items()}
     write_polydata(path, np.vstack(points), np.vstack(triangles), point_data=data)
-
-
-def vertex_normals(wall: WallTraction) -> Array:
-    """(n, 3) unit normals out of the fluid, the area-weighted mean of the triangles round each vertex."""
-    a, b, c = (wall.points[wall.triangles[:, k]] for k in range(3))
-    facet = np.cross(b - a, c - a)
-    normal = np.zeros_like(wall.points)
-    for k in range(3):
-        np.add.at(normal, wall.triangles[:, k], facet)
-    return normal / np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-300)
 
 
 def write_volume(path: Path, fields: Sequence[VolumeFields]) -> None:

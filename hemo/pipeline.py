@@ -14,9 +14,10 @@ from typing import Literal, Protocol
 from hemo import __version__, femstages, stages
 from hemo.case import Case, read_case
 from hemo.errors import InputError, NotConverged
+from hemo.files import sha256
 from hemo.output import VolumeFields, write_centrelines, write_volume, write_walls
 from hemo.report import write_report
-from hemo.resultfolder import partial_path, sha256, working_folder
+from hemo.resultfolder import partial_path, working_folder
 from hemo.results import Status
 from hemo.summary import RunRecord, TreeResult, build_summary, overall_status
 from hemo.treejson import document, tree_to_json

@@ -8,7 +8,6 @@ continues in it.
 from __future__ import annotations
 
 import errno
-import hashlib
 import json
 import os
 import shutil
@@ -19,15 +18,6 @@ from pathlib import Path
 from hemo.errors import InputError
 
 FINGERPRINT = "inputs.json"
-
-
-def sha256(path: Path) -> str:
-    """Hash of a file's content."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def partial_path(out: Path) -> Path:

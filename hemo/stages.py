@@ -7,7 +7,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,9 +23,6 @@ from hemo.reduced import solve
 from hemo.summary import TreeResult
 from hemo.tree import VesselTree
 from hemo.treejson import document, parse_trees, read_trees, tree_to_json
-
-if TYPE_CHECKING:
-    pass
 
 Array = NDArray[Any]
 log = logging.getLogger(__name__)

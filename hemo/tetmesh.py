@@ -82,3 +82,13 @@ class TetMesh:
         with np.load(path) as data:
             names = {int(tag): str(label) for tag, label in zip(data["tags"], data["labels"], strict=True)}
             return TetMesh(data["points"], data["cells"], data["facets"], data["facet_tags"], names)
+
+
+def vertex_normals(points: NDArray[np.float64], triangles: NDArray[np.int64]) -> NDArray[np.float64]:
+    """(n, 3) unit normals at the vertices of a surface: the area-weighted mean of the triangles round each."""
+    a, b, c = (points[triangles[:, k]] for k in range(3))
+    facet = np.cross(b - a, c - a)
+    normal = np.zeros_like(points)
+    for k in range(3):
+        np.add.at(normal, triangles[:, k], facet)
+    return np.asarray(normal / np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-300))

@@ -8,7 +8,6 @@ name is whole; the checksums tell when a disk has damaged it since.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import shutil
@@ -22,6 +21,7 @@ import numpy as np
 from dolfinx import fem
 
 from hemo.fem.problem import FlowProblem, set_state
+from hemo.files import sha256
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +39,12 @@ class Checkpoint:
     @property
     def steps(self) -> int:
         """Nonlinear steps done."""
-        return int(self.records[-1]["number"]) if self.records else 0
+        return steps_done(self.records)
+
+
+def steps_done(records: Sequence[dict[str, Any]]) -> int:
+    """Number of the last nonlinear step in its records, 0 before the first."""
+    return int(records[-1]["number"]) if records else 0
 
 
 def write_checkpoint(problem: FlowProblem, job: Path, input_hash: str, records: Sequence[dict[str, Any]]) -> None:
@@ -53,7 +58,7 @@ def write_checkpoint(problem: FlowProblem, job: Path, input_hash: str, records: 
         One record for each nonlinear step done, with its ``number``.
     """
     comm = problem.domain.comm
-    step = int(records[-1]["number"]) if records else 0
+    step = steps_done(records)
     target = job / FOLDER / f"step-{step:05d}"
     partial = target.with_suffix(".partial")
     if comm.rank == 0:
@@ -118,9 +123,4 @@ def remove_checkpoints(job: Path) -> None:
 def _checksums(folder: Path) -> dict[str, str]:
     """SHA-256 of every file under a checkpoint's folder but its meta.json."""
     files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != "meta.json")
-    return {path.relative_to(folder).as_posix(): _sha256(path) for path in files}
-
-
-def _sha256(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return {path.relative_to(folder).as_posix(): sha256(path) for path in files}

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from mpi4py import MPI
 
-from hemo.errors import NotConverged
 from hemo.fem import checkpoint
 from hemo.fem.domain import distribute, from_vertices, vertex_spaces
 from hemo.fem.jit import compilation
@@ -75,8 +74,6 @@ class Execution:
             self.save(problem)
             self.tell("interrupted", "Stopped on request; a checkpoint was written.")
             return
-        if outcome.status is Status.FAILED:
-            raise NotConverged(outcome.message)
         self.tell("post-processing", outcome.message)
         result = self._finish(problem, job, tet, outcome)
         if result is not None:
@@ -114,9 +111,8 @@ class Execution:
         if self.stop_requested():
             return None
         self.saved = time.perf_counter()
-        done, factor = 0, None
-        if self.records:
-            done, factor = int(self.records[-1]["number"]), float(self.records[-1]["viscosity_factor"])
+        done = checkpoint.steps_done(self.records)
+        factor = float(self.records[-1]["viscosity_factor"]) if self.records else None
         with self._phase("solve"):
             outcome = solve_steady(
                 problem, job.options, lambda step: self._after_step(problem, step), self.stop_requested, done, factor
@@ -126,7 +122,7 @@ class Execution:
         return outcome
 
     def _after_step(self, problem: FlowProblem, step: Step) -> None:
-        self.records.append(plain_record(step))
+        self.records.append(asdict(step))
         self.tell("solving", "")
         if self.comm.bcast(time.perf_counter() - self.saved > CHECKPOINT_INTERVAL):
             self.save(problem)
@@ -187,11 +183,6 @@ class Execution:
         if self.comm.rank == 0:
             last = self.records[-1] if self.records else {}
             write_status(self.folder, state, message, last, time.perf_counter() - self.started)
-
-
-def plain_record(step: Step) -> dict[str, Any]:
-    """A nonlinear step as data that JSON can hold."""
-    return {key: value.item() if isinstance(value, np.generic) else value for key, value in asdict(step).items()}
 
 
 def without_mesh(comm: MPI.Intracomm, job: Job | None) -> Job:

@@ -20,13 +20,14 @@ from numpy.typing import NDArray
 from hemo.blood import Blood
 from hemo.boundary import FlowConditions
 from hemo.errors import InputError
+from hemo.files import replace_text
 from hemo.results import Status, WallTraction
 from hemo.tetmesh import INLET, WALL, TetMesh
 
 Array = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
-SECTION_ARRAYS = ("section_area", "section_pressure", "section_flow", "section_momentum")
+FIELDS = ("section_area", "section_pressure", "section_flow", "section_momentum", "velocity", "pressure")
 INPUTS = ("mesh.npz", "probes.npz", "initial.npz", "job.json")
 
 
@@ -208,7 +209,7 @@ def write_job(
     )
     options = options or FemOptions()
     text = {"blood": asdict(blood), "conditions": asdict(conditions), "options": asdict(options)}
-    write_text(folder / "job.json", json.dumps(text, indent=1))
+    replace_text(folder / "job.json", json.dumps(text, indent=1))
 
 
 def check_job(mesh: TetMesh, velocity: Array, pressure: Array, conditions: FlowConditions) -> None:
@@ -289,13 +290,6 @@ def input_hash(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a file so that a reader sees the old or the new text, never half of it."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)
-
-
 def write_status(folder: Path, state: str, message: str, last: Mapping[str, Any], seconds: float) -> None:
     """Write ``status.json`` (atomically).
 
@@ -315,7 +309,7 @@ def write_status(folder: Path, state: str, message: str, last: Mapping[str, Any]
         "message": message,
         "seconds": round(seconds, 2),
     }
-    write_text(folder / "status.json", json.dumps(text))
+    replace_text(folder / "status.json", json.dumps(text))
 
 
 def read_status(folder: Path) -> dict[str, Any]:
@@ -344,12 +338,7 @@ def write_result(folder: Path, result: FemResult) -> None:
     partial = folder / "result.partial.npz"
     np.savez(
         partial,
-        section_area=result.section_area,
-        section_pressure=result.section_pressure,
-        section_flow=result.section_flow,
-        section_momentum=result.section_momentum,
-        velocity=result.velocity,
-        pressure=result.pressure,
+        **{name: getattr(result, name) for name in FIELDS},
         wall_points=wall.points,
         wall_triangles=wall.triangles,
         wall_pressure=wall.pressure,
@@ -379,7 +368,7 @@ def read_result(folder: Path) -> FemResult:
             data["wall_facet_pressure"],
             data["wall_facet_shear"],
         )
-        arrays = {name: data[name] for name in (*SECTION_ARRAYS, "velocity", "pressure")}
+        arrays = {name: data[name] for name in FIELDS}
     text["status"] = Status[text["status"]]
     text["iterations"] = tuple(text["iterations"])
     return FemResult(wall=wall, **arrays, **text)

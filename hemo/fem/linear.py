@@ -10,7 +10,6 @@ import logging
 import time
 from dataclasses import dataclass, field
 
-import numpy as np
 from petsc4py import PETSc
 
 from hemo.fem.job import FemOptions
@@ -27,9 +26,7 @@ class LinearOutcome:
     """How one linear solve went."""
 
     iterations: int
-    relative_residual: float
     factorised: bool
-    seconds: float
 
 
 @dataclass
@@ -40,17 +37,15 @@ class LaggedFactorisation:
     ----------
     matrix
         The sparse part of the Jacobian; assemble into it before :meth:`solve`.
-    factorisations, factor_seconds, iterations
-        Running totals.
+    factor_seconds
+        Running total.
     """
 
     matrix: PETSc.Mat
     outlets: ResistanceOutlets
     options: FemOptions
     stale: bool = True
-    factorisations: int = 0
     factor_seconds: float = 0.0
-    iterations: int = 0
     _factor: PETSc.PC = field(init=False)
     _ksp: PETSc.KSP = field(init=False)
     _preconditioner: WoodburyPreconditioner = field(init=False)
@@ -73,7 +68,6 @@ class LaggedFactorisation:
 
     def solve(self, right: PETSc.Vec, x: PETSc.Vec, tolerance: float) -> LinearOutcome:
         """Solve J x = right to a relative residual; factorise first if the factors are stale, again if they fail."""
-        start = time.perf_counter()
         factorised = self.stale
         if self.stale:
             self._factorise()
@@ -81,17 +75,16 @@ class LaggedFactorisation:
         if residual > tolerance and not factorised:
             self._factorise()
             factorised = True
-            more, residual = self._iterate(right, x, tolerance)
+            more, _ = self._iterate(right, x, tolerance)
             count += more
         self.stale = count > WORTH_RENEWING
-        return LinearOutcome(count, residual, factorised, time.perf_counter() - start)
+        return LinearOutcome(count, factorised)
 
     def _iterate(self, right: PETSc.Vec, x: PETSc.Vec, tolerance: float) -> tuple[int, float]:
         x.set(0.0)
         self._ksp.setTolerances(rtol=tolerance, atol=1e-300, divtol=1e10, max_it=self.options.max_linear_iterations)
         self._ksp.solve(right, x)
         count = int(self._ksp.getIterationNumber())
-        self.iterations += count
         return count, float(self._ksp.getResidualNorm() / max(right.norm(), 1e-300))
 
     def _factorise(self) -> None:
@@ -110,19 +103,9 @@ class LaggedFactorisation:
         self._factor.setReusePreconditioner(True)
         self._preconditioner.renew(self._factor)
         self.stale = False
-        self.factorisations += 1
         self.factor_seconds += time.perf_counter() - start
-
-    def memory(self) -> float:
-        """Bytes that the factors take over all ranks (MUMPS INFOG(22), counted in 10^6 bytes)."""
-        return float(self._factor.getFactorMatrix().getMumpsInfog(22)) * 1e6
 
     def destroy(self) -> None:
         """Free the factors."""
         for item in (self._ksp, self._factor, self.matrix):
             item.destroy()
-
-
-def finite(vector: PETSc.Vec) -> bool:
-    """Whether every entry on every rank is a number."""
-    return bool(np.isfinite(vector.norm()))

@@ -61,15 +61,11 @@ class Step:
 
 @dataclass(frozen=True)
 class SolveOutcome:
-    """How the nonlinear solve ended."""
+    """How the nonlinear solve ended, and the seconds it spent on factorisations."""
 
     status: Status
     message: str
-    steps: tuple[Step, ...]
-    factorisations: int
     factor_seconds: float
-    linear_iterations: int
-    factor_bytes: float
 
 
 StepCallback = Callable[[Step], None]
@@ -100,16 +96,7 @@ def solve_steady(
     continuation = _Continuation(problem, options, on_step, stop, done)
     try:
         status, message = continuation.run(viscosity_factor)
-        linear = continuation.linear
-        return SolveOutcome(
-            status,
-            message,
-            tuple(continuation.steps),
-            linear.factorisations,
-            linear.factor_seconds,
-            linear.iterations,
-            linear.memory(),
-        )
+        return SolveOutcome(status, message, continuation.linear.factor_seconds)
     finally:
         problem.set_viscosity_factor(1.0)
         continuation.destroy()
@@ -140,7 +127,6 @@ class _Continuation:
         self.increment = self.x.duplicate()
         self.force = self.x.duplicate()
         self.linear = LaggedFactorisation(fem_petsc.create_matrix(problem.jacobian_form), problem.outlets, options)
-        self.steps: list[Step] = []
         self.number = done
         self.flows = problem.outlets.flows(self.x)
         self.solved: list[tuple[float, PETSc.Vec]] = []  # the last levels: log of the factor, state
@@ -235,7 +221,6 @@ class _Continuation:
             factorised=outcome.factorised,
             seconds=time.perf_counter() - start,
         )
-        self.steps.append(step)
         log.info("%s", describe(step))
         if self.on_step is not None:
             self.on_step(step)

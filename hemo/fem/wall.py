@@ -41,7 +41,7 @@ from hemo.fem.domain import to_vertices, vertex_spaces
 from hemo.fem.jit import jit_options
 from hemo.fem.problem import FlowProblem
 from hemo.results import WallTraction
-from hemo.tetmesh import INLET, WALL, TetMesh
+from hemo.tetmesh import INLET, WALL, TetMesh, vertex_normals
 
 Array = NDArray[np.float64]
 
@@ -82,7 +82,7 @@ def traction_on(tet: TetMesh, pressure: Array, viscous: Array) -> WallTraction:
     facet_normal = area_vector / np.linalg.norm(area_vector, axis=1, keepdims=True)
     facet_tau = tau[triangles].mean(axis=1)
     facet_along = np.einsum("ij,ij->i", facet_tau, facet_normal)
-    normal = _nodal_normals(len(used), triangles, area_vector)
+    normal = vertex_normals(points, triangles)
     return WallTraction(
         points=points,
         triangles=triangles,
@@ -91,14 +91,6 @@ def traction_on(tet: TetMesh, pressure: Array, viscous: Array) -> WallTraction:
         facet_pressure=p[triangles].mean(axis=1) + facet_along,
         facet_shear=facet_tau - facet_along[:, None] * facet_normal,
     )
-
-
-def _nodal_normals(count: int, triangles: NDArray[np.int64], area_vector: Array) -> Array:
-    """(count, 3) unit normals at the vertices, the facets' weighted with their areas."""
-    summed = np.zeros((count, 3))
-    for corner in range(3):
-        np.add.at(summed, triangles[:, corner], area_vector)
-    return np.asarray(summed / np.linalg.norm(summed, axis=1, keepdims=True))
 
 
 def viscous_traction(problem: FlowProblem) -> fem.Function:

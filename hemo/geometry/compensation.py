@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from hemo.geometry.clipping import WALL_TAG, TaggedSurface
 from hemo.geometry.proximity import Proximity
+from hemo.tetmesh import vertex_normals
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -61,13 +62,11 @@ def _scaled(points: Array, cap: Index, vertices: Index, normal: Array, area: flo
 def _vertex_means(points: Array, triangles: Index, values: Array) -> tuple[Array, Array]:
     """Unit normals (n, 3) and the area-weighted means (n,) of the triangles' values round each vertex."""
     a, b, c = (points[triangles[:, i]] for i in range(3))
-    vector = 0.5 * np.cross(b - a, c - a)
-    area = np.linalg.norm(vector, axis=1)
-    normals, weight, total = np.zeros_like(points), np.zeros(len(points)), np.zeros(len(points))
+    area = 0.5 * np.linalg.norm(np.cross(b - a, c - a), axis=1)
+    weight, total = np.zeros(len(points)), np.zeros(len(points))
     for corner in range(3):
-        np.add.at(normals, triangles[:, corner], vector)
         np.add.at(weight, triangles[:, corner], area)
         np.add.at(total, triangles[:, corner], area * values)
     used = weight > 0.0
-    size = np.linalg.norm(normals, axis=1, keepdims=True)
-    return normals / np.where(size > 0.0, size, 1.0), np.divide(total, weight, out=np.zeros_like(total), where=used)
+    means = np.divide(total, weight, out=np.zeros_like(total), where=used)
+    return vertex_normals(points, triangles), means

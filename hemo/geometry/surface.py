@@ -21,6 +21,7 @@ from hemo.geometry.surfacecheck import (
     triangle_components,
 )
 from hemo.geometry.vtkgrid import contour_grid
+from hemo.tetmesh import vertex_normals
 from hemo.vtkio import read_polydata
 
 _log = logging.getLogger(__name__)
@@ -181,13 +182,7 @@ def _plausible(extent: float, calibre: float) -> bool:
 
 def _thin_calibre(points: NDArray[np.float64], triangles: NDArray[np.int64]) -> float:
     """Diameter (m) that a quarter of the wall's vertices are below: the coronaries, beside any aorta."""
-    face = np.cross(
-        points[triangles[:, 1]] - points[triangles[:, 0]], points[triangles[:, 2]] - points[triangles[:, 0]]
-    )
-    normal = np.zeros_like(points)
-    for corner in range(3):
-        np.add.at(normal, triangles[:, corner], face)
-    normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-300)
+    normal = vertex_normals(points, triangles)
     limit = 0.1 * float(np.ptp(points, axis=0).max())
     return 2.0 * float(np.percentile(tangent_ball_radius(points, normal, limit), 25.0))
 

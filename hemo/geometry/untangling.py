@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array, csr_array
 
 from hemo.geometry.clipping import WALL_TAG, TaggedSurface
-from hemo.geometry.surfacecheck import self_crossings
+from hemo.geometry.surfacecheck import edge_table, self_crossings
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -63,9 +63,8 @@ def tangled(points: Array, triangles: Index) -> Index:
 
 def _across_edges(triangles: Index) -> Index:
     """(e, 2) the two triangles at each edge of a closed surface."""
-    sides = np.sort(np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]]), axis=1)
-    owner = np.tile(np.arange(len(triangles)), 3)[np.lexsort(sides.T)]
-    return np.asarray(owner.reshape(-1, 2))
+    _, of_triangle, _ = edge_table(triangles)
+    return np.argsort(of_triangle.ravel(), kind="stable").reshape(-1, 2) // 3
 
 
 def _crossing_at_a_vertex(points: Array, triangles: Index) -> Index:
