@@ -14,7 +14,7 @@ import numpy as np
 from hemo.case import Case
 from hemo.errors import InputError
 from hemo.files import replace_text
-from hemo.geometry.sections import SectionProbes, section_probes
+from hemo.geometry.mesh.sections import SectionProbes, section_probes
 from hemo.indices import facet_geometry, lesion_wall, map_to_centreline
 from hemo.output import VolumeFields
 from hemo.results import BranchFlow, TreeFlow
@@ -42,7 +42,7 @@ class MeshedTree:
 
 def mesh_tree(case: Case, geometry: Geometry, tree: VesselTree, work: Path) -> MeshedTree:
     """Mesh one tree, or take the mesh that an interrupted run left."""
-    from hemo.geometry.meshing import MeshOptions, build_mesh
+    from hemo.geometry.mesh.meshing import MeshOptions, build_mesh
 
     if geometry.surface is None:
         raise InputError("the finite-element method needs a lumen: give a label map or a surface.")

@@ -16,8 +16,8 @@ from hemo.boundary import aortic_pressure, assumptions, flow_conditions
 from hemo.case import Case, resolve_path
 from hemo.errors import InputError
 from hemo.geometry.lesion import LesionOptions, with_reference_and_lesions
-from hemo.geometry.surface import Surface
-from hemo.geometry.synthetic import straight_stenosis
+from hemo.geometry.lumen.surface import Surface
+from hemo.geometry.synthetic.vessels import straight_stenosis
 from hemo.geometry.truncate import truncate
 from hemo.reduced import solve
 from hemo.summary import TreeResult
@@ -96,9 +96,10 @@ def _find_geometry(case: Case, path: Path) -> Geometry:
 
 def _segmented(case: Case, path: Path) -> tuple[Surface, tuple[VesselTree, ...]]:
     """The lumen surface and its trees, from a label map or a surface file."""
-    from hemo.geometry.centreline import find_trees
-    from hemo.geometry.image import read_labels
-    from hemo.geometry.surface import read_surface, surface_from_labels
+    from hemo.geometry.centreline.trees import find_trees
+    from hemo.geometry.image.labelimage import read_labels
+    from hemo.geometry.lumen.fromlabels import surface_from_labels
+    from hemo.geometry.lumen.surface import read_surface
 
     source = case.geometry
     if source.label_map is not None:

@@ -13,7 +13,7 @@ from hemo.boundary import (
     split_flow,
 )
 from hemo.errors import InputError
-from hemo.geometry.synthetic import left_coronary
+from hemo.geometry.synthetic.vessels import left_coronary
 from hemo.geometry.truncate import truncate
 from hemo.units import ML_PER_MIN, MMHG
 

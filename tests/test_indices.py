@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from hemo.geometry.synthetic import left_coronary, straight_stenosis
+from hemo.geometry.synthetic.vessels import left_coronary, straight_stenosis
 from hemo.indices import (
     axial_plaque_stress,
     facet_geometry,

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from hemo.errors import InputError
-from hemo.geometry.synthetic import left_coronary
+from hemo.geometry.synthetic.vessels import left_coronary
 from hemo.tree import Branch, Lesion, VesselTree
 
 

@@ -7,7 +7,7 @@ import pytest
 from hemo.boundary import Physiology, flow_conditions
 from hemo.cli.schema import load_schema
 from hemo.errors import InputError
-from hemo.geometry.synthetic import left_coronary
+from hemo.geometry.synthetic.vessels import left_coronary
 from hemo.treejson import document, parse_trees, tree_to_json
 
 

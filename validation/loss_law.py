@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from hemo.blood import Blood
 from hemo.boundary import FlowConditions
-from hemo.geometry.synthetic import straight_stenosis
+from hemo.geometry.synthetic.vessels import straight_stenosis
 from hemo.reduced import LossOptions, solve
 from hemo.units import ML_PER_S, MMHG
 from validation.table import DOCS, Table, publish

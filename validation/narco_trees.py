@@ -11,7 +11,14 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from hemo.case import read_case
-from hemo.geometry.compare import Agreement, Polyline, compare_radius, outlet_lines, read_centrelines, tree_lines
+from hemo.geometry.centreline.compare import (
+    Agreement,
+    Polyline,
+    compare_radius,
+    outlet_lines,
+    read_centrelines,
+    tree_lines,
+)
 from hemo.stages import load_geometry
 from hemo.tree import VesselTree
 from validation.table import DOCS, Table, publish

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from hemo import cli
-from hemo.geometry.surface import Surface
-from hemo.geometry.synthetic import straight_stenosis, write_label_map
+from hemo.geometry.lumen.surface import Surface
+from hemo.geometry.synthetic.vessels import straight_stenosis, write_label_map
 from hemo.vtkio import write_polydata
 
 ROOT = Path(__file__).resolve().parents[2]

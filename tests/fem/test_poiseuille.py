@@ -10,9 +10,9 @@ from hemo.fem.execution import level_shift
 from hemo.fem.jit import compilation
 from hemo.fem.sections import inlet_means, section_means
 from hemo.fem.wall import wall_traction
-from hemo.geometry.meshing import MeshOptions, build_mesh
-from hemo.geometry.sections import section_probes
-from hemo.geometry.synthetic import straight_stenosis
+from hemo.geometry.mesh.meshing import MeshOptions, build_mesh
+from hemo.geometry.mesh.sections import section_probes
+from hemo.geometry.synthetic.vessels import straight_stenosis
 from hemo.indices import facet_geometry
 from tests.fem.solving import parabola, set_up, solved
 

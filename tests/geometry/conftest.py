@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from hemo.case import read_case
-from hemo.geometry.centreline import find_trees
-from hemo.geometry.image import read_labels
-from hemo.geometry.surface import surface_from_labels
+from hemo.geometry.centreline.trees import find_trees
+from hemo.geometry.image.labelimage import read_labels
+from hemo.geometry.lumen.fromlabels import surface_from_labels
 from hemo.stages import Geometry, load_geometry
 
 CASES = Path(__file__).parents[2] / "cases"

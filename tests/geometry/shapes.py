@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from skimage.measure import marching_cubes
 
-from hemo.geometry.surface import Surface
+from hemo.geometry.lumen.surface import Surface
 from hemo.tree import Branch, VesselTree
 
 MM = 1e-3

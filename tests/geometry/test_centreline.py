@@ -5,12 +5,13 @@ import pytest
 from scipy.spatial import cKDTree
 
 from hemo.errors import InputError
-from hemo.geometry.centreline import CentrelineOptions, find_trees
-from hemo.geometry.compare import compare_radius, tree_lines
-from hemo.geometry.image import LabelImage
-from hemo.geometry.naming import name_branches
-from hemo.geometry.surface import Surface, surface_from_labels
-from hemo.geometry.synthetic import left_coronary, straight_stenosis
+from hemo.geometry.centreline.compare import compare_radius, tree_lines
+from hemo.geometry.centreline.naming import name_branches
+from hemo.geometry.centreline.trees import CentrelineOptions, find_trees
+from hemo.geometry.image.labelimage import LabelImage
+from hemo.geometry.lumen.fromlabels import surface_from_labels
+from hemo.geometry.lumen.surface import Surface
+from hemo.geometry.synthetic.vessels import left_coronary, straight_stenosis
 from hemo.tree import Branch
 
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from hemo.errors import InputError
-from hemo.geometry.clipping import INLET_TAG, NotSevered, clip_to_tree, keep_flat_ends
-from hemo.geometry.planecut import cut_along, find_loop, plane_loops, triangulate_cap
-from hemo.geometry.surface import Surface
-from hemo.geometry.synthetic import straight_stenosis
-from hemo.geometry.trimming import trim_tree
+from hemo.geometry.lumen.planecut import cut_along, find_loop, plane_loops, triangulate_cap
+from hemo.geometry.lumen.surface import Surface
+from hemo.geometry.mesh.clipping import INLET_TAG, NotSevered, clip_to_tree, keep_flat_ends
+from hemo.geometry.mesh.trimming import trim_tree
+from hemo.geometry.synthetic.vessels import straight_stenosis
 from hemo.tree import VesselTree
 from tests.geometry.shapes import AORTA, MAIN, MAIN_RADIUS, MM, SIDE, SIDE_RADIUS, lumen, tree
 

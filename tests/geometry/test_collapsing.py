@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hemo.geometry.clipping import TaggedSurface, keep_flat_ends
-from hemo.geometry.collapsing import collapse_short_edges
-from hemo.geometry.surfacecheck import edge_table
-from hemo.geometry.synthetic import straight_stenosis
+from hemo.geometry.lumen.surfacecheck import edge_table
+from hemo.geometry.mesh.clipping import TaggedSurface, keep_flat_ends
+from hemo.geometry.mesh.collapsing import collapse_short_edges
+from hemo.geometry.synthetic.vessels import straight_stenosis
 
 
 def tube() -> TaggedSurface:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hemo.errors import InputError
-from hemo.geometry.compare import (
+from hemo.geometry.centreline.compare import (
     Polyline,
     compare_radius,
     outlet_lines,
@@ -12,7 +12,7 @@ from hemo.geometry.compare import (
     tree_lines,
     unique_lines,
 )
-from hemo.geometry.synthetic import left_coronary
+from hemo.geometry.synthetic.vessels import left_coronary
 from hemo.tree import VesselTree
 from hemo.vtkio import write_polydata
 

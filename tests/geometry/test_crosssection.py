@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from hemo.geometry.crosssection import SectionCutter
-from hemo.geometry.surface import Surface
-from hemo.geometry.synthetic import straight_stenosis
+from hemo.geometry.lumen.crosssection import SectionCutter
+from hemo.geometry.lumen.surface import Surface
+from hemo.geometry.synthetic.vessels import straight_stenosis
 
 TUBE = straight_stenosis(3e-3, 40e-3, 0.5)[0]
 POLYGON = 96 / (2 * np.pi) * np.sin(2 * np.pi / 96)  # share of the circle's area in the 96-gon

@@ -5,8 +5,8 @@ import pytest
 import SimpleITK as sitk
 
 from hemo.errors import InputError
-from hemo.geometry.image import AORTA, CORONARY, read_labels
-from hemo.geometry.imagefile import check_complete
+from hemo.geometry.image.imagefile import check_complete
+from hemo.geometry.image.labelimage import AORTA, CORONARY, read_labels
 
 LABELS = {"aorta": 1, "coronary": 2}
 ANGLE = np.radians(30.0)

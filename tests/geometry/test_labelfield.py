@@ -3,11 +3,11 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from hemo.errors import InputError
-from hemo.geometry.crosssection import SectionCutter
-from hemo.geometry.image import LabelImage
-from hemo.geometry.labelfield import edge_level, tangent_ball_radius
-from hemo.geometry.surface import surface_from_labels
-from hemo.geometry.surfacecheck import edge_table, enclosed_volume
+from hemo.geometry.image.labelimage import LabelImage
+from hemo.geometry.lumen.crosssection import SectionCutter
+from hemo.geometry.lumen.fromlabels import surface_from_labels
+from hemo.geometry.lumen.labelfield import edge_level, tangent_ball_radius
+from hemo.geometry.lumen.surfacecheck import edge_table, enclosed_volume
 
 
 def rod(diameter, voxel, seed, severity=0.0, length=16e-3):

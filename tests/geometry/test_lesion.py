@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from hemo.geometry.lesion import LesionOptions, find_lesions, reference_radius, with_reference_and_lesions
-from hemo.geometry.synthetic import left_coronary, straight_stenosis
+from hemo.geometry.synthetic.vessels import left_coronary, straight_stenosis
 from hemo.tree import Branch
 
 

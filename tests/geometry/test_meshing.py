@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from hemo.errors import HemoError, InputError
-from hemo.geometry import filling
-from hemo.geometry.filling import gamma, split_corner_cells
 from hemo.geometry.lesion import with_reference_and_lesions
-from hemo.geometry.meshing import MeshOptions, MeshResult, build_mesh, cells_across, check_mesh
-from hemo.geometry.sections import face_neighbours, section_probes
-from hemo.geometry.synthetic import left_coronary, straight_stenosis
+from hemo.geometry.mesh import filling
+from hemo.geometry.mesh.filling import gamma, split_corner_cells
+from hemo.geometry.mesh.meshing import MeshOptions, MeshResult, build_mesh, cells_across, check_mesh
+from hemo.geometry.mesh.sections import face_neighbours, section_probes
+from hemo.geometry.synthetic.vessels import left_coronary, straight_stenosis
 from hemo.geometry.truncate import truncate
 from hemo.tetmesh import TetMesh
 from hemo.tree import VesselTree

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from hemo.geometry.compare import compare_radius, outlet_lines, read_centrelines, tree_lines
-from hemo.geometry.image import read_labels
-from hemo.geometry.meshing import MeshOptions, build_mesh
+from hemo.geometry.centreline.compare import compare_radius, outlet_lines, read_centrelines, tree_lines
+from hemo.geometry.image.labelimage import read_labels
+from hemo.geometry.mesh.meshing import MeshOptions, build_mesh
 
 BRANCHES = {"left": {"LM", "LAD", "LCX", "D1", "D2", "OM1"}, "right": {"RCA", "RM1", "RM2", "PDA"}}
 FILES = {"left": "lca_cl.vtp", "right": "rca_cl.vtp"}

@@ -7,15 +7,23 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hemo.geometry import remeshing
-from hemo.geometry.clipping import WALL_TAG, TaggedSurface, keep_flat_ends
-from hemo.geometry.compensation import conserve_volume
-from hemo.geometry.proximity import Proximity, closest_point
-from hemo.geometry.remeshing import Sizes, local_radius, mmgs_program, read_medit, relative_size, remesh, write_medit
-from hemo.geometry.surface import Surface
-from hemo.geometry.surfacecheck import self_crossings
-from hemo.geometry.synthetic import Stenosis
-from hemo.geometry.untangling import tangled, untangle
+from hemo.geometry.lumen.proximity import Proximity, closest_point
+from hemo.geometry.lumen.surface import Surface
+from hemo.geometry.lumen.surfacecheck import self_crossings
+from hemo.geometry.mesh import remeshing
+from hemo.geometry.mesh.clipping import WALL_TAG, TaggedSurface, keep_flat_ends
+from hemo.geometry.mesh.compensation import conserve_volume
+from hemo.geometry.mesh.remeshing import (
+    Sizes,
+    local_radius,
+    mmgs_program,
+    read_medit,
+    relative_size,
+    remesh,
+    write_medit,
+)
+from hemo.geometry.mesh.untangling import tangled, untangle
+from hemo.geometry.synthetic.vessels import Stenosis
 from hemo.tree import Branch, VesselTree
 
 LENGTH, RADIUS = 20e-3, 1.5e-3

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from hemo.geometry.sections import SectionProbes, cut_tetrahedra, face_neighbours, section_planes, section_probes
+from hemo.geometry.mesh.sections import SectionProbes, cut_tetrahedra, face_neighbours, section_planes, section_probes
 from hemo.tetmesh import INLET, WALL, TetMesh
 from hemo.tree import Branch, VesselTree
 

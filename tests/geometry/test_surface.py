@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 
 from hemo.errors import InputError
-from hemo.geometry.distance import SurfaceDistance
-from hemo.geometry.subdivision import subdivide_curved
-from hemo.geometry.surface import Surface, clean_surface, read_surface
-from hemo.geometry.surfacecheck import edge_table, enclosed_volume, orient_outwards, self_crossings
-from hemo.geometry.synthetic import straight_stenosis
-from hemo.geometry.vtkgrid import contour_grid, inside_grid
+from hemo.geometry.lumen.distance import SurfaceDistance
+from hemo.geometry.lumen.subdivision import subdivide_curved
+from hemo.geometry.lumen.surface import Surface, clean_surface, read_surface
+from hemo.geometry.lumen.surfacecheck import edge_table, enclosed_volume, orient_outwards, self_crossings
+from hemo.geometry.lumen.vtkgrid import contour_grid, inside_grid
+from hemo.geometry.synthetic.vessels import straight_stenosis
 from hemo.vtkio import write_polydata
 
 

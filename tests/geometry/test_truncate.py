@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hemo.geometry.synthetic import left_coronary
+from hemo.geometry.synthetic.vessels import left_coronary
 from hemo.geometry.truncate import MINIMAL_LENGTH, truncate
 from hemo.tree import VesselTree
 

@@ -7,7 +7,7 @@ import pytest
 from hemo.blood import Blood
 from hemo.boundary import FlowConditions, Physiology, flow_conditions
 from hemo.errors import InputError
-from hemo.geometry.synthetic import left_coronary, straight_stenosis
+from hemo.geometry.synthetic.vessels import left_coronary, straight_stenosis
 from hemo.reduced import LossOptions, solve
 from hemo.results import Status
 from hemo.tree import Branch, VesselTree

@@ -18,15 +18,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hemo.errors import EnvironmentMissing, HemoError, InputError
-from hemo.geometry.clipping import ClippedLumen, clip_to_tree, keep_flat_ends
-from hemo.geometry.compensation import conserve_volume
-from hemo.geometry.filling import fill
-from hemo.geometry.remeshing import Sizes, remesh
-from hemo.geometry.sections import section_probes
-from hemo.geometry.surface import Surface
-from hemo.geometry.surfacecheck import enclosed_volume
+from hemo.geometry.lumen.surface import Surface
+from hemo.geometry.lumen.surfacecheck import enclosed_volume
+from hemo.geometry.mesh.clipping import ClippedLumen, clip_to_tree, keep_flat_ends
+from hemo.geometry.mesh.compensation import conserve_volume
+from hemo.geometry.mesh.filling import fill
+from hemo.geometry.mesh.remeshing import Sizes, remesh
+from hemo.geometry.mesh.sections import section_probes
+from hemo.geometry.mesh.untangling import untangle
 from hemo.geometry.truncate import truncate
-from hemo.geometry.untangling import untangle
 from hemo.tetmesh import TetMesh
 from hemo.tree import VesselTree
 
@@ -145,7 +145,7 @@ def build_mesh(surface: Surface, tree: VesselTree, options: MeshOptions | None =
 
 
 def _second_route(surface: Surface, tree: VesselTree, options: MeshOptions, first: HemoError) -> MeshResult:
-    from hemo.geometry.implicit import rebuild_lumen
+    from hemo.geometry.mesh.implicit import rebuild_lumen
 
     note = f"the surface could not be meshed as it is ({first}) and was rebuilt round the tree."
     try:

@@ -8,8 +8,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from hemo.geometry.lumengraph import LumenGraph
-from hemo.geometry.skeleton import Skeleton
+from hemo.geometry.centreline.lumengraph import LumenGraph
+from hemo.geometry.centreline.skeleton import Skeleton
 
 Array = NDArray[np.float64]
 

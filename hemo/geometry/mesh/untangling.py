@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_array, csr_array
 
-from hemo.geometry.clipping import WALL_TAG, TaggedSurface
-from hemo.geometry.surfacecheck import edge_table, self_crossings
+from hemo.geometry.lumen.surfacecheck import edge_table, self_crossings
+from hemo.geometry.mesh.clipping import WALL_TAG, TaggedSurface
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from hemo.geometry.surfacecheck import edge_table
+from hemo.geometry.lumen.surfacecheck import edge_table
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]

@@ -11,10 +11,10 @@ from scipy.sparse import coo_array, csr_array
 from scipy.spatial import cKDTree
 
 from hemo.errors import InputError
-from hemo.geometry.distance import SurfaceDistance
-from hemo.geometry.image import AORTA, CORONARY, LabelImage
-from hemo.geometry.surface import Surface
-from hemo.geometry.vtkgrid import inside_grid
+from hemo.geometry.image.labelimage import AORTA, CORONARY, LabelImage
+from hemo.geometry.lumen.distance import SurfaceDistance
+from hemo.geometry.lumen.surface import Surface
+from hemo.geometry.lumen.vtkgrid import inside_grid
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from hemo.geometry.surface import Surface
+from hemo.geometry.lumen.surface import Surface
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]

@@ -14,8 +14,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from hemo.geometry.clipping import WALL_TAG, TaggedSurface
-from hemo.geometry.proximity import Proximity
+from hemo.geometry.lumen.proximity import Proximity
+from hemo.geometry.mesh.clipping import WALL_TAG, TaggedSurface
 from hemo.tetmesh import vertex_normals
 
 Array = NDArray[np.float64]

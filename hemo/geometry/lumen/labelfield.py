@@ -22,8 +22,8 @@ from scipy.sparse import csr_array, diags_array
 from scipy.spatial import cKDTree
 from scipy.special import ive
 
-from hemo.geometry.image import LabelImage
-from hemo.geometry.surfacecheck import edge_table
+from hemo.geometry.image.labelimage import LabelImage
+from hemo.geometry.lumen.surfacecheck import edge_table
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]

@@ -10,8 +10,8 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from hemo.geometry.surface import Surface
-from hemo.geometry.surfacecheck import edge_table
+from hemo.geometry.lumen.surface import Surface
+from hemo.geometry.lumen.surfacecheck import edge_table
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]

@@ -1,4 +1,4 @@
-"""Triangulated lumen surfaces: read from a file or made from a label map, and checked."""
+"""Triangulated lumen surfaces: read from a file, checked and repaired."""
 
 from __future__ import annotations
 
@@ -10,17 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hemo.errors import InputError
-from hemo.geometry.image import LabelImage
-from hemo.geometry.labelfield import blurred_mask, fit_level, tangent_ball_radius
-from hemo.geometry.subdivision import subdivide_curved
-from hemo.geometry.surfacecheck import (
+from hemo.geometry.lumen.labelfield import tangent_ball_radius
+from hemo.geometry.lumen.subdivision import subdivide_curved
+from hemo.geometry.lumen.surfacecheck import (
     edge_table,
     merge_points,
     orient_outwards,
     self_crossings,
     triangle_components,
 )
-from hemo.geometry.vtkgrid import contour_grid
 from hemo.tetmesh import vertex_normals
 from hemo.vtkio import read_polydata
 
@@ -34,10 +32,7 @@ _CALIBRE = (0.2e-3, 10e-3)
 # Facets may cut through each other by this much where two vessels touch; deeper is refused.
 _TOUCHING_DEPTH = 0.05e-3
 # A coarse facet is refined until it leaves the smooth wall by less than this.
-_CHORD_TOLERANCE = 0.01e-3
-# Blur of a label map in units of its largest voxel edge, and the level of the first contour.
-_BLUR = 1.0
-_FIRST_LEVEL = 0.4
+CHORD_TOLERANCE = 0.01e-3
 
 
 @dataclass(frozen=True)
@@ -67,7 +62,7 @@ def read_surface(path: Path | str, unit: str | None = None, curved: bool = True)
         ``"mm"``, ``"cm"`` or ``"m"``; without it millimetres are taken, and the size is checked.
     curved
         Refine facets that are coarse for the vessel's curvature, on the smooth surface through the
-        vertices (see :mod:`hemo.geometry.subdivision`).
+        vertices (see :mod:`hemo.geometry.lumen.subdivision`).
 
     Raises
     ------
@@ -80,52 +75,6 @@ def read_surface(path: Path | str, unit: str | None = None, curved: bool = True)
         raise InputError(f"{path}: the unit {unit!r} is unknown; state one of {', '.join(UNITS)}.")
     data = read_polydata(Path(path))
     return clean_surface(data.points * UNITS[unit or "mm"], data.triangles, str(path), unit, curved)
-
-
-def surface_from_labels(image: LabelImage, blur: float = _BLUR) -> Surface:
-    """One closed lumen surface of aorta and coronaries, without the shrinkage of small vessels.
-
-    The blurred mask is contoured at the level that a vessel of the local radius has at its own edge (see
-    :mod:`hemo.geometry.labelfield`); holes are filled, islands under 10 mm^3 left out.
-
-    Parameters
-    ----------
-    image
-        The label map.
-    blur
-        Standard deviation of the blur in units of the largest voxel edge.
-
-    Raises
-    ------
-    InputError
-        If no lumen as large as a vessel is left.
-    """
-    mask = blurred_mask(image, blur, (0.25e-3, 0.45e-3))
-    places, triangles = contour_grid(mask.nodal(), _FIRST_LEVEL)
-    if len(triangles):
-        triangles = _outer_shells(places * mask.spacing, triangles)
-    if not len(triangles):
-        raise InputError("the label map holds no lumen of more than 10 mm^3; check the labels.")
-    used, numbered = np.unique(triangles, return_inverse=True)
-    triangles = numbered.reshape(-1, 3).astype(np.int64)
-    places = fit_level(mask, places[used], triangles)
-    points = image.origin + (mask.start + mask.spacing * places) @ image.direction.T
-    if np.linalg.det(image.direction) < 0.0:
-        triangles = triangles[:, [0, 2, 1]]
-    return Surface(*subdivide_curved(points, triangles, _CHORD_TOLERANCE))
-
-
-def _outer_shells(
-    points: NDArray[np.float64], triangles: NDArray[np.int64], minimal_volume: float = 10e-9
-) -> NDArray[np.int64]:
-    """The closed pieces that enclose at least ``minimal_volume`` (m^3); holes enclose a negative one."""
-    pieces = triangle_components(triangles)
-    corners = points[triangles]
-    volume = np.einsum("ij,ij->i", corners[:, 0], np.cross(corners[:, 1], corners[:, 2])) / 6.0
-    enclosed = np.bincount(pieces, volume)
-    if np.any((enclosed > 0.0) & (enclosed < minimal_volume)):
-        _log.info("%d islands of the label map under 10 mm^3 were left out.", (enclosed < minimal_volume).sum())
-    return np.asarray(triangles[(enclosed >= minimal_volume)[pieces]])
 
 
 def clean_surface(
@@ -155,7 +104,7 @@ def clean_surface(
     _check_crossings(points, triangles, where)
     if curved:
         before = len(triangles)
-        points, triangles = subdivide_curved(points, triangles, _CHORD_TOLERANCE)
+        points, triangles = subdivide_curved(points, triangles, CHORD_TOLERANCE)
         if len(triangles) > before:
             _log.info("%s: coarse facets refined on the smooth wall, %d to %d.", where, before, len(triangles))
     return Surface(points, triangles)

@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from hemo.errors import EnvironmentMissing, HemoError
-from hemo.geometry.clipping import WALL_TAG, TaggedSurface
-from hemo.geometry.collapsing import collapse_short_edges
-from hemo.geometry.filling import MM, run_gmsh
+from hemo.geometry.mesh.clipping import WALL_TAG, TaggedSurface
+from hemo.geometry.mesh.collapsing import collapse_short_edges
+from hemo.geometry.mesh.filling import MM, run_gmsh
 from hemo.tree import VesselTree
 
 Array = NDArray[np.float64]

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation
 
 from hemo.errors import InputError
-from hemo.geometry.imagefile import check_complete
+from hemo.geometry.image.imagefile import check_complete
 
 Array = NDArray[np.float64]
 

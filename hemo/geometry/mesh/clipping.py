@@ -16,9 +16,9 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from hemo.errors import InputError
-from hemo.geometry.planecut import Loop, cut_along, find_loop, triangulate_cap
-from hemo.geometry.surface import Surface
-from hemo.geometry.trimming import trim_tree
+from hemo.geometry.lumen.planecut import Loop, cut_along, find_loop, triangulate_cap
+from hemo.geometry.lumen.surface import Surface
+from hemo.geometry.mesh.trimming import trim_tree
 from hemo.tetmesh import INLET, WALL
 from hemo.tree import Branch, VesselTree
 

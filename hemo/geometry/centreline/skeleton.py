@@ -15,7 +15,7 @@ from scipy.sparse import block_array, coo_array, csr_array
 from scipy.sparse.csgraph import connected_components, dijkstra
 from scipy.spatial import cKDTree
 
-from hemo.geometry.lumengraph import LumenGraph
+from hemo.geometry.centreline.lumengraph import LumenGraph
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]

@@ -1,4 +1,4 @@
-"""The only module that imports gmsh; a program of its own: ``python -m hemo.geometry.gmsh_child JOB``.
+"""The only module that imports gmsh; a program of its own: ``python -m hemo.geometry.mesh.gmsh_child JOB``.
 
 The gmsh wheel carries an old PETSc, which disturbs a process that has loaded MPI, and gmsh is under the
 GPL: so hemo starts it as a separate program and exchanges files. JOB is a folder with ``task.json``

@@ -1,9 +1,9 @@
 """Vessel trees from a closed lumen surface.
 
 The aorta is told apart, the vessels are found as cheapest paths on a grid inside the lumen
-(:mod:`hemo.geometry.skeleton`), ordered into vessels (:mod:`hemo.geometry.courses`), centred on the
-surface itself (:mod:`hemo.geometry.centring`), measured by plane cuts (:mod:`hemo.geometry.crosssection`)
-and named (:mod:`hemo.geometry.naming`).
+(:mod:`skeleton`), ordered into vessels (:mod:`courses`), centred on the
+surface itself (:mod:`centring`), measured by plane cuts (:mod:`crosssection`)
+and named (:mod:`naming`).
 """
 
 from __future__ import annotations
@@ -15,15 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hemo.errors import InputError
-from hemo.geometry.courses import Course, find_courses
-from hemo.geometry.crosssection import SectionCutter
-from hemo.geometry.distance import SurfaceDistance
-from hemo.geometry.image import LabelImage
-from hemo.geometry.lumengraph import LumenGraph, lumen_graph
-from hemo.geometry.naming import name_branches
-from hemo.geometry.skeleton import Skeleton, SkeletonOptions, find_skeletons
-from hemo.geometry.surface import Surface
-from hemo.geometry.vesselline import (
+from hemo.geometry.centreline.courses import Course, find_courses
+from hemo.geometry.centreline.lumengraph import LumenGraph, lumen_graph
+from hemo.geometry.centreline.naming import name_branches
+from hemo.geometry.centreline.skeleton import Skeleton, SkeletonOptions, find_skeletons
+from hemo.geometry.centreline.vesselline import (
     Measure,
     VesselLine,
     clean_area,
@@ -32,6 +28,10 @@ from hemo.geometry.vesselline import (
     measured_line,
     trim_ostium,
 )
+from hemo.geometry.image.labelimage import LabelImage
+from hemo.geometry.lumen.crosssection import SectionCutter
+from hemo.geometry.lumen.distance import SurfaceDistance
+from hemo.geometry.lumen.surface import Surface
 from hemo.tree import Branch, VesselTree
 
 Array = NDArray[np.float64]

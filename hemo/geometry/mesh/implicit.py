@@ -14,9 +14,9 @@ from scipy.sparse import coo_array
 from scipy.spatial import cKDTree
 
 from hemo.errors import EnvironmentMissing, InputError
-from hemo.geometry.proximity import Proximity
-from hemo.geometry.remeshing import tube
-from hemo.geometry.surface import Surface
+from hemo.geometry.lumen.proximity import Proximity
+from hemo.geometry.lumen.surface import Surface
+from hemo.geometry.mesh.remeshing import tube
 from hemo.tree import VesselTree
 
 Array = NDArray[np.float64]

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
-from hemo.geometry.distance import SurfaceDistance
+from hemo.geometry.lumen.distance import SurfaceDistance
 
 Array = NDArray[np.float64]
 

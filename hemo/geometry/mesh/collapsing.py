@@ -12,8 +12,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from hemo.geometry.clipping import WALL_TAG, TaggedSurface
-from hemo.geometry.surfacecheck import edge_table
+from hemo.geometry.lumen.surfacecheck import edge_table
+from hemo.geometry.mesh.clipping import WALL_TAG, TaggedSurface
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]

@@ -1,6 +1,6 @@
 """What a triangulated lumen must be before it is used: closed, oriented outwards, not self-crossing.
 
-Plain arrays in, plain arrays out; the sentences that a user reads are made in :mod:`hemo.geometry.surface`.
+Plain arrays in, plain arrays out; the sentences that a user reads are made in :mod:`hemo.geometry.lumen.surface`.
 """
 
 from __future__ import annotations

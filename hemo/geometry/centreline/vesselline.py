@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from hemo.geometry.centring import arc_length, centre_line, deepest_in_plane, normal_planes
-from hemo.geometry.courses import Course
-from hemo.geometry.crosssection import SectionCutter
-from hemo.geometry.distance import SurfaceDistance
-from hemo.geometry.lumengraph import LumenGraph
+from hemo.geometry.centreline.centring import arc_length, centre_line, deepest_in_plane, normal_planes
+from hemo.geometry.centreline.courses import Course
+from hemo.geometry.centreline.lumengraph import LumenGraph
+from hemo.geometry.lumen.crosssection import SectionCutter
+from hemo.geometry.lumen.distance import SurfaceDistance
 from hemo.tree import Branch
 
 Array = NDArray[np.float64]

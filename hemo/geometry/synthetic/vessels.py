@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
 from scipy.spatial import cKDTree
 
-from hemo.geometry.surface import Surface
+from hemo.geometry.lumen.surface import Surface
 from hemo.tree import Branch, Lesion, VesselTree
 
 Array = NDArray[Any]
@@ -277,7 +277,7 @@ def write_label_map(path: Path, labels: NDArray[np.uint8], origin: Array, spacin
 
 
 def main(path: str, spacing: float = 0.35e-3) -> None:
-    """Write the label map of ``cases/left_coronary``: ``python -m hemo.geometry.synthetic FILE``."""
+    """Write the label map of ``cases/left_coronary``: ``python -m hemo.geometry.synthetic.vessels FILE``."""
     labels, origin = label_map(left_coronary(), spacing)
     write_label_map(Path(path), labels, origin, spacing)
 

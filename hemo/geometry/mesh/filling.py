@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 
 import hemo
 from hemo.errors import EnvironmentMissing, InputError
-from hemo.geometry.clipping import TaggedSurface
-from hemo.geometry.sections import face_neighbours
-from hemo.geometry.untangling import relax
+from hemo.geometry.mesh.clipping import TaggedSurface
+from hemo.geometry.mesh.sections import face_neighbours
+from hemo.geometry.mesh.untangling import relax
 from hemo.tetmesh import TetMesh
 
 Array = NDArray[Any]
@@ -137,7 +137,7 @@ def run_gmsh(task: str, arrays: Mapping[str, Array], **options: Any) -> dict[str
         paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
         try:
             done = subprocess.run(
-                [sys.executable, "-m", "hemo.geometry.gmsh_child", name],
+                [sys.executable, "-m", "hemo.geometry.mesh.gmsh_child", name],
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
                 capture_output=True,
                 text=True,

@@ -1,0 +1,1 @@
+"""From a lumen to vessel trees: centrelines, bifurcations, names."""

@@ -1,0 +1,1 @@
+"""The lumen as a closed surface: read, made from labels, checked, measured."""

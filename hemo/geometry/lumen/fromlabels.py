@@ -1,0 +1,68 @@
+"""A closed lumen surface from a label map."""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hemo.errors import InputError
+from hemo.geometry.image.labelimage import LabelImage
+from hemo.geometry.lumen.labelfield import blurred_mask, fit_level
+from hemo.geometry.lumen.subdivision import subdivide_curved
+from hemo.geometry.lumen.surface import CHORD_TOLERANCE, Surface
+from hemo.geometry.lumen.surfacecheck import triangle_components
+from hemo.geometry.lumen.vtkgrid import contour_grid
+
+_log = logging.getLogger(__name__)
+
+# Blur of a label map in units of its largest voxel edge, and the level of the first contour.
+_BLUR = 1.0
+_FIRST_LEVEL = 0.4
+
+
+def surface_from_labels(image: LabelImage, blur: float = _BLUR) -> Surface:
+    """One closed lumen surface of aorta and coronaries, without the shrinkage of small vessels.
+
+    The blurred mask is contoured at the level that a vessel of the local radius has at its own edge (see
+    :mod:`hemo.geometry.lumen.labelfield`); holes are filled, islands under 10 mm^3 left out.
+
+    Parameters
+    ----------
+    image
+        The label map.
+    blur
+        Standard deviation of the blur in units of the largest voxel edge.
+
+    Raises
+    ------
+    InputError
+        If no lumen as large as a vessel is left.
+    """
+    mask = blurred_mask(image, blur, (0.25e-3, 0.45e-3))
+    places, triangles = contour_grid(mask.nodal(), _FIRST_LEVEL)
+    if len(triangles):
+        triangles = _outer_shells(places * mask.spacing, triangles)
+    if not len(triangles):
+        raise InputError("the label map holds no lumen of more than 10 mm^3; check the labels.")
+    used, numbered = np.unique(triangles, return_inverse=True)
+    triangles = numbered.reshape(-1, 3).astype(np.int64)
+    places = fit_level(mask, places[used], triangles)
+    points = image.origin + (mask.start + mask.spacing * places) @ image.direction.T
+    if np.linalg.det(image.direction) < 0.0:
+        triangles = triangles[:, [0, 2, 1]]
+    return Surface(*subdivide_curved(points, triangles, CHORD_TOLERANCE))
+
+
+def _outer_shells(
+    points: NDArray[np.float64], triangles: NDArray[np.int64], minimal_volume: float = 10e-9
+) -> NDArray[np.int64]:
+    """The closed pieces that enclose at least ``minimal_volume`` (m^3); holes enclose a negative one."""
+    pieces = triangle_components(triangles)
+    corners = points[triangles]
+    volume = np.einsum("ij,ij->i", corners[:, 0], np.cross(corners[:, 1], corners[:, 2])) / 6.0
+    enclosed = np.bincount(pieces, volume)
+    if np.any((enclosed > 0.0) & (enclosed < minimal_volume)):
+        _log.info("%d islands of the label map under 10 mm^3 were left out.", (enclosed < minimal_volume).sum())
+    return np.asarray(triangles[(enclosed >= minimal_volume)[pieces]])

@@ -1,0 +1,1 @@
+"""From a lumen and a tree to tetrahedra with tagged caps."""

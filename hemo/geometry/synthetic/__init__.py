@@ -1,0 +1,1 @@
+"""Synthetic vessels whose every number is known: for cases, tests and accuracy studies."""
