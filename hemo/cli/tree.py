@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -17,10 +18,17 @@ SURFACES = {".stl", ".vtp", ".ply", ".obj", ".vtk"}
 @click.option("-o", "--output", default="tree.json", show_default=True, help="Where to write; - for stdout.")
 @click.option("--label", "labels", multiple=True, metavar="NAME=VALUE", help="[default: aorta=1 coronary=2]")
 @click.option("--unit", type=click.Choice(["mm", "cm", "m"]), help="Unit of a surface; guessed and checked without.")
+@click.option("--ostium", "ostia", multiple=True, metavar="X,Y,Z", help="Where a tree begins, mm, LPS; found without.")
 @click.option("--minimal-outlet-diameter", default="1.5 mm", show_default=True)
 @click.option("--quiet", is_flag=True, help="Print nothing but errors.")
 def tree(
-    source: Path, output: str, labels: tuple[str, ...], unit: str | None, minimal_outlet_diameter: str, quiet: bool
+    source: Path,
+    output: str,
+    labels: tuple[str, ...],
+    unit: str | None,
+    ostia: tuple[str, ...],
+    minimal_outlet_diameter: str,
+    quiet: bool,
 ) -> None:
     """Find the coronary trees in a label map (NIfTI, NRRD, MHA) or a closed surface (STL, VTP)."""
     import json
@@ -31,9 +39,11 @@ def tree(
     from hemo.treejson import document, tree_to_json
 
     key = "surface" if source.suffix.lower() in SURFACES else "label_map"
-    geometry = {key: str(source.resolve()), "minimal_outlet_diameter": minimal_outlet_diameter}
+    geometry: dict[str, Any] = {key: str(source.resolve()), "minimal_outlet_diameter": minimal_outlet_diameter}
     if labels:
-        geometry["labels"] = _labels(labels)  # type: ignore[assignment]
+        geometry["labels"] = _labels(labels)
+    if ostia:
+        geometry["ostia"] = [_place(text) for text in ostia]
     if unit:
         geometry["unit"] = unit
     case = check_case({"case": {"name": source.name}, "geometry": geometry}, "hemo tree")
@@ -54,6 +64,14 @@ def _labels(pairs: tuple[str, ...]) -> dict[str, int]:
             raise InputError(f"--label {pair!r}: write NAME=VALUE with a whole number, such as coronary=2.")
         values[name] = int(value)
     return values
+
+
+def _place(text: str) -> list[float]:
+    try:
+        x, y, z = (float(part) for part in text.split(","))
+    except ValueError as error:
+        raise InputError(f"--ostium {text!r}: write X,Y,Z in mm (LPS), such as 12.5,-40,103.2.") from error
+    return [x, y, z]
 
 
 def write_text(output: str, text: str) -> None:

@@ -26,7 +26,7 @@ def truncate(tree: VesselTree, minimal_diameter: float) -> VesselTree:
         parent = next((b for b in kept if b.name == branch.parent), None)
         if branch.parent is not None and (parent is None or (branch.parent_index or 0) >= len(parent.points)):
             continue
-        cut = _shorten(branch, _last_index(branch, minimal_diameter)) if branch.is_outlet else branch
+        cut = _end(branch, minimal_diameter) if branch.is_outlet else branch
         if branch.parent is None or cut.length >= MINIMAL_LENGTH:
             kept.append(cut)
         else:
@@ -37,20 +37,10 @@ def truncate(tree: VesselTree, minimal_diameter: float) -> VesselTree:
     return VesselTree(tree.name, ends, _lesions_within(tree.lesions, length))
 
 
-def _last_index(branch: Branch, minimal_diameter: float) -> int:
+def _end(branch: Branch, minimal_diameter: float) -> Branch:
+    """The branch up to its last point whose healthy diameter is wide enough."""
     wide = np.flatnonzero(2.0 * branch.reference_radius >= minimal_diameter)
-    return int(wide[-1]) if len(wide) else 1
-
-
-def _shorten(branch: Branch, last: int) -> Branch:
-    stop = max(last, 1) + 1
-    return replace(
-        branch,
-        points=branch.points[:stop],
-        radius=branch.radius[:stop],
-        area=branch.area[:stop],
-        reference_radius=branch.reference_radius[:stop],
-    )
+    return branch.sampled(branch.arc[: max(int(wide[-1]) if len(wide) else 0, 1) + 1])
 
 
 def _lesions_within(lesions: tuple[Lesion, ...], lengths: dict[str, float]) -> tuple[Lesion, ...]:

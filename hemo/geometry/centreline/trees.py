@@ -23,6 +23,7 @@ from hemo.geometry.centreline.vesselline import (
     Measure,
     VesselLine,
     clean_area,
+    clean_perimeter,
     end_at_divergence,
     leave_parent,
     measured_line,
@@ -67,7 +68,10 @@ class CentrelineOptions:
 
 
 def find_trees(
-    surface: Surface, labels: LabelImage | None = None, options: CentrelineOptions | None = None
+    surface: Surface,
+    labels: LabelImage | None = None,
+    options: CentrelineOptions | None = None,
+    ostia: Array | None = None,
 ) -> tuple[VesselTree, ...]:
     """The coronary trees inside a closed surface, left before right.
 
@@ -79,6 +83,8 @@ def find_trees(
         Tells the aorta from the coronaries; without it the aorta is found by its calibre.
     options
         See :class:`CentrelineOptions`.
+    ostia
+        (k, 3) places where the trees begin, m, LPS; found without it.
 
     Returns
     -------
@@ -88,12 +94,12 @@ def find_trees(
     Raises
     ------
     InputError
-        If the lumen holds no vessel of at least ``options.skeleton.minimal_tree``.
+        If the lumen holds no vessel of at least ``options.skeleton.minimal_tree``, or an ostium lies off it.
     """
     options = options or CentrelineOptions()
     wall = SurfaceDistance(surface)
     graph = lumen_graph(surface, labels, wall, options.grid, options.aortic_radius)
-    skeletons = find_skeletons(graph, options.skeleton)
+    skeletons = find_skeletons(graph, options.skeleton, ostia)
     if not skeletons:
         least = 1e3 * options.skeleton.minimal_tree
         raise InputError(f"the lumen holds no vessel of {least:g} mm that leaves the aorta; check labels and units.")
@@ -153,7 +159,6 @@ def _branches(graph: LumenGraph, courses: list[Course], measure: Measure, option
         lines[0] = end_at_divergence(lines, courses)
     lines[0] = trim_ostium(lines[0])
     branches: dict[int, Branch] = {}
-    cleaned: dict[int, Array] = {}
     for number, course in enumerate(courses):
         line = lines[number]
         attach = None
@@ -167,8 +172,8 @@ def _branches(graph: LumenGraph, courses: list[Course], measure: Measure, option
                 continue
         lines[number] = line
         others = [lines[k] for k, c in enumerate(courses) if k != number and _related(courses, k, number)]
-        cleaned[number] = clean_area(line, others)
-        branch = _branch(str(number), line, cleaned[number], course, attach)
+        area = clean_area(line, others)
+        branch = _branch(str(number), line, area, course, attach)
         if course.parent is None or _worth_keeping(branch, options):
             branches[number] = branch
         else:
@@ -189,17 +194,16 @@ def _related(courses: list[Course], a: int, b: int) -> bool:
 
 def _branch(name: str, line: VesselLine, area: Array, course: Course, attach: int | None) -> Branch:
     keep = slice(line.start, None)
-    parent = None if course.parent is None else str(course.parent)
-    equivalent = np.sqrt(area[keep] / np.pi)
     return Branch(
-        name,
-        line.points[keep],
-        line.radius[keep],
-        area[keep],
-        equivalent,
-        parent,
-        attach,
-        not course.ends_in_daughters,
+        name=name,
+        points=line.points[keep],
+        radius=line.radius[keep],
+        area=area[keep],
+        reference_radius=np.sqrt(area[keep] / np.pi),
+        parent=None if course.parent is None else str(course.parent),
+        parent_index=attach,
+        is_outlet=not course.ends_in_daughters,
+        perimeter=clean_perimeter(line, area)[keep],
     )
 
 
