@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from hemo.errors import InputError
 from hemo.geometry.centreline.courses import Course, find_courses
+from hemo.geometry.centreline.loops import part_vessels
 from hemo.geometry.centreline.lumengraph import LumenGraph, lumen_graph
 from hemo.geometry.centreline.naming import name_branches
 from hemo.geometry.centreline.skeleton import Skeleton, SkeletonOptions, find_skeletons
@@ -99,11 +100,10 @@ def find_trees(
     options = options or CentrelineOptions()
     wall = SurfaceDistance(surface)
     graph = lumen_graph(surface, labels, wall, options.grid, options.aortic_radius)
-    skeletons = find_skeletons(graph, options.skeleton, ostia)
+    graph, skeletons = part_vessels(graph, lambda part: find_skeletons(part, options.skeleton, ostia))
     if not skeletons:
         least = 1e3 * options.skeleton.minimal_tree
         raise InputError(f"the lumen holds no vessel of {least:g} mm that leaves the aorta; check labels and units.")
-    _warn_of_contacts(graph, skeletons)
     measure = Measure(wall, SectionCutter(surface), options.spacing, options.smoothing)
     trees = []
     for skeleton, side in zip(skeletons, _sides(graph, skeletons), strict=True):
@@ -134,24 +134,6 @@ def _sides(graph: LumenGraph, skeletons: tuple[Skeleton, ...]) -> list[str]:
     return names
 
 
-def _warn_of_contacts(graph: LumenGraph, skeletons: tuple[Skeleton, ...], detour: float = 12e-3) -> None:
-    """Say where lumina touch: neighbouring nodes whose paths from the aorta differ by more than ``detour``."""
-    run = skeletons[0].run
-    reached = skeletons[0].before >= 0
-    a, b = graph.edges.T
-    far = np.flatnonzero(reached[a] & reached[b] & (np.abs(run[a] - run[b]) > detour))
-    if not len(far):
-        return
-    places = graph.points[a[far]]
-    left = np.ones(len(places), dtype=bool)
-    while left.any():
-        seed = places[np.argmax(left)]
-        group = left & (np.linalg.norm(places - seed, axis=1) < 5e-3)
-        left &= ~group
-        place = 1e3 * places[group].mean(axis=0)
-        _log.warning("two stretches of lumen touch near x %.1f, y %.1f, z %.1f mm; kept apart there.", *place)
-
-
 def _branches(graph: LumenGraph, courses: list[Course], measure: Measure, options: CentrelineOptions) -> list[Branch]:
     """Measured branches with the numbers of the courses as names, a parent before its children."""
     lines = [measured_line(graph, courses, number, measure) for number in range(len(courses))]
@@ -171,7 +153,7 @@ def _branches(graph: LumenGraph, courses: list[Course], measure: Measure, option
                 _log_dropped(line, "it hardly leaves its parent's lumen")
                 continue
         lines[number] = line
-        others = [lines[k] for k, c in enumerate(courses) if k != number and _related(courses, k, number)]
+        others = [other for k, other in enumerate(lines) if k != number]
         area = clean_area(line, others)
         branch = _branch(str(number), line, area, course, attach)
         if course.parent is None or _worth_keeping(branch, options):
@@ -186,10 +168,6 @@ def _log_dropped(line: VesselLine, reason: str) -> None:
     _log.info(
         "the side branch that ends at x %.1f, y %.1f, z %.1f mm is left out: %s.", *(1e3 * line.points[-1]), reason
     )
-
-
-def _related(courses: list[Course], a: int, b: int) -> bool:
-    return courses[a].parent == b or courses[b].parent == a or (courses[a].parent == courses[b].parent)
 
 
 def _branch(name: str, line: VesselLine, area: Array, course: Course, attach: int | None) -> Branch:

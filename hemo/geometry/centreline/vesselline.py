@@ -155,7 +155,8 @@ def leave_parent(line: VesselLine, parent: Branch, at_end: bool) -> tuple[Vessel
 def clean_area(line: VesselLine, others: list[VesselLine]) -> Array:
     """(n,) section areas; at bifurcations, where the section holds a second vessel, interpolated between the sides.
 
-    A point is doubtful when its inscribed ball meets that of another vessel whose line has left its own.
+    A point is doubtful when its inscribed ball meets that of another vessel whose line has left its own, or when
+    that vessel is near and the section is larger by most of its lumen.
     """
     area = np.where(np.isfinite(line.area), line.area, np.inf)
     floor = np.pi * line.radius**2
@@ -167,7 +168,9 @@ def clean_area(line: VesselLine, others: list[VesselLine]) -> Array:
             continue
         points, radius = other.points[apart], other.radius[apart]
         gap, nearest = cKDTree(points).query(line.points)
-        doubtful |= gap < 1.1 * line.radius + radius[nearest]
+        beside = radius[nearest]
+        doubtful |= gap < 1.1 * line.radius + beside
+        doubtful |= (gap < 1.5 * (line.radius + beside)) & (area > floor + 0.6 * np.pi * beside**2)
     good = ~doubtful
     if good.sum() < 2:
         return np.where(np.isfinite(line.area), np.minimum(line.area, 2.0 * floor), floor)
