@@ -31,15 +31,25 @@ FORMATS = ("vtu", "msh", "xdmf", "npz")
 @click.option(
     "--format", "formats", type=click.Choice(FORMATS), multiple=True, help="May be repeated.  [default: vtu, msh, xdmf]"
 )
+@click.option("--flow-extension", metavar="LENGTH", help="Prolong every outlet: '5 mm', '3 diameters'.")
+@click.option("--inlet-extension", metavar="LENGTH", help="Prolong the inlet.")
 @click.option("--quiet", is_flag=True, help="Print nothing but errors.")
 @click.option("--json", "as_json", is_flag=True, help="Print the mesh report as JSON on stdout.")
-def mesh(case: Path, out: Path, formats: tuple[str, ...], quiet: bool, as_json: bool) -> None:
+def mesh(
+    case: Path,
+    out: Path,
+    formats: tuple[str, ...],
+    flow_extension: str | None,
+    inlet_extension: str | None,
+    quiet: bool,
+    as_json: bool,
+) -> None:
     """Mesh every coronary tree of CASE: volume, tagged boundary, quality report and pictures in the folder OUT."""
     from hemo import femstages, stages
-    from hemo.case import read_case
+    from hemo.case import read_case, with_extensions
     from hemo.cli.geometryreport import write_geometry
 
-    loaded = read_case(case)
+    loaded = with_extensions(read_case(case), flow_extension, inlet_extension)
     stages.input_files(loaded, case)
     if loaded.geometry.tree is not None:
         raise InputError(f"{case}: geometry.tree holds centrelines only; give a label map or a surface to mesh.")
@@ -90,6 +100,7 @@ def mesh_report(meshed: MeshedTree, quality: NDArray[np.float64]) -> dict[str, A
         **meshed.info.__dict__,
         "quality": {"lowest": float(lowest), "percentile_5": float(fifth), "median": float(middle), "share": shares},
         "volume_mm3": float(mesh.cell_volumes().sum()) / MILLIMETRE**3,
+        "flow_extensions_mm": {item.name: item.length / MILLIMETRE for item in meshed.extensions},
         "boundary": [
             {
                 "name": name,
