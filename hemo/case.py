@@ -26,6 +26,7 @@ from pydantic import (
 from hemo.blood import Blood
 from hemo.boundary import Physiology
 from hemo.errors import InputError
+from hemo.geometry.mesh.extensions import ExtensionLength
 from hemo.units import parse
 
 SCHEMA_VERSION = 1
@@ -67,6 +68,30 @@ Millimetres = Annotated[float, AfterValidator(lambda value: 1e-3 * value)]
 Place = tuple[Millimetres, Millimetres, Millimetres]
 
 
+def _extension(value: Any) -> ExtensionLength:
+    if isinstance(value, ExtensionLength):
+        return value
+    number, _, unit = str(value).strip().partition(" ")
+    if unit.strip() in ("diameter", "diameters"):
+        try:
+            length = ExtensionLength(float(number), in_diameters=True)
+        except ValueError as error:
+            raise ValueError(f"{value!r} is not a number of diameters") from error
+    else:
+        length = ExtensionLength(_reader("metre")(value))
+    least, most = (0.5, 20.0) if length.in_diameters else (0.5e-3, 50e-3)
+    if not least <= length.value <= most:
+        raise ValueError(f"{value!r} is out of range; give 0.5 to 50 mm, or 0.5 to 20 diameters")
+    return length
+
+
+Extended = Annotated[
+    ExtensionLength,
+    BeforeValidator(_extension),
+    WithJsonSchema({"type": "string", "description": "a length or a number of diameters", "examples": ["3 diameters"]}),
+]
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -102,6 +127,8 @@ class GeometrySection(_Section):
         {}, description="name = which branch: the name hemo gave it (or TREE/NAME), or a place on it, mm, LPS"
     )
     minimal_outlet_diameter: Length = 1.5e-3
+    flow_extension: Extended | None = Field(None, description="prolong every outlet of the mesh, such as '3 diameters'")
+    inlet_extension: Extended | None = Field(None, description="prolong the inlet of the mesh")
 
     @model_validator(mode="after")
     def _one_source(self) -> GeometrySection:
@@ -214,6 +241,23 @@ def check_case(data: Mapping[str, Any], where: str) -> Case:
         return Case.model_validate(data)
     except ValidationError as error:
         raise InputError(f"{where}: {_sentence(error)}") from error
+
+
+def with_extensions(case: Case, flow_extension: str | None, inlet_extension: str | None) -> Case:
+    """The case with the flow extensions that the command line gives; None leaves the case file's.
+
+    Raises
+    ------
+    InputError
+        If a text is no length and no number of diameters.
+    """
+    changes: dict[str, ExtensionLength] = {}
+    for key, text in (("flow_extension", flow_extension), ("inlet_extension", inlet_extension)):
+        try:
+            changes |= {} if text is None else {key: _extension(text)}
+        except ValueError as error:
+            raise InputError(f"--{key.replace('_', '-')}: {error}.".replace("..", ".")) from error
+    return case.model_copy(update={"geometry": case.geometry.model_copy(update=changes)})
 
 
 def _sentence(error: ValidationError) -> str:

@@ -154,7 +154,8 @@ def _run(
     )
     with clock.stage("output", "Writing the result"):
         _write_fields(work, results, volumes)
-        write_report(work / "report.html", build_summary(record, results), results, work / "figures")
+        page = work / "report.html"
+        write_report(page, build_summary(record, results), results, work / "figures", geometry.orientation_known)
     summary = build_summary(record, results)  # once more, for the time that writing took
     (work / "summary.json").write_text(json.dumps(summary, indent=1, allow_nan=False))
     if overall_status(results) is not Status.CONVERGED:

@@ -2,33 +2,42 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import click
 
-from hemo.cli.console import Stages
+from hemo.cli.console import Stages, emit_json
+from hemo.cli.geometryreport import geometry_rows, show_geometry, write_beside, write_geometry
 from hemo.errors import InputError
+from hemo.resultfolder import working_folder
 
 SURFACES = {".stl", ".vtp", ".ply", ".obj", ".vtk"}
 
 
 @click.command(epilog="Example: hemo tree lumen.nii.gz --label aorta=1 --label coronary=2 -o tree.json")
 @click.argument("source", metavar="INPUT", type=click.Path(path_type=Path))
-@click.option("-o", "--output", default="tree.json", show_default=True, help="Where to write; - for stdout.")
+@click.option(
+    "-o", "--output", help="The tree; its pictures and VTK files go beside it. - for stdout.  [default: tree.json]"
+)
+@click.option("--out", type=click.Path(path_type=Path), help="Write everything into this new folder instead.")
 @click.option("--label", "labels", multiple=True, metavar="NAME=VALUE", help="[default: aorta=1 coronary=2]")
 @click.option("--unit", type=click.Choice(["mm", "cm", "m"]), help="Unit of a surface; guessed and checked without.")
 @click.option("--ostium", "ostia", multiple=True, metavar="X,Y,Z", help="Where a tree begins, mm, LPS; found without.")
 @click.option("--minimal-outlet-diameter", default="1.5 mm", show_default=True)
 @click.option("--quiet", is_flag=True, help="Print nothing but errors.")
+@click.option("--json", "as_json", is_flag=True, help="Print the vessels and lesions as JSON on stdout.")
 def tree(
     source: Path,
-    output: str,
+    output: str | None,
+    out: Path | None,
     labels: tuple[str, ...],
     unit: str | None,
     ostia: tuple[str, ...],
     minimal_outlet_diameter: str,
     quiet: bool,
+    as_json: bool,
 ) -> None:
     """Find the coronary trees in a label map (NIfTI, NRRD, MHA) or a closed surface (STL, VTP)."""
     import json
@@ -38,6 +47,10 @@ def tree(
     from hemo.case import check_case
     from hemo.treejson import document, tree_to_json
 
+    if out is not None and output is not None:
+        raise InputError("give either -o for the tree or --out for a folder, not both.")
+    if output == "-" and as_json:
+        raise InputError("-o - and --json both write to stdout; leave one out.")
     key = "surface" if source.suffix.lower() in SURFACES else "label_map"
     geometry: dict[str, Any] = {key: str(source.resolve()), "minimal_outlet_diameter": minimal_outlet_diameter}
     if labels:
@@ -48,12 +61,28 @@ def tree(
         geometry["unit"] = unit
     case = check_case({"case": {"name": source.name}, "geometry": geometry}, "hemo tree")
     stages.input_files(case, source)
-    with Stages(quiet or output == "-") as progress, tempfile.TemporaryDirectory() as scratch:
+    with ExitStack() as stack:
+        folder = stack.enter_context(working_folder(out, {}, fresh=True)) if out else None
+        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        progress = stack.enter_context(Stages(quiet or as_json or output == "-"))
         progress.stage("Finding the vessel trees")
-        found = stages.load_geometry(case, source, Path(scratch)).trees
-        progress.detail(stages.describe(found))
-    text = json.dumps(document([tree_to_json(item) for item in found]))
-    write_text(output, text)
+        found = stages.load_geometry(case, source, scratch)
+        progress.detail(stages.describe(found.trees))
+        smallest = case.geometry.minimal_outlet_diameter
+        if output == "-":
+            click.echo(json.dumps(document([tree_to_json(item) for item in found.trees])))
+            return
+        progress.stage("Writing the tree and its pictures")
+        if folder is None or out is None:
+            files = write_beside(Path(output or "tree.json"), found, smallest)
+        else:
+            files = [out / file.relative_to(folder) for file in write_geometry(folder, found, smallest)]
+    rows = geometry_rows(found.trees)
+    if as_json:
+        emit_json({"trees": rows, "files": [str(file) for file in files]})
+    elif not quiet:
+        show_geometry(rows)
+        click.echo("\n".join(str(file) for file in files))
 
 
 def _labels(pairs: tuple[str, ...]) -> dict[str, int]:
