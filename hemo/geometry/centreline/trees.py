@@ -113,15 +113,10 @@ def find_trees(
 
 
 def _sides(graph: LumenGraph, skeletons: tuple[Skeleton, ...]) -> list[str]:
-    """A name for each tree by where its tips lie: LPS x points to the patient's left."""
+    """A name for each tree by the way it sets out from the aorta: LPS x points to the patient's left."""
     if len(skeletons) == 1 and not np.all(np.isfinite(graph.aorta_centre)) and len(skeletons[0].tips) == 1:
         return ["vessel"]
-    offsets = []
-    for skeleton in skeletons:
-        centre = graph.aorta_centre
-        if not np.all(np.isfinite(centre)):
-            centre = graph.points[skeleton.path(skeleton.tips[0])[0]]
-        offsets.append(float(np.mean(graph.points[list(skeleton.tips), 0]) - centre[0]))
+    offsets = [_leftward(graph, skeleton) for skeleton in skeletons]
     # The two largest trees are one left and one right, whichever side of the aorta they start from.
     sides = ["left" if offset > 0.0 else "right" for offset in offsets]
     if len(offsets) >= 2:
@@ -132,6 +127,18 @@ def _sides(graph: LumenGraph, skeletons: tuple[Skeleton, ...]) -> list[str]:
         taken = sum(name.split("_")[0] == side for name in names)
         names.append(side if taken == 0 else f"{side}_{taken + 1}")
     return names
+
+
+def _leftward(graph: LumenGraph, skeleton: Skeleton) -> float:
+    """Mean place, m, left of the aorta (or of the tree's start) over the paths' stretch from 15 to 70 mm.
+
+    Farther on the right coronary artery may run left beneath the heart, and the left one right round the apex.
+    """
+    paths = [skeleton.path(tip) for tip in skeleton.tips]
+    nodes = np.unique(np.concatenate(paths))
+    setting_out = nodes[(skeleton.run[nodes] > 15e-3) & (skeleton.run[nodes] < 70e-3)]
+    centre = graph.aorta_centre if len(graph.aorta) else graph.points[paths[0][0]]
+    return float(np.mean(graph.points[setting_out if len(setting_out) else nodes, 0]) - centre[0])
 
 
 def _branches(graph: LumenGraph, courses: list[Course], measure: Measure, options: CentrelineOptions) -> list[Branch]:
