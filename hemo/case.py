@@ -20,6 +20,7 @@ from pydantic import (
     Field,
     ValidationError,
     WithJsonSchema,
+    field_validator,
     model_validator,
 )
 
@@ -116,8 +117,12 @@ class AnalyticVessel(_Section):
 class GeometrySection(_Section):
     """Where the lumen comes from: exactly one of label_map, surface, tree, analytic."""
 
-    label_map: str | None = Field(None, description="NIfTI, NRRD or MHA; relative to the case file; $VARIABLES expand")
-    labels: dict[str, int] = Field({"aorta": 1, "coronary": 2}, description="label values of the aorta and coronaries")
+    label_map: str | None = Field(
+        None, description="NIfTI, NRRD, MHA or DICOM SEG; relative to the case file; $VARIABLES expand"
+    )
+    labels: dict[str, int | str | list[int | str]] | None = Field(
+        None, description="number, name or list of them of the aorta and of the coronaries; 1 and 2 without names"
+    )
     surface: str | None = Field(None, description="closed STL or VTP of aorta and coronaries")
     unit: Literal["mm", "cm", "m"] | None = Field(None, description="unit of the surface; guessed and checked without")
     tree: str | None = Field(None, description="a tree.json: reduced-order only, unless a surface is given too")
@@ -129,6 +134,15 @@ class GeometrySection(_Section):
     minimal_outlet_diameter: Length = 1.5e-3
     flow_extension: Extended | None = Field(None, description="prolong every outlet of the mesh, such as '3 diameters'")
     inlet_extension: Extended | None = Field(None, description="prolong the inlet of the mesh")
+
+    @field_validator("labels", mode="before")
+    @classmethod
+    def _numbers_or_names(cls, labels: Any) -> Any:
+        for value in labels.values() if isinstance(labels, dict) else (labels,):
+            several = value if isinstance(value, list) and value else [value]
+            if not all(type(label) is int or (type(label) is str and label.strip()) for label in several):
+                raise ValueError("a label is a whole number, a name in quotes, or a list of them")
+        return labels
 
     @model_validator(mode="after")
     def _one_source(self) -> GeometrySection:

@@ -52,6 +52,10 @@ def input_files(case: Case, path: Path) -> dict[str, Path]:
         if text is None:
             continue
         file = resolve_path(path, text)
+        if key == "label_map" and file.is_dir():
+            from hemo.geometry.image.labelimage import label_file
+
+            file = label_file(file)
         if not file.is_file():
             raise InputError(f"{path}: geometry.{key} {text!r} is not a file ({file}); correct the path.")
         found[text] = file

@@ -22,7 +22,13 @@ SURFACES = {".stl", ".vtp", ".ply", ".obj", ".vtk"}
     "-o", "--output", help="The tree; its pictures and VTK files go beside it. - for stdout.  [default: tree.json]"
 )
 @click.option("--out", type=click.Path(path_type=Path), help="Write everything into this new folder instead.")
-@click.option("--label", "labels", multiple=True, metavar="NAME=VALUE", help="[default: aorta=1 coronary=2]")
+@click.option(
+    "--label",
+    "labels",
+    multiple=True,
+    metavar="PART=LABEL",
+    help="Number or name of the aorta or the coronaries, or several: coronary=LCA,RCA.  [default: aorta=1 coronary=2]",
+)
 @click.option("--unit", type=click.Choice(["mm", "cm", "m"]), help="Unit of a surface; guessed and checked without.")
 @click.option("--ostium", "ostia", multiple=True, metavar="X,Y,Z", help="Where a tree begins, mm, LPS; found without.")
 @click.option("--minimal-outlet-diameter", default="1.5 mm", show_default=True)
@@ -39,7 +45,7 @@ def tree(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    """Find the coronary trees in a label map (NIfTI, NRRD, MHA) or a closed surface (STL, VTP)."""
+    """Find the coronary trees in a label map (NIfTI, NRRD, MHA, DICOM SEG) or a closed surface (STL, VTP)."""
     import json
     import tempfile
 
@@ -85,13 +91,15 @@ def tree(
         click.echo("\n".join(str(file) for file in files))
 
 
-def _labels(pairs: tuple[str, ...]) -> dict[str, int]:
-    values = {}
+def _labels(pairs: tuple[str, ...]) -> dict[str, list[int | str]]:
+    """``coronary=2`` and ``coronary=LCA,RCA``; one part given twice adds up."""
+    values: dict[str, list[int | str]] = {}
     for pair in pairs:
-        name, _, value = pair.partition("=")
-        if not name or not value.lstrip("-").isdigit():
-            raise InputError(f"--label {pair!r}: write NAME=VALUE with a whole number, such as coronary=2.")
-        values[name] = int(value)
+        part, _, text = pair.partition("=")
+        items = [item.strip() for item in text.split(",")]
+        if not part.strip() or not all(items):
+            raise InputError(f"--label {pair!r}: write PART=LABEL, such as coronary=2 or coronary=LCA,RCA.")
+        values.setdefault(part.strip(), []).extend(int(item) if item.isdecimal() else item for item in items)
     return values
 
 
