@@ -114,8 +114,11 @@ class AnalyticVessel(_Section):
     lesion_centre: Length = 20e-3
 
 
+GEOMETRY_SOURCES = ("label_map", "surface", "centreline", "contours", "tree", "analytic")
+
+
 class GeometrySection(_Section):
-    """Where the lumen comes from: exactly one of label_map, surface, tree, analytic."""
+    """Where the lumen comes from: one of GEOMETRY_SOURCES, or centrelines with a surface or label map."""
 
     label_map: str | None = Field(
         None, description="NIfTI, NRRD, MHA or DICOM SEG; relative to the case file; $VARIABLES expand"
@@ -123,8 +126,14 @@ class GeometrySection(_Section):
     labels: dict[str, int | str | list[int | str]] | None = Field(
         None, description="number, name or list of them of the aorta and of the coronaries; 1 and 2 without names"
     )
-    surface: str | None = Field(None, description="closed STL or VTP of aorta and coronaries")
-    unit: Literal["mm", "cm", "m"] | None = Field(None, description="unit of the surface; guessed and checked without")
+    surface: str | None = Field(None, description="STL, VTP, PLY or OBJ of aorta and coronaries, or of one tree")
+    centreline: str | list[str] | None = Field(
+        None, description="VMTK centrelines (VTP) or SimVascular paths (.pth), alone or with a surface or label map"
+    )
+    contours: str | list[str] | None = Field(None, description="SimVascular contours (.ctgr), or a folder of them")
+    unit: Literal["mm", "cm", "m"] | None = Field(
+        None, description="unit of surface, centreline and contours; guessed and checked without"
+    )
     tree: str | None = Field(None, description="a tree.json: reduced-order only, unless a surface is given too")
     analytic: AnalyticVessel | None = None
     ostia: list[Place] = Field([], description="where the trees begin, mm, LPS; found without it")
@@ -146,10 +155,15 @@ class GeometrySection(_Section):
 
     @model_validator(mode="after")
     def _one_source(self) -> GeometrySection:
-        given = [key for key in ("label_map", "surface", "tree", "analytic") if getattr(self, key) is not None]
-        if len(given) != 1:
+        given = [key for key in GEOMETRY_SOURCES if getattr(self, key) is not None]
+        together = "centreline" in given and len(given) == 2 and {"surface", "label_map"} & set(given)
+        if len(given) != 1 and not together:
             stated = " and ".join(given) if given else "none"
-            raise ValueError(f"give exactly one of label_map, surface, tree and analytic ({stated} given)")
+            known = ", ".join(GEOMETRY_SOURCES[:-1])
+            raise ValueError(
+                f"give exactly one of {known} and {GEOMETRY_SOURCES[-1]}, or a centreline with a surface or label_map "
+                f"({stated} given)"
+            )
         return self
 
 

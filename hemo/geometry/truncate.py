@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 from dataclasses import replace
 
 import numpy as np
@@ -14,19 +15,20 @@ log = logging.getLogger(__name__)
 MINIMAL_LENGTH = 1.5e-3  # m; what would be left shorter than this is dropped
 
 
-def truncate(tree: VesselTree, minimal_diameter: float) -> VesselTree:
+def truncate(tree: VesselTree, minimal_diameter: float, whole: Collection[str] = ()) -> VesselTree:
     """End each outlet branch where its REFERENCE diameter falls below ``minimal_diameter`` (m).
 
     The reference diameter, so that a tight lesion does not end the vessel. A branch whose first
     millimetres are too thin is dropped with its children; the root always stays. A parent that loses all
-    its children becomes an outlet.
+    its children becomes an outlet. The branches named in ``whole`` keep their end: it was made on purpose.
     """
     kept: list[Branch] = []
     for branch in tree.branches:
         parent = next((b for b in kept if b.name == branch.parent), None)
         if branch.parent is not None and (parent is None or (branch.parent_index or 0) >= len(parent.points)):
             continue
-        cut = _end(branch, minimal_diameter) if branch.is_outlet else branch
+        ends_by_choice = not branch.is_outlet or branch.name in whole
+        cut = branch if ends_by_choice else _end(branch, minimal_diameter)
         if branch.parent is None or cut.length >= MINIMAL_LENGTH:
             kept.append(cut)
         else:
