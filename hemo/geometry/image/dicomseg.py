@@ -266,7 +266,7 @@ def _painted(dataset: Any, frames: _Frames, stack: _Stack, chosen: Choice, where
     target = {segment.number: part for part in (AORTA, CORONARY) for segment in chosen.get(part, ())}
     is_map = str(dataset.SOPClassUID) == _LABELMAP
     least = 1.0
-    if str(dataset.get("SegmentationType", "")) == "FRACTIONAL":
+    if str(dataset.get("SegmentationType", "")) == "FRACTIONAL" or "MaximumFractionalValue" in dataset:
         least = _THRESHOLD * float(dataset.MaximumFractionalValue)
         _log.info("%s: is fractional: voxels count as lumen from %g of the maximum on.", where, _THRESHOLD)
     wanted = [k for k, number in enumerate(frames.segment) if is_map or int(number) in target]
