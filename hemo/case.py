@@ -12,7 +12,16 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    WithJsonSchema,
+    model_validator,
+)
 
 from hemo.blood import Blood
 from hemo.boundary import Physiology
@@ -53,6 +62,10 @@ Mass = Annotated[float, _MASS, _MASS_SCHEMA]
 Rate = Annotated[float, _RATE, _RATE_SCHEMA]
 Density = Annotated[float, _DENSITY, _DENSITY_SCHEMA]
 Viscosity = Annotated[float, _VISCOSITY, _VISCOSITY_SCHEMA]
+
+
+Millimetres = Annotated[float, AfterValidator(lambda value: 1e-3 * value)]
+Place = tuple[Millimetres, Millimetres, Millimetres]
 
 
 def _extension(value: Any) -> ExtensionLength:
@@ -109,6 +122,10 @@ class GeometrySection(_Section):
     unit: Literal["mm", "cm", "m"] | None = Field(None, description="unit of the surface; guessed and checked without")
     tree: str | None = Field(None, description="a tree.json: reduced-order only, unless a surface is given too")
     analytic: AnalyticVessel | None = None
+    ostia: list[Place] = Field([], description="where the trees begin, mm, LPS; found without it")
+    names: dict[str, str | Place] = Field(
+        {}, description="name = which branch: the name hemo gave it (or TREE/NAME), or a place on it, mm, LPS"
+    )
     minimal_outlet_diameter: Length = 1.5e-3
     flow_extension: Extended | None = Field(None, description="prolong every outlet of the mesh, such as '3 diameters'")
     inlet_extension: Extended | None = Field(None, description="prolong the inlet of the mesh")

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from hemo.boundary import aortic_pressure, assumptions, flow_conditions
 from hemo.case import Case, resolve_path
 from hemo.errors import InputError
+from hemo.geometry.centreline.renaming import rename
 from hemo.geometry.lesion import LesionOptions, with_reference_and_lesions
 from hemo.geometry.lumen.surface import Surface
 from hemo.geometry.synthetic.vessels import straight_stenosis
@@ -88,9 +89,10 @@ def _find_geometry(case: Case, path: Path) -> Geometry:
     if source.tree is not None:
         stored = read_trees(resolve_path(path, source.tree))
         trees = tuple(item.tree if item.lesions_listed else _with_lesions(case, item.tree) for item in stored)
-        return Geometry(trees, None, orientation_known=True)
+        return Geometry(rename(trees, source.names), None, orientation_known=True)
     surface, found = _segmented(case, path)
-    cut = (truncate(tree, source.minimal_outlet_diameter) for tree in (_with_lesions(case, tree) for tree in found))
+    named = rename(found, source.names)
+    cut = (truncate(tree, source.minimal_outlet_diameter) for tree in (_with_lesions(case, tree) for tree in named))
     return Geometry(tuple(cut), surface, orientation_known=True)
 
 
@@ -102,12 +104,13 @@ def _segmented(case: Case, path: Path) -> tuple[Surface, tuple[VesselTree, ...]]
     from hemo.geometry.lumen.surface import read_surface
 
     source = case.geometry
+    ostia = np.array(source.ostia) if source.ostia else None
     if source.label_map is not None:
         image = read_labels(resolve_path(path, source.label_map), source.labels)
         surface = surface_from_labels(image)
-        return surface, find_trees(surface, image)
+        return surface, find_trees(surface, image, ostia=ostia)
     surface = read_surface(resolve_path(path, source.surface or ""), source.unit)
-    return surface, find_trees(surface, None)
+    return surface, find_trees(surface, ostia=ostia)
 
 
 def _with_lesions(case: Case, tree: VesselTree) -> VesselTree:

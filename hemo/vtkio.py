@@ -1,4 +1,4 @@
-"""VTK files in and out: the only module that reads or writes them.
+"""Surface, line and volume files in and out; the only module that reads or writes VTK's.
 
 Plain numpy arrays on both sides, in the unit of the file: the caller converts. Files written by
 hemo are in metres unless the caller scales them. vtk is imported inside the functions, so importing
@@ -8,8 +8,6 @@ this module costs nothing.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,62 +15,47 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hemo.errors import InputError
+from hemo.polydata import PolyData, Polygons, read_obj, read_ply, read_stl
 
 Array = NDArray[Any]
 
+SURFACE_ENDINGS = (".obj", ".ply", ".stl", ".vtk", ".vtp")
 
-@dataclass(frozen=True)
-class PolyData:
-    """What a surface or centreline file holds.
-
-    Attributes
-    ----------
-    points
-        (n, 3), in the file's unit.
-    triangles
-        (m, 3) vertex indices; empty where the file holds lines only.
-    lines
-        One index array a polyline.
-    point_data
-        Array name -> (n,) or (n, k) values at the points.
-    """
-
-    points: NDArray[np.float64]
-    triangles: NDArray[np.int64]
-    lines: tuple[NDArray[np.int64], ...] = ()
-    point_data: dict[str, Array] = field(default_factory=dict)
+# Cell arrays by which surface tools number the faces of a model, and what its caps are called then.
+_PATCH_ARRAYS = {"ModelFaceID": "face", "CapID": "cap", "CellEntityIds": "face", "BoundaryID": "face"}
 
 
 def read_polydata(path: Path) -> PolyData:
     """Read STL, VTP, PLY, OBJ or legacy VTK polydata.
 
-    Coincident STL corners are merged, larger polygons are split into triangles.
+    Coincident STL corners are merged, larger polygons and triangle strips are split into triangles.
 
     Raises
     ------
     InputError
         If the file is missing, has another ending, or holds no points that can be read.
     """
-    from vtkmodules.vtkFiltersCore import vtkTriangleFilter
-    from vtkmodules.vtkIOGeometry import vtkOBJReader, vtkSTLReader
-    from vtkmodules.vtkIOLegacy import vtkPolyDataReader
-    from vtkmodules.vtkIOPLY import vtkPLYReader
-    from vtkmodules.vtkIOXML import vtkXMLPolyDataReader
-
-    readers: dict[str, Any] = {
-        ".stl": vtkSTLReader,
-        ".vtp": vtkXMLPolyDataReader,
-        ".ply": vtkPLYReader,
-        ".obj": vtkOBJReader,
-        ".vtk": vtkPolyDataReader,
-    }
     path = Path(path)
-    if path.suffix.lower() not in readers:
-        raise InputError(f"{path}: a surface file ends in {', '.join(sorted(readers))}; convert it first.")
+    ending = path.suffix.lower()
+    if ending not in SURFACE_ENDINGS:
+        raise InputError(f"{path}: a surface file ends in {', '.join(SURFACE_ENDINGS)}; convert it first.")
     if not path.is_file():
         raise InputError(f"{path}: there is no such file; check the path in the case file.")
+    plain = {".stl": read_stl, ".ply": read_ply, ".obj": read_obj}
+    try:
+        if ending in plain:
+            return _from_polygons(path, plain[ending](path))
+        return _from_vtk(path, _vtk_output(path, ending))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); check the file.") from error
+
+
+def _vtk_output(path: Path, ending: str) -> Any:
+    from vtkmodules.vtkIOLegacy import vtkPolyDataReader
+    from vtkmodules.vtkIOXML import vtkXMLPolyDataReader
+
     _quieten()
-    reader = readers[path.suffix.lower()]()
+    reader: Any = vtkXMLPolyDataReader() if ending == ".vtp" else vtkPolyDataReader()
     messages: list[str] = []
     reader.AddObserver("ErrorEvent", lambda *_: messages.append("error"))
     reader.SetFileName(str(path))
@@ -82,33 +65,109 @@ def read_polydata(path: Path) -> PolyData:
         raise InputError(f"{path}: no points could be read; the file is empty, truncated or of another format.")
     if messages:
         raise InputError(f"{path}: the file is damaged (the reader reported an error); export it again.")
+    return output
+
+
+def _from_polygons(path: Path, read: Polygons) -> PolyData:
+    """Triangles as they are; of larger polygons vtk's ears."""
+    if not len(read.points):
+        raise InputError(f"{path}: no points could be read; the file is empty, truncated or of another format.")
+    sizes = np.array([len(face) for face in read.faces], dtype=np.int64)
+    if not np.all(sizes >= 3):
+        raise InputError(f"{path}: a face has fewer than three vertices; export it again.")
+    regular = isinstance(read.faces, np.ndarray)
+    corners = np.ravel(read.faces) if regular else np.concatenate([np.zeros(0, dtype=np.int64), *read.faces])
+    if len(corners) and (corners.min() < 0 or corners.max() >= len(read.points)):
+        raise InputError(f"{path}: a face refers to a vertex that is not there; export it again.")
+    triangles, owner = _triangulated(read.points, corners, sizes)
+    names = dict(enumerate(read.names))
+    patch = read.patch[owner] if read.patch is not None and len(names) > 1 else None
+    return PolyData(read.points, triangles, patch=patch, patch_names=names if patch is not None else {})
+
+
+def _triangulated(points: Array, corners: Array, sizes: Array) -> tuple[Array, Array]:
+    """(m, 3) triangles of polygons and the polygon that each comes from."""
+    if np.all(sizes == 3):
+        return corners.reshape(-1, 3), np.arange(len(sizes))
+    from vtkmodules.util.numpy_support import vtk_to_numpy
+    from vtkmodules.vtkCommonCore import vtkPoints
+    from vtkmodules.vtkCommonDataModel import vtkPolyData
+    from vtkmodules.vtkFiltersCore import vtkTriangleFilter
+
+    poly = vtkPolyData()
+    places = vtkPoints()
+    places.SetData(_to_vtk(np.asarray(points, dtype=np.float64)))
+    poly.SetPoints(places)
+    poly.SetPolys(_cell_array(np.concatenate([[0], np.cumsum(sizes)]), corners))
+    _add_arrays(poly.GetCellData(), {"owner": np.arange(len(sizes))})
+    _quieten()
     splitter = vtkTriangleFilter()
-    splitter.PassLinesOff()
-    splitter.PassVertsOff()
-    splitter.SetInputData(output)
+    splitter.SetInputData(poly)
     splitter.Update()
-    return _from_vtk(output, splitter.GetOutput())
+    output = splitter.GetOutput()
+    triangles = vtk_to_numpy(output.GetPolys().GetConnectivityArray()).reshape(-1, 3).astype(np.int64)
+    return triangles, vtk_to_numpy(output.GetCellData().GetArray("owner")).astype(np.int64)
 
 
-def _from_vtk(original: Any, triangulated: Any) -> PolyData:
+def _from_vtk(path: Path, output: Any) -> PolyData:
+    """vtk orders the data of cells as vertices, lines, polygons, strips."""
     from vtkmodules.util.numpy_support import vtk_to_numpy
 
-    points = vtk_to_numpy(original.GetPoints().GetData()).astype(np.float64)
-    polygons = triangulated.GetPolys()
-    triangles = vtk_to_numpy(polygons.GetConnectivityArray()).reshape(-1, 3).astype(np.int64)
-    lines: tuple[NDArray[np.int64], ...] = ()
-    if original.GetNumberOfLines():
-        cells = original.GetLines()
-        offsets = vtk_to_numpy(cells.GetOffsetsArray())
-        connectivity = vtk_to_numpy(cells.GetConnectivityArray()).astype(np.int64)
-        lines = tuple(connectivity[a:b] for a, b in pairwise(offsets))
-    data = original.GetPointData()
-    arrays = {
-        data.GetArrayName(i): vtk_to_numpy(data.GetArray(i)).copy()
-        for i in range(data.GetNumberOfArrays())
-        if data.GetArray(i) is not None
-    }
-    return PolyData(points, triangles, lines, arrays)
+    points = vtk_to_numpy(output.GetPoints().GetData()).astype(np.float64)
+    lines = _pieces(_cells(path, output.GetLines(), len(points)))
+    corners, sizes = _cells(path, output.GetPolys(), len(points))
+    number = np.arange(len(sizes))
+    for i, strip in enumerate(_pieces(_cells(path, output.GetStrips(), len(points))), start=len(sizes)):
+        faces = [strip[k : k + 3][:: 1 if k % 2 == 0 else -1] for k in range(len(strip) - 2)]
+        corners = np.concatenate([corners, *faces])
+        sizes, number = (np.concatenate([old, np.full(len(faces), new)]) for old, new in ((sizes, 3), (number, i)))
+    proper = sizes >= 3
+    triangles, owner = _triangulated(points, corners[np.repeat(proper, sizes)], sizes[proper])
+    before = output.GetNumberOfVerts()
+    cells = _arrays(output.GetCellData(), output.GetNumberOfCells())
+    line_data = {name: values[before : before + len(lines)] for name, values in cells.items()}
+    point_data = _arrays(output.GetPointData(), len(points))
+    cell = before + len(lines) + number[proper][owner]
+    patch, names = _patches({name: values[cell] for name, values in cells.items()})
+    return PolyData(points, triangles, lines, point_data, line_data, patch, names)
+
+
+def _cells(path: Path, cells: Any, count: int) -> tuple[Array, Array]:
+    """Point numbers of all cells in one row, all below ``count``, and how many each cell has."""
+    from vtkmodules.util.numpy_support import vtk_to_numpy
+
+    if cells is None or not cells.GetNumberOfCells():
+        return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
+    offsets = vtk_to_numpy(cells.GetOffsetsArray()).astype(np.int64)
+    corners = vtk_to_numpy(cells.GetConnectivityArray()).astype(np.int64)
+    sizes = np.diff(offsets)
+    if offsets[0] != 0 or offsets[-1] != len(corners) or np.any(sizes < 0):
+        raise InputError(f"{path}: its list of cells is damaged; export the file again.")
+    if len(corners) and (corners.min() < 0 or corners.max() >= count):
+        raise InputError(f"{path}: a cell refers to a point that is not there; export the file again.")
+    return corners, sizes
+
+
+def _pieces(cells: tuple[Array, Array]) -> tuple[Array, ...]:
+    corners, sizes = cells
+    return tuple(np.split(corners, np.cumsum(sizes)[:-1])) if len(sizes) else ()
+
+
+def _arrays(data: Any, count: int) -> dict[str, Array]:
+    from vtkmodules.util.numpy_support import vtk_to_numpy
+
+    found = (data.GetArray(i) for i in range(data.GetNumberOfArrays()))
+    arrays = {array.GetName(): vtk_to_numpy(array).copy() for array in found if array is not None}
+    return {name: values for name, values in arrays.items() if len(values) == count}
+
+
+def _patches(cell_data: Mapping[str, Array]) -> tuple[Array | None, dict[int, str]]:
+    for name, stem in _PATCH_ARRAYS.items():
+        values = cell_data.get(name)
+        if values is not None and values.ndim == 1 and len(values) and np.all(np.isfinite(values)):
+            patch = values.astype(np.int64)
+            return patch, {int(number): f"{stem} {number}" for number in np.unique(patch)}
+    return None, {}
 
 
 def write_polydata(

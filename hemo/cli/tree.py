@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -23,6 +24,7 @@ SURFACES = {".stl", ".vtp", ".ply", ".obj", ".vtk"}
 @click.option("--out", type=click.Path(path_type=Path), help="Write everything into this new folder instead.")
 @click.option("--label", "labels", multiple=True, metavar="NAME=VALUE", help="[default: aorta=1 coronary=2]")
 @click.option("--unit", type=click.Choice(["mm", "cm", "m"]), help="Unit of a surface; guessed and checked without.")
+@click.option("--ostium", "ostia", multiple=True, metavar="X,Y,Z", help="Where a tree begins, mm, LPS; found without.")
 @click.option("--minimal-outlet-diameter", default="1.5 mm", show_default=True)
 @click.option("--quiet", is_flag=True, help="Print nothing but errors.")
 @click.option("--json", "as_json", is_flag=True, help="Print the vessels and lesions as JSON on stdout.")
@@ -32,6 +34,7 @@ def tree(
     out: Path | None,
     labels: tuple[str, ...],
     unit: str | None,
+    ostia: tuple[str, ...],
     minimal_outlet_diameter: str,
     quiet: bool,
     as_json: bool,
@@ -49,9 +52,11 @@ def tree(
     if output == "-" and as_json:
         raise InputError("-o - and --json both write to stdout; leave one out.")
     key = "surface" if source.suffix.lower() in SURFACES else "label_map"
-    geometry = {key: str(source.resolve()), "minimal_outlet_diameter": minimal_outlet_diameter}
+    geometry: dict[str, Any] = {key: str(source.resolve()), "minimal_outlet_diameter": minimal_outlet_diameter}
     if labels:
-        geometry["labels"] = _labels(labels)  # type: ignore[assignment]
+        geometry["labels"] = _labels(labels)
+    if ostia:
+        geometry["ostia"] = [_place(text) for text in ostia]
     if unit:
         geometry["unit"] = unit
     case = check_case({"case": {"name": source.name}, "geometry": geometry}, "hemo tree")
@@ -88,6 +93,14 @@ def _labels(pairs: tuple[str, ...]) -> dict[str, int]:
             raise InputError(f"--label {pair!r}: write NAME=VALUE with a whole number, such as coronary=2.")
         values[name] = int(value)
     return values
+
+
+def _place(text: str) -> list[float]:
+    try:
+        x, y, z = (float(part) for part in text.split(","))
+    except ValueError as error:
+        raise InputError(f"--ostium {text!r}: write X,Y,Z in mm (LPS), such as 12.5,-40,103.2.") from error
+    return [x, y, z]
 
 
 def write_text(output: str, text: str) -> None:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, fields, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hemo.tree import Branch, Lesion, VesselTree
 
@@ -43,7 +41,7 @@ def truncate(tree: VesselTree, minimal_diameter: float) -> VesselTree:
             continue
         end = ends[branch.name]
         if branch.parent is None or end >= MINIMAL_LENGTH:
-            kept.append(cut_branch(branch, 0.0, max(end, float(branch.arc[1]))))
+            kept.append(branch.between(0.0, max(end, float(branch.arc[1]))))
         else:
             log.info("%s is left out: only %.1f mm of it are wide enough.", branch.name, 1e3 * end)
     parents = {branch.parent for branch in kept}
@@ -57,9 +55,8 @@ def _end(tree: VesselTree, branch: Branch, minimal_diameter: float, ends: dict[s
     if place >= branch.length:
         return branch.length
     zones = [_round_lesion(branch, lesion, place) for lesion in tree.lesions_on(branch.name)]
-    zones += [
-        _round_daughter(branch, child, ends[child.name] >= MINIMAL_LENGTH) for child in tree.children(branch.name)
-    ]
+    for child in tree.children(branch.name):
+        zones.append(_round_daughter(branch, child, wide=ends[child.name] >= MINIMAL_LENGTH))
     onward: bool | None = None
     for _ in range(len(zones)):
         met = next((zone for zone in zones if zone.low < place < zone.high), None)
@@ -93,24 +90,6 @@ def _round_daughter(branch: Branch, child: Branch, wide: bool) -> _Zone:
     index = child.parent_index or 0
     reach = float(child.reference_radius[0] + 2.0 * branch.reference_radius[index])
     return _Zone(float(branch.arc[index]) - reach, float(branch.arc[index]) + reach, onward=wide)
-
-
-def cut_branch(branch: Branch, low: float, high: float) -> Branch:
-    """The branch from one arc length to another (m), with end points exactly there and everything along it."""
-    arc = branch.arc
-    if low <= 0.0 and high >= branch.length:
-        return branch
-    step = 0.2 * float(np.median(np.diff(arc)))
-    inner = arc[(arc > low + step) & (arc < high - step)]
-    wanted = np.concatenate([[max(low, 0.0)], inner, [min(high, branch.length)]])
-
-    def at(values: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.asarray(np.interp(wanted, arc, values))
-
-    along = {field.name: getattr(branch, field.name) for field in fields(branch)}
-    cut: dict[str, Any] = {k: at(v) for k, v in along.items() if isinstance(v, np.ndarray) and v.ndim == 1}
-    points = np.stack([at(branch.points[:, k]) for k in range(3)], axis=1)
-    return replace(branch, points=points, **cut)
 
 
 def _lesions_within(lesions: tuple[Lesion, ...], lengths: dict[str, float]) -> tuple[Lesion, ...]:

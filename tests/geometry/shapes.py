@@ -33,6 +33,25 @@ def lumen(*vessels: tuple[list[float], list[float], float]) -> Surface:
     return Surface(points.astype(float) + low, triangles.astype(np.int64))
 
 
+def prism(
+    sides: int = 8, radius: float = 1.5e-3, length: float = 30e-3, rings: int = 31
+) -> tuple[np.ndarray, np.ndarray]:
+    """A coarse tube: its vertices are on a cylinder, its sides are flat."""
+    angle = 2.0 * np.pi * np.arange(sides) / sides
+    height = np.linspace(0.0, length, rings)
+    ring = radius * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    points = np.concatenate(
+        [np.column_stack([ring, np.full(sides, z)]) for z in height] + [[[0, 0, 0], [0, 0, length]]]
+    )
+    index = np.arange(sides * rings).reshape(rings, sides)
+    after = np.roll(index, -1, axis=1)
+    a, b, c, d = index[:-1].ravel(), after[:-1].ravel(), after[1:].ravel(), index[1:].ravel()
+    wall = np.concatenate([np.stack([a, b, c], axis=1), np.stack([a, c, d], axis=1)])
+    low = np.stack([np.full(sides, len(points) - 2), after[0], index[0]], axis=1)
+    high = np.stack([np.full(sides, len(points) - 1), index[-1], after[-1]], axis=1)
+    return points, np.concatenate([wall, low, high])
+
+
 AORTA = ([0, 0, -12], [0, 0, 12], 6.0)
 MAIN = ([0, 0, 0], [28, 0, 0], 1.5)
 SIDE = ([16, 0, 0], [24, 10, 0], 1.0)

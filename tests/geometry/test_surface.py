@@ -9,27 +9,11 @@ from hemo.geometry.lumen.surfacecheck import edge_table, enclosed_volume, orient
 from hemo.geometry.lumen.vtkgrid import contour_grid, inside_grid
 from hemo.geometry.synthetic.vessels import straight_stenosis
 from hemo.vtkio import write_polydata
+from tests.geometry.shapes import prism
 
 
 def tube(severity=0.0):
     return straight_stenosis(3e-3, 40e-3, severity)[0]
-
-
-def prism(sides=8, radius=1.5e-3, length=30e-3, rings=31):
-    """A coarse tube: its vertices are on a cylinder, its sides are flat."""
-    angle = 2.0 * np.pi * np.arange(sides) / sides
-    height = np.linspace(0.0, length, rings)
-    ring = radius * np.stack([np.cos(angle), np.sin(angle)], axis=1)
-    points = np.concatenate(
-        [np.column_stack([ring, np.full(sides, z)]) for z in height] + [[[0, 0, 0], [0, 0, length]]]
-    )
-    index = np.arange(sides * rings).reshape(rings, sides)
-    after = np.roll(index, -1, axis=1)
-    a, b, c, d = index[:-1].ravel(), after[:-1].ravel(), after[1:].ravel(), index[1:].ravel()
-    wall = np.concatenate([np.stack([a, b, c], axis=1), np.stack([a, c, d], axis=1)])
-    low = np.stack([np.full(sides, len(points) - 2), after[0], index[0]], axis=1)
-    high = np.stack([np.full(sides, len(points) - 1), index[-1], after[-1]], axis=1)
-    return points, np.concatenate([wall, low, high])
 
 
 def write(path, points, triangles):
@@ -62,19 +46,6 @@ def test_wrong_unit_is_refused_with_the_likely_one(tmp_path, unit, scale):
 def test_unknown_unit_is_refused(tmp_path):
     with pytest.raises(InputError, match="unit 'inch' is unknown"):
         read_surface(tmp_path / "tube.stl", "inch")
-
-
-def test_open_surface_is_refused_with_its_place():
-    surface = tube()
-    open_end = surface.triangles[(surface.points[surface.triangles][:, :, 2] < 40e-3 - 1e-9).any(axis=1)]
-    with pytest.raises(InputError, match=r"is open.*z 40\.0 mm"):
-        clean_surface(surface.points, open_end, "tube")
-
-
-def test_missing_triangle_is_refused():
-    surface = tube()
-    with pytest.raises(InputError, match="3 border edges"):
-        clean_surface(surface.points, surface.triangles[1:], "tube")
 
 
 def test_vertex_that_is_not_a_number_is_refused():

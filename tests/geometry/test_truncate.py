@@ -7,7 +7,7 @@ import pytest
 
 from hemo.geometry.lesion import measure_lesion
 from hemo.geometry.synthetic.vessels import left_coronary
-from hemo.geometry.truncate import MINIMAL_LENGTH, cut_branch, truncate
+from hemo.geometry.truncate import MINIMAL_LENGTH, truncate
 from hemo.tree import VesselTree
 
 TREE = left_coronary(0.6).tree
@@ -116,7 +116,7 @@ def test_no_vessel_ends_at_a_bifurcation(offset):
 
 def test_a_cut_branch_keeps_everything_along_it():
     lad = TREE["LAD"]
-    cut = cut_branch(lad, 3.05e-3, 20.1e-3)
+    cut = lad.between(3.05e-3, 20.1e-3)
     assert cut.length == pytest.approx(17.05e-3, rel=1e-4)
     for name in ("radius", "area", "reference_radius"):
         ends = np.interp([3.05e-3, 20.1e-3], lad.arc, getattr(lad, name))

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hemo.errors import InputError
+from hemo.geometry.lumen import repair
+from hemo.geometry.lumen.capping import Cap, close_openings, named_caps, place_in_mm
 from hemo.geometry.lumen.labelfield import tangent_ball_radius
 from hemo.geometry.lumen.subdivision import subdivide_curved
-from hemo.geometry.lumen.surfacecheck import (
-    edge_table,
-    merge_points,
-    orient_outwards,
-    self_crossings,
-    triangle_components,
-)
+from hemo.geometry.lumen.surfacecheck import edge_table, enclosed_volume, merge_points, weld_border
 from hemo.tetmesh import vertex_normals
 from hemo.vtkio import read_polydata
 
@@ -29,8 +26,10 @@ UNITS = {"mm": 1e-3, "cm": 1e-2, "m": 1.0}
 # A coronary lumen with or without its aortic root: overall size, and diameter of its thinner vessels.
 _EXTENT = (15e-3, 400e-3)
 _CALIBRE = (0.2e-3, 10e-3)
-# Facets may cut through each other by this much where two vessels touch; deeper is refused.
+# Facets may cut through each other by this much where two vessels touch; deeper is repaired or refused.
 _TOUCHING_DEPTH = 0.05e-3
+# Border vertices of patches that were written apart are one within this share of the extent, or of an edge.
+_WELD = (1e-4, 0.1)
 # A coarse facet is refined until it leaves the smooth wall by less than this.
 CHORD_TOLERANCE = 0.01e-3
 
@@ -45,19 +44,29 @@ class Surface:
         (n, 3) vertices, m.
     triangles
         (m, 3) vertex indices, normals out of the lumen.
+    caps
+        The ends where vessels, or the aorta, were cut, as far as the file names or leaves them open.
     """
 
     points: NDArray[np.float64]
     triangles: NDArray[np.int64]
+    caps: tuple[Cap, ...] = ()
+
+    def cap_at(self, place: NDArray[np.float64], reach: float) -> Cap | None:
+        """The nearest cap whose middle is within ``reach`` (m) of a place (3,) m."""
+        gaps = [float(np.linalg.norm(cap.centre - place)) for cap in self.caps]
+        nearest = int(np.argmin(gaps)) if gaps else 0
+        return self.caps[nearest] if gaps and gaps[nearest] <= reach else None
 
 
 def read_surface(path: Path | str, unit: str | None = None, curved: bool = True) -> Surface:
-    """Read a closed lumen surface.
+    """Read a lumen surface, closed or with open ends.
 
     Parameters
     ----------
     path
-        STL, VTP, PLY, OBJ or legacy VTK.
+        STL, VTP, PLY, OBJ or legacy VTK. Caps are known by the solids of an ASCII STL, the groups of an OBJ,
+        or the cell arrays ``ModelFaceID``, ``CapID`` or ``CellEntityIds`` of VTK files.
     unit
         ``"mm"``, ``"cm"`` or ``"m"``; without it millimetres are taken, and the size is checked.
     curved
@@ -68,13 +77,18 @@ def read_surface(path: Path | str, unit: str | None = None, curved: bool = True)
     ------
     InputError
         Unreadable file, no triangles, a vertex that is not a number, a size or calibre that no coronary
-        has in that unit, an open or branching (non-manifold) surface, or one that crosses itself by more
-        than 0.05 mm.
+        has in that unit, a hole in the wall, a branching (non-manifold) surface, or one that crosses itself by
+        more than 0.05 mm over more than a small fold.
     """
     if unit is not None and unit not in UNITS:
         raise InputError(f"{path}: the unit {unit!r} is unknown; state one of {', '.join(UNITS)}.")
     data = read_polydata(Path(path))
-    return clean_surface(data.points * UNITS[unit or "mm"], data.triangles, str(path), unit, curved)
+    points = data.points * UNITS[unit or "mm"]
+    surface = clean_surface(points, data.triangles, str(path), unit, curved)
+    if data.patch is None or not len(data.triangles):
+        return surface
+    named = named_caps(points, data.triangles, data.patch, data.patch_names)
+    return replace(surface, caps=(*(_outward(cap, surface) for cap in named), *surface.caps))
 
 
 def clean_surface(
@@ -95,19 +109,62 @@ def clean_surface(
     extent = float(np.ptp(points[used], axis=0).max())
     _check_size(extent, np.nan, where, unit)
     points, triangles = merge_points(points, triangles, 1e-7 * extent)
-    triangles = _drop_dust(points, triangles)
-    _check_closed(points, triangles, where)
-    triangles, turned = orient_outwards(points, triangles)
-    if turned:
-        _log.warning("%s: %d triangles pointed inwards and were turned.", where, turned)
+    edge = float(np.median(np.linalg.norm(points[triangles[:, 0]] - points[triangles[:, 1]], axis=1)))
+    points, triangles = weld_border(points, triangles, min(_WELD[0] * extent, _WELD[1] * edge))
+    surface, notes = _repaired(points, triangles, where)
+    if notes:
+        _log.warning("%s: the surface was repaired: %s.", where, "; ".join(notes))
+    points, triangles = surface.points, surface.triangles
     _check_size(extent, _thin_calibre(points, triangles), where, unit)
-    _check_crossings(points, triangles, where)
     if curved:
         before = len(triangles)
         points, triangles = subdivide_curved(points, triangles, CHORD_TOLERANCE)
         if len(triangles) > before:
             _log.info("%s: coarse facets refined on the smooth wall, %d to %d.", where, before, len(triangles))
-    return Surface(points, triangles)
+    return replace(surface, points=points, triangles=triangles)
+
+
+def _repaired(points: NDArray[np.float64], triangles: NDArray[np.int64], where: str) -> tuple[Surface, list[str]]:
+    """The closed surface, normals outwards, and what had to be done for it."""
+    triangles, dust = repair.without_dust(points, triangles)
+    triangles, fins = repair.without_fins(points, triangles)
+    _check_manifold(points, triangles, where)
+    closed = close_openings(points, triangles, where)
+    points, triangles = closed.points, closed.triangles
+    _check_closed(points, triangles, where)
+    triangles, bubbles = repair.without_bubbles(points, triangles, where)
+    if closed.seams:
+        triangles, _ = repair.without_flat_triangles(points, triangles)
+    points, triangles, folds = repair.without_folds(points, triangles, _TOUCHING_DEPTH, where)
+    _check_closed(points, triangles, where)
+    counted = (
+        ("loose pieces under 0.1 % of its area left out", dust),
+        ("sheets standing on the wall left out", fins),
+        ("triangles turned outwards", closed.turned),
+        ("open seams closed", closed.seams),
+        ("small bubbles left out", bubbles),
+    )
+    placed = (
+        ("tears in the wall filled", closed.tears),
+        ("open ends closed with flat caps", [end.centre for end in closed.ends]),
+        ("folds cut out and closed", folds),
+    )
+    notes = [f"{what}: {number}" for what, number in counted if number]
+    notes += [f"{what}: {len(places)} ({_places(places)})" for what, places in placed if len(places)]
+    return Surface(points, triangles, closed.ends), notes
+
+
+def _places(places: Sequence[NDArray[np.float64]] | NDArray[np.float64]) -> str:
+    listed = ", ".join(f"at {place_in_mm(place)}" for place in places[:5])
+    return listed + (" and others" if len(places) > 5 else "")
+
+
+def _outward(cap: Cap, surface: Surface) -> Cap:
+    """The cap with its normal turned as that of the surface's nearest triangle."""
+    corners = surface.points[surface.triangles]
+    nearest = corners[int(np.argmin(np.linalg.norm(corners.mean(axis=1) - cap.centre, axis=1)))]
+    along = np.cross(nearest[1] - nearest[0], nearest[2] - nearest[0]) @ cap.normal
+    return replace(cap, normal=-cap.normal) if along < 0.0 else cap
 
 
 def _check_size(extent: float, calibre: float, where: str, unit: str | None) -> None:
@@ -136,38 +193,26 @@ def _thin_calibre(points: NDArray[np.float64], triangles: NDArray[np.int64]) -> 
     return 2.0 * float(np.percentile(tangent_ball_radius(points, normal, limit), 25.0))
 
 
-def _drop_dust(points: NDArray[np.float64], triangles: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Leave out loose pieces with less than a thousandth of the area."""
-    pieces = triangle_components(triangles)
-    corners = points[triangles]
-    area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
-    share = np.bincount(pieces, area)
-    keep = share >= 1e-3 * share.sum()
-    if not keep.all():
-        _log.warning("%d loose pieces of the surface, each under 0.1 %% of its area, were left out.", (~keep).sum())
-    return np.asarray(triangles[keep[pieces]])
-
-
-def _check_closed(points: NDArray[np.float64], triangles: NDArray[np.int64], where: str) -> None:
+def _check_manifold(points: NDArray[np.float64], triangles: NDArray[np.int64], where: str) -> None:
     edges, _, count = edge_table(triangles)
-    for bad, what, remedy in (
-        (count == 1, "is open: it has {n} border edges, one", "close it, with a cap at each outlet"),
-        (count > 2, "is not a manifold: {n} edges have more than two triangles, one", "repair the surface"),
-    ):
-        if bad.any():
-            place = 1e3 * points[edges[bad][0]].mean(axis=0)
-            raise InputError(f"{where}: the surface {what.format(n=int(bad.sum()))} at {_place(place)}; {remedy}.")
-
-
-def _check_crossings(points: NDArray[np.float64], triangles: NDArray[np.int64], where: str) -> None:
-    deep = self_crossings(points, triangles, _TOUCHING_DEPTH)
-    if len(deep):
-        place = 1e3 * points[triangles[deep[0]]].reshape(-1, 3).mean(axis=0)
+    bad = count > 2
+    if bad.any():
         raise InputError(
-            f"{where}: the surface crosses itself ({len(deep)} pairs of triangles, one at {_place(place)}); "
-            f"repair it there."
+            f"{where}: the surface is not a manifold: {bad.sum()} edges have more than two triangles, one at "
+            f"{place_in_mm(points[edges[bad][0]].mean(axis=0))}; repair the surface."
         )
 
 
-def _place(place: NDArray[np.float64]) -> str:
-    return "x {:.1f}, y {:.1f}, z {:.1f} mm".format(*place)
+def _check_closed(points: NDArray[np.float64], triangles: NDArray[np.int64], where: str) -> None:
+    """Refuse what no repair has made the border of a lumen: every edge once in either direction, some volume."""
+    directed = np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]])
+    code = directed[:, 0] * np.int64(len(points)) + directed[:, 1]
+    back = directed[:, 1] * np.int64(len(points)) + directed[:, 0]
+    _, first, count = np.unique(code, return_index=True, return_counts=True)
+    bad = np.concatenate([first[count > 1], np.flatnonzero(~np.isin(code, back))])
+    if len(bad):
+        place = points[directed[bad[0]]].mean(axis=0)
+        raise InputError(f"{where}: the surface cannot be closed at {place_in_mm(place)}; repair it there.")
+    area = float(repair.triangle_areas(points, triangles).sum())
+    if enclosed_volume(points, triangles) < 1e-6 * area**1.5:
+        raise InputError(f"{where}: the surface encloses no lumen; export the lumen as a closed surface.")

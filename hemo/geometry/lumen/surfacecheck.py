@@ -34,6 +34,22 @@ def merge_points(points: Array, triangles: Indices, tolerance: float) -> tuple[A
     return points[first][used], renumbered.reshape(-1, 3).astype(np.int64)
 
 
+def weld_border(points: Array, triangles: Indices, tolerance: float) -> tuple[Array, Indices]:
+    """Join border vertices nearer than ``tolerance``: parts of a surface that were written one by one."""
+    edges, _, count = edge_table(triangles)
+    border = np.unique(edges[count == 1])
+    pairs = cKDTree(points[border]).query_pairs(tolerance, output_type="ndarray") if len(border) else border
+    if not len(pairs):
+        return points, triangles
+    size = len(border)
+    graph = coo_matrix((np.ones(len(pairs), dtype=np.int8), (pairs[:, 0], pairs[:, 1])), shape=(size, size))
+    _, group = connected_components(graph, directed=False)
+    _, first = np.unique(group, return_index=True)
+    moved = points.copy()
+    moved[border] = points[border[first[group]]]
+    return merge_points(moved, triangles, tolerance * 1e-3)
+
+
 def edge_table(triangles: Indices) -> tuple[Indices, Indices, Indices]:
     """Undirected edges of a triangulation.
 

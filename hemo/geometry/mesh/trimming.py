@@ -5,12 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from hemo.geometry.truncate import cut_branch
 from hemo.tree import Branch, VesselTree
-
-Array = NDArray[np.float64]
 
 
 def trim_tree(tree: VesselTree, start: float, ends: dict[str, float]) -> tuple[VesselTree, list[str]]:
@@ -24,7 +20,7 @@ def trim_tree(tree: VesselTree, start: float, ends: dict[str, float]) -> tuple[V
     for branch in tree.branches:
         low = start if branch.parent is None else 0.0
         high = ends.get(branch.name, branch.length)
-        cut = cut_branch(branch, low, high)
+        cut = branch.between(low, high)
         shift[branch.name] = low
         if branch.parent is not None:
             parent = next(b for b in branches if b.name == branch.parent)

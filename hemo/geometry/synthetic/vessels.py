@@ -17,6 +17,7 @@ from scipy.interpolate import CubicSpline
 from scipy.spatial import cKDTree
 
 from hemo.geometry.lumen.surface import Surface
+from hemo.geometry.synthetic.tubes import Tube
 from hemo.tree import Branch, Lesion, VesselTree
 
 Array = NDArray[Any]
@@ -44,11 +45,33 @@ class Stenosis:
 
 @dataclass(frozen=True)
 class SyntheticVessels:
-    """An aortic stub (centreline and radius, or None) with one coronary tree."""
+    """An aortic stub with its coronary trees.
+
+    Attributes
+    ----------
+    tree
+        The (first) coronary tree.
+    aorta_points, aorta_radius
+        (n, 3) straight axis and (n,) radius of the stub, m.
+    tubes
+        Walls of the vessels, with the part inside their parent.
+    others
+        Further trees on the same aorta.
+    dominance
+        ``"right"``, ``"left"``, ``"balanced"``, or empty.
+    """
 
     tree: VesselTree
     aorta_points: Array
     aorta_radius: Array
+    tubes: tuple[Tube, ...] = ()
+    others: tuple[VesselTree, ...] = ()
+    dominance: str = ""
+
+    @property
+    def trees(self) -> tuple[VesselTree, ...]:
+        """All trees."""
+        return (self.tree, *self.others)
 
 
 def straight_stenosis(
