@@ -20,6 +20,7 @@ from pydantic import (
     Field,
     ValidationError,
     WithJsonSchema,
+    field_validator,
     model_validator,
 )
 
@@ -113,13 +114,26 @@ class AnalyticVessel(_Section):
     lesion_centre: Length = 20e-3
 
 
-class GeometrySection(_Section):
-    """Where the lumen comes from: exactly one of label_map, surface, tree, analytic."""
+GEOMETRY_SOURCES = ("label_map", "surface", "centreline", "contours", "tree", "analytic")
 
-    label_map: str | None = Field(None, description="NIfTI, NRRD or MHA; relative to the case file; $VARIABLES expand")
-    labels: dict[str, int] = Field({"aorta": 1, "coronary": 2}, description="label values of the aorta and coronaries")
-    surface: str | None = Field(None, description="closed STL or VTP of aorta and coronaries")
-    unit: Literal["mm", "cm", "m"] | None = Field(None, description="unit of the surface; guessed and checked without")
+
+class GeometrySection(_Section):
+    """Where the lumen comes from: one of GEOMETRY_SOURCES, or centrelines with a surface or label map."""
+
+    label_map: str | None = Field(
+        None, description="NIfTI, NRRD, MHA or DICOM SEG; relative to the case file; $VARIABLES expand"
+    )
+    labels: dict[str, int | str | list[int | str]] | None = Field(
+        None, description="number, name or list of them of the aorta and of the coronaries; 1 and 2 without names"
+    )
+    surface: str | None = Field(None, description="STL, VTP, PLY or OBJ of aorta and coronaries, or of one tree")
+    centreline: str | list[str] | None = Field(
+        None, description="VMTK centrelines (VTP) or SimVascular paths (.pth), alone or with a surface or label map"
+    )
+    contours: str | list[str] | None = Field(None, description="SimVascular contours (.ctgr), or a folder of them")
+    unit: Literal["mm", "cm", "m"] | None = Field(
+        None, description="unit of surface, centreline and contours; guessed and checked without"
+    )
     tree: str | None = Field(None, description="a tree.json: reduced-order only, unless a surface is given too")
     analytic: AnalyticVessel | None = None
     ostia: list[Place] = Field([], description="where the trees begin, mm, LPS; found without it")
@@ -130,12 +144,26 @@ class GeometrySection(_Section):
     flow_extension: Extended | None = Field(None, description="prolong every outlet of the mesh, such as '3 diameters'")
     inlet_extension: Extended | None = Field(None, description="prolong the inlet of the mesh")
 
+    @field_validator("labels", mode="before")
+    @classmethod
+    def _numbers_or_names(cls, labels: Any) -> Any:
+        for value in labels.values() if isinstance(labels, dict) else (labels,):
+            several = value if isinstance(value, list) and value else [value]
+            if not all(type(label) is int or (type(label) is str and label.strip()) for label in several):
+                raise ValueError("a label is a whole number, a name in quotes, or a list of them")
+        return labels
+
     @model_validator(mode="after")
     def _one_source(self) -> GeometrySection:
-        given = [key for key in ("label_map", "surface", "tree", "analytic") if getattr(self, key) is not None]
-        if len(given) != 1:
+        given = [key for key in GEOMETRY_SOURCES if getattr(self, key) is not None]
+        together = "centreline" in given and len(given) == 2 and {"surface", "label_map"} & set(given)
+        if len(given) != 1 and not together:
             stated = " and ".join(given) if given else "none"
-            raise ValueError(f"give exactly one of label_map, surface, tree and analytic ({stated} given)")
+            known = ", ".join(GEOMETRY_SOURCES[:-1])
+            raise ValueError(
+                f"give exactly one of {known} and {GEOMETRY_SOURCES[-1]}, or a centreline with a surface or label_map "
+                f"({stated} given)"
+            )
         return self
 
 

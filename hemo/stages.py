@@ -16,7 +16,9 @@ from hemo.boundary import aortic_pressure, assumptions, flow_conditions
 from hemo.case import Case, resolve_path
 from hemo.errors import InputError
 from hemo.geometry.centreline.renaming import rename
+from hemo.geometry.centreline.simvascular import contour_files
 from hemo.geometry.lesion import LesionOptions, with_reference_and_lesions
+from hemo.geometry.lumen.capping import Cap
 from hemo.geometry.lumen.surface import Surface
 from hemo.geometry.synthetic.vessels import straight_stenosis
 from hemo.geometry.truncate import truncate
@@ -47,25 +49,37 @@ def input_files(case: Case, path: Path) -> dict[str, Path]:
         If a file named in the case is missing.
     """
     found = {str(path): Path(path)}
-    for key in ("label_map", "surface", "tree"):
-        text = getattr(case.geometry, key)
-        if text is None:
-            continue
-        file = resolve_path(path, text)
-        if not file.is_file():
-            raise InputError(f"{path}: geometry.{key} {text!r} is not a file ({file}); correct the path.")
-        found[text] = file
+    for key in ("label_map", "surface", "centreline", "contours", "tree"):
+        for text in _listed(getattr(case.geometry, key)):
+            file = resolve_path(path, text)
+            if key == "contours" and file.is_dir():
+                found |= {f"{text}/{item.name}": item for item in contour_files(file)}
+                continue
+            if key == "label_map" and file.is_dir():
+                from hemo.geometry.image.labelimage import label_file
+
+                file = label_file(file)
+            if not file.is_file():
+                raise InputError(f"{path}: geometry.{key} {text!r} is not a file ({file}); correct the path.")
+            found[text] = file
     return found
+
+
+def _listed(paths: str | list[str] | None) -> list[str]:
+    return [paths] if isinstance(paths, str) else paths or []
 
 
 def check_case(case: Case, methods: Sequence[str]) -> None:
     """Refuse what cannot work before any time is spent on it."""
     aortic_pressure(case.physiology())
     case.fluid()
-    if "fem" in methods and case.geometry.tree is not None:
-        raise InputError(
-            "geometry.tree holds centrelines only: use --method reduced, or give a label map or a surface."
-        )
+    source = case.geometry
+    for key in ("tree", "centreline", "contours"):
+        given = getattr(source, key) is not None and source.surface is None and source.label_map is None
+        if "fem" in methods and given:
+            raise InputError(
+                f"geometry.{key} holds no lumen surface: use --method reduced, or give a label map or a surface."
+            )
 
 
 def load_geometry(case: Case, path: Path, work: Path) -> Geometry:
@@ -90,14 +104,28 @@ def _find_geometry(case: Case, path: Path) -> Geometry:
         stored = read_trees(resolve_path(path, source.tree))
         trees = tuple(item.tree if item.lesions_listed else _with_lesions(case, item.tree) for item in stored)
         return Geometry(rename(trees, source.names), None, orientation_known=True)
-    surface, found = _segmented(case, path)
-    named = rename(found, source.names)
-    cut = (truncate(tree, source.minimal_outlet_diameter) for tree in (_with_lesions(case, tree) for tree in named))
-    return Geometry(tuple(cut), surface, orientation_known=True)
+    lumen, found = _segmented(case, path)
+    with_lesions = (_with_lesions(case, tree) for tree in rename(found, source.names))
+    cut = (truncate(tree, source.minimal_outlet_diameter, _capped(lumen, tree)) for tree in with_lesions)
+    return Geometry(tuple(cut), lumen, orientation_known=True)
 
 
-def _segmented(case: Case, path: Path) -> tuple[Surface, tuple[VesselTree, ...]]:
-    """The lumen surface and its trees, from a label map or a surface file."""
+def _capped(surface: Surface | None, tree: VesselTree) -> tuple[str, ...]:
+    """Names of the outlets that end at a cap of the surface: somebody chose that end."""
+    capped = []
+    for name in tree.outlets:
+        branch = tree[name]
+        cap = None if surface is None else surface.cap_at(branch.points[-1], 3.0 * float(branch.radius[-1]))
+        if cap is not None:
+            log.info("%s ends at the surface's cap %r.", name, cap.name)
+            capped.append(name)
+    return tuple(capped)
+
+
+def _segmented(case: Case, path: Path) -> tuple[Surface | None, tuple[VesselTree, ...]]:
+    """The lumen surface, where there is one, and its trees."""
+    from hemo.geometry.centreline.contourtree import trees_from_contours
+    from hemo.geometry.centreline.givenlines import read_centrelines, trees_from_lines
     from hemo.geometry.centreline.trees import find_trees
     from hemo.geometry.image.labelimage import read_labels
     from hemo.geometry.lumen.fromlabels import surface_from_labels
@@ -105,12 +133,20 @@ def _segmented(case: Case, path: Path) -> tuple[Surface, tuple[VesselTree, ...]]
 
     source = case.geometry
     ostia = np.array(source.ostia) if source.ostia else None
+    if source.contours is not None:
+        folders_and_files = [resolve_path(path, text) for text in _listed(source.contours)]
+        return None, trees_from_contours(folders_and_files, source.unit)
+    surface = image = None
     if source.label_map is not None:
         image = read_labels(resolve_path(path, source.label_map), source.labels)
         surface = surface_from_labels(image)
-        return surface, find_trees(surface, image, ostia=ostia)
-    surface = read_surface(resolve_path(path, source.surface or ""), source.unit)
-    return surface, find_trees(surface, ostia=ostia)
+    elif source.surface is not None:
+        surface = read_surface(resolve_path(path, source.surface), source.unit)
+    if source.centreline is not None:
+        files = [resolve_path(path, text) for text in _listed(source.centreline)]
+        return surface, trees_from_lines(read_centrelines(files, source.unit), surface)
+    assert surface is not None  # the case has one source at least
+    return surface, find_trees(surface, image, ostia=ostia)
 
 
 def _with_lesions(case: Case, tree: VesselTree) -> VesselTree:
@@ -119,11 +155,13 @@ def _with_lesions(case: Case, tree: VesselTree) -> VesselTree:
 
 def _store_geometry(geometry: Geometry, path: Path) -> None:
     surface = geometry.surface or Surface(np.empty((0, 3)), np.empty((0, 3), dtype=np.int64))
+    caps = [[cap.name, list(cap.centre), list(cap.normal), cap.area] for cap in surface.caps]
     temporary = path.with_suffix(".tmp.npz")
     np.savez(
         temporary,
         points=surface.points,
         triangles=surface.triangles,
+        caps=json.dumps(caps),
         trees=json.dumps(document([tree_to_json(tree) for tree in geometry.trees])),
         orientation_known=geometry.orientation_known,
     )
@@ -132,7 +170,8 @@ def _store_geometry(geometry: Geometry, path: Path) -> None:
 
 def _stored_geometry(path: Path) -> Geometry:
     with np.load(path) as data:
-        surface = Surface(data["points"], data["triangles"]) if len(data["points"]) else None
+        caps = (Cap(name, np.array(c), np.array(n), area) for name, c, n, area in json.loads(str(data["caps"])))
+        surface = Surface(data["points"], data["triangles"], tuple(caps)) if len(data["points"]) else None
         trees = tuple(item.tree for item in parse_trees(str(data["trees"]), str(path)))
         return Geometry(trees, surface, bool(data["orientation_known"]))
 

@@ -1,4 +1,4 @@
-"""``hemo tree``: a label map or a surface to a vessel tree."""
+"""``hemo tree``: a label map, a surface, centrelines or contours to a vessel tree."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from hemo.cli.console import Stages, emit_json
 from hemo.cli.geometryreport import geometry_rows, show_geometry, write_beside, write_geometry
 from hemo.errors import InputError
 from hemo.resultfolder import working_folder
-
-SURFACES = {".stl", ".vtp", ".ply", ".obj", ".vtk"}
+from hemo.vtkio import SURFACE_ENDINGS, read_polydata
 
 
 @click.command(epilog="Example: hemo tree lumen.nii.gz --label aorta=1 --label coronary=2 -o tree.json")
@@ -22,8 +21,15 @@ SURFACES = {".stl", ".vtp", ".ply", ".obj", ".vtk"}
     "-o", "--output", help="The tree; its pictures and VTK files go beside it. - for stdout.  [default: tree.json]"
 )
 @click.option("--out", type=click.Path(path_type=Path), help="Write everything into this new folder instead.")
-@click.option("--label", "labels", multiple=True, metavar="NAME=VALUE", help="[default: aorta=1 coronary=2]")
-@click.option("--unit", type=click.Choice(["mm", "cm", "m"]), help="Unit of a surface; guessed and checked without.")
+@click.option(
+    "--label",
+    "labels",
+    multiple=True,
+    metavar="PART=LABEL",
+    help="Number or name of the aorta or the coronaries, or several: coronary=LCA,RCA.  [default: aorta=1 coronary=2]",
+)
+@click.option("--unit", type=click.Choice(["mm", "cm", "m"]), help="Of surface, lines, contours; else checked by size.")
+@click.option("--centreline", "lines", multiple=True, metavar="FILE", help="Measure these lines on INPUT's lumen.")
 @click.option("--ostium", "ostia", multiple=True, metavar="X,Y,Z", help="Where a tree begins, mm, LPS; found without.")
 @click.option("--minimal-outlet-diameter", default="1.5 mm", show_default=True)
 @click.option("--quiet", is_flag=True, help="Print nothing but errors.")
@@ -34,12 +40,18 @@ def tree(
     out: Path | None,
     labels: tuple[str, ...],
     unit: str | None,
+    lines: tuple[str, ...],
     ostia: tuple[str, ...],
     minimal_outlet_diameter: str,
     quiet: bool,
     as_json: bool,
 ) -> None:
-    """Find the coronary trees in a label map (NIfTI, NRRD, MHA) or a closed surface (STL, VTP)."""
+    """Find the coronary trees in INPUT.
+
+    INPUT is a label map (NIfTI, NRRD, MHA, DICOM SEG), a surface (STL, VTP, PLY, OBJ), VMTK's centrelines (VTP),
+    SimVascular's contours (.ctgr, or a folder of them), or a tree.json, whose lesions are then sought where it lists
+    none.
+    """
     import json
     import tempfile
 
@@ -51,8 +63,12 @@ def tree(
         raise InputError("give either -o for the tree or --out for a folder, not both.")
     if output == "-" and as_json:
         raise InputError("-o - and --json both write to stdout; leave one out.")
-    key = "surface" if source.suffix.lower() in SURFACES else "label_map"
-    geometry: dict[str, Any] = {key: str(source.resolve()), "minimal_outlet_diameter": minimal_outlet_diameter}
+    geometry: dict[str, Any] = {
+        _kind(source): str(source.resolve()),
+        "minimal_outlet_diameter": minimal_outlet_diameter,
+    }
+    if lines:
+        geometry["centreline"] = [str(Path(line).resolve()) for line in lines]
     if labels:
         geometry["labels"] = _labels(labels)
     if ostia:
@@ -85,13 +101,27 @@ def tree(
         click.echo("\n".join(str(file) for file in files))
 
 
-def _labels(pairs: tuple[str, ...]) -> dict[str, int]:
-    values = {}
+def _kind(source: Path) -> str:
+    """The key of a case's geometry under which a file belongs."""
+    ending = source.suffix.lower()
+    if ending in (".vtp", ".vtk") and source.is_file():
+        data = read_polydata(source)
+        return "centreline" if data.lines and not len(data.triangles) else "surface"
+    if ending == ".ctgr" or (source.is_dir() and any(source.rglob("*.ctgr"))):
+        return "contours"
+    kinds = {".pth": "centreline", ".json": "tree"}
+    return kinds.get(ending, "surface" if ending in SURFACE_ENDINGS else "label_map")
+
+
+def _labels(pairs: tuple[str, ...]) -> dict[str, list[int | str]]:
+    """``coronary=2`` and ``coronary=LCA,RCA``; one part given twice adds up."""
+    values: dict[str, list[int | str]] = {}
     for pair in pairs:
-        name, _, value = pair.partition("=")
-        if not name or not value.lstrip("-").isdigit():
-            raise InputError(f"--label {pair!r}: write NAME=VALUE with a whole number, such as coronary=2.")
-        values[name] = int(value)
+        part, _, text = pair.partition("=")
+        items = [item.strip() for item in text.split(",")]
+        if not part.strip() or not all(items):
+            raise InputError(f"--label {pair!r}: write PART=LABEL, such as coronary=2 or coronary=LCA,RCA.")
+        values.setdefault(part.strip(), []).extend(int(item) if item.isdecimal() else item for item in items)
     return values
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -23,17 +24,19 @@ class _Zone:
     onward: bool
 
 
-def truncate(tree: VesselTree, minimal_diameter: float) -> VesselTree:
+def truncate(tree: VesselTree, minimal_diameter: float, whole: Collection[str] = ()) -> VesselTree:
     """End each outlet branch where its REFERENCE diameter falls below ``minimal_diameter`` (m).
 
     The reference diameter, so that a tight lesion does not end the vessel. An end that would lie in a lesion moves
     beyond it if the throat is proximal to it, and before the lesion if not; one at a bifurcation moves beyond the
     daughter, or before it if that is too thin itself. A branch whose first millimetres are too thin is dropped with
-    its children; the root always stays. A parent that loses all its children becomes an outlet.
+    its children; the root always stays. A parent that loses all its children becomes an outlet. The branches named in
+    ``whole`` keep their end: it was made on purpose.
     """
     ends: dict[str, float] = {}
     for branch in reversed(tree.branches):
-        ends[branch.name] = _end(tree, branch, minimal_diameter, ends) if branch.is_outlet else branch.length
+        ends_by_choice = not branch.is_outlet or branch.name in whole
+        ends[branch.name] = branch.length if ends_by_choice else _end(tree, branch, minimal_diameter, ends)
     kept: list[Branch] = []
     for branch in tree.branches:
         parent = next((b for b in kept if b.name == branch.parent), None)

@@ -10,30 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from hemo.errors import InputError
+from hemo.geometry.centreline.linefile import Polyline, read_lines
 from hemo.tree import VesselTree
-from hemo.vtkio import read_polydata
 
 Array = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Polyline:
-    """A named centreline with its radius.
-
-    Attributes
-    ----------
-    name
-        For the report.
-    points
-        (n, 3), m.
-    radius
-        (n,) inscribed-sphere radius, m.
-    """
-
-    name: str
-    points: Array
-    radius: Array
 
 
 @dataclass(frozen=True)
@@ -86,12 +66,7 @@ def read_centrelines(path: Path) -> list[Polyline]:
     InputError
         If the file cannot be read or holds no such lines.
     """
-    data = read_polydata(path)
-    if not data.lines or "MaximumInscribedSphereRadius" not in data.point_data:
-        raise InputError(f"{path}: holds no centrelines with MaximumInscribedSphereRadius; export them from VMTK.")
-    points, radius = 1e-3 * data.points, 1e-3 * data.point_data["MaximumInscribedSphereRadius"]
-    lines = [Polyline(f"{path.stem} {k}", points[line], radius[line]) for k, line in enumerate(data.lines)]
-    return unique_lines(lines)
+    return unique_lines(read_lines(path, "mm"))
 
 
 def outlet_lines(trees: Sequence[VesselTree]) -> list[Polyline]:

@@ -106,24 +106,26 @@ def find_trees(
         raise InputError(f"the lumen holds no vessel of {least:g} mm that leaves the aorta; check labels and units.")
     measure = Measure(wall, SectionCutter(surface), options.spacing, options.smoothing)
     trees = []
-    for skeleton, side in zip(skeletons, _sides(graph, skeletons), strict=True):
-        branches = _branches(graph, find_courses(graph, skeleton, side.startswith("left")), measure, options)
+    for skeleton, side in zip(skeletons, sides(graph, skeletons), strict=True):
+        courses = find_courses(graph, skeleton, side.startswith("left"))
+        lines = [measured_line(graph, courses, number, measure) for number in range(len(courses))]
+        branches = assemble(lines, courses, options)
         trees.append(VesselTree(side, name_branches(branches, side)))
     return tuple(sorted(trees, key=lambda tree: tree.name))
 
 
-def _sides(graph: LumenGraph, skeletons: tuple[Skeleton, ...]) -> list[str]:
+def sides(graph: LumenGraph, skeletons: tuple[Skeleton, ...]) -> list[str]:
     """A name for each tree by the way it sets out from the aorta: LPS x points to the patient's left."""
     if len(skeletons) == 1 and not np.all(np.isfinite(graph.aorta_centre)) and len(skeletons[0].tips) == 1:
         return ["vessel"]
     offsets = [_leftward(graph, skeleton) for skeleton in skeletons]
     # The two largest trees are one left and one right, whichever side of the aorta they start from.
-    sides = ["left" if offset > 0.0 else "right" for offset in offsets]
+    found = ["left" if offset > 0.0 else "right" for offset in offsets]
     if len(offsets) >= 2:
         leftmost = int(np.argmax(offsets[:2]))
-        sides[leftmost], sides[1 - leftmost] = "left", "right"
+        found[leftmost], found[1 - leftmost] = "left", "right"
     names: list[str] = []
-    for side in sides:
+    for side in found:
         taken = sum(name.split("_")[0] == side for name in names)
         names.append(side if taken == 0 else f"{side}_{taken + 1}")
     return names
@@ -141,9 +143,8 @@ def _leftward(graph: LumenGraph, skeleton: Skeleton) -> float:
     return float(np.mean(graph.points[setting_out if len(setting_out) else nodes, 0]) - centre[0])
 
 
-def _branches(graph: LumenGraph, courses: list[Course], measure: Measure, options: CentrelineOptions) -> list[Branch]:
-    """Measured branches with the numbers of the courses as names, a parent before its children."""
-    lines = [measured_line(graph, courses, number, measure) for number in range(len(courses))]
+def assemble(lines: list[VesselLine], courses: list[Course], options: CentrelineOptions) -> list[Branch]:
+    """Branches from the measured line of each course, named by their numbers, a parent before its children."""
     if courses[0].ends_in_daughters:
         lines[0] = end_at_divergence(lines, courses)
     lines[0] = trim_ostium(lines[0])
@@ -179,6 +180,7 @@ def _log_dropped(line: VesselLine, reason: str) -> None:
 
 def _branch(name: str, line: VesselLine, area: Array, course: Course, attach: int | None) -> Branch:
     keep = slice(line.start, None)
+    perimeter = clean_perimeter(line, area)
     return Branch(
         name=name,
         points=line.points[keep],
@@ -188,7 +190,7 @@ def _branch(name: str, line: VesselLine, area: Array, course: Course, attach: in
         parent=None if course.parent is None else str(course.parent),
         parent_index=attach,
         is_outlet=not course.ends_in_daughters,
-        perimeter=clean_perimeter(line, area)[keep],
+        perimeter=None if perimeter is None else perimeter[keep],
     )
 
 

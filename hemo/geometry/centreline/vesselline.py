@@ -179,12 +179,14 @@ def clean_area(line: VesselLine, others: list[VesselLine]) -> Array:
     return np.where(doubtful, np.maximum(np.minimum(area, between), floor), area)
 
 
-def clean_perimeter(line: VesselLine, area: Array) -> Array:
-    """(n,) outline lengths that belong to cleaned areas (n,): where the section was not the vessel's own, the
-    outline's excess over a circle's is interpolated between the sides."""
-    own = np.isfinite(line.area) & np.isclose(area, line.area)
-    circle = 2.0 * np.sqrt(np.pi * area)
+def clean_perimeter(line: VesselLine, area: Array) -> Array | None:
+    """(n,) outline lengths that belong to cleaned areas (n,); None where no outline was measured.
+
+    Where the section was not the vessel's own, the outline's excess over a circle's is interpolated.
+    """
+    own = np.isfinite(line.perimeter) & np.isclose(area, line.area)
     if not own.any():
-        return circle
+        return None
     arc = arc_length(line.points)
+    circle = 2.0 * np.sqrt(np.pi * area)
     return np.asarray(circle * np.interp(arc, arc[own], line.perimeter[own] / circle[own]))

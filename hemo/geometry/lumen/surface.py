@@ -107,7 +107,7 @@ def clean_surface(
     if not np.all(np.isfinite(points[used])):
         raise InputError(f"{where}: a vertex is not a number; export the surface again.")
     extent = float(np.ptp(points[used], axis=0).max())
-    _check_size(extent, np.nan, where, unit)
+    check_size(extent, np.nan, where, unit)
     points, triangles = merge_points(points, triangles, 1e-7 * extent)
     edge = float(np.median(np.linalg.norm(points[triangles[:, 0]] - points[triangles[:, 1]], axis=1)))
     points, triangles = weld_border(points, triangles, min(_WELD[0] * extent, _WELD[1] * edge))
@@ -115,7 +115,7 @@ def clean_surface(
     if notes:
         _log.warning("%s: the surface was repaired: %s.", where, "; ".join(notes))
     points, triangles = surface.points, surface.triangles
-    _check_size(extent, _thin_calibre(points, triangles), where, unit)
+    check_size(extent, _thin_calibre(points, triangles), where, unit)
     if curved:
         before = len(triangles)
         points, triangles = subdivide_curved(points, triangles, CHORD_TOLERANCE)
@@ -167,8 +167,14 @@ def _outward(cap: Cap, surface: Surface) -> Cap:
     return replace(cap, normal=-cap.normal) if along < 0.0 else cap
 
 
-def _check_size(extent: float, calibre: float, where: str, unit: str | None) -> None:
-    """Refuse a size (m) that no coronary tree has; ``calibre`` is nan where not yet known."""
+def check_size(extent: float, calibre: float, where: str, unit: str | None, what: str = "surface") -> None:
+    """Refuse a size (m) that no coronary tree has; ``calibre`` (m) of its thinner vessels is nan where not yet known.
+
+    Raises
+    ------
+    InputError
+        Naming the size in the unit taken, and the unit in which it would be that of a coronary tree.
+    """
     if _plausible(extent, calibre):
         return
     taken = unit or "mm"
@@ -177,9 +183,33 @@ def _check_size(extent: float, calibre: float, where: str, unit: str | None) -> 
     hint = f'the numbers look like {fits[0]}: state unit = "{fits[0]}"' if fits else "check the unit and the file"
     width = "" if np.isnan(calibre) else f" and its thinner vessels {1e3 * calibre:.3g} mm wide"
     raise InputError(
-        f"{where}: taken in {taken} the surface is {1e3 * extent:.3g} mm across{width}, absurd for coronary "
+        f"{where}: taken in {taken} the {what} is {1e3 * extent:.3g} mm across{width}, absurd for coronary "
         f"arteries (15 to 400 mm across, up to 10 mm wide); {hint}."
     )
+
+
+def recognised_unit(extent: float, calibre: float, where: str, unit: str | None, what: str) -> str:
+    """The unit of lengths in a file: the one stated, or the only one in which they are those of a coronary tree.
+
+    ``extent`` and ``calibre`` (or nan) are the file's own numbers.
+
+    Raises
+    ------
+    InputError
+        If the stated unit makes an absurd size, or no unit or several make a sensible one.
+    """
+    fits = [name for name, scale in UNITS.items() if _plausible(scale * extent, scale * calibre)]
+    if unit is not None or not fits:
+        scale = UNITS[unit or "mm"]
+        check_size(scale * extent, scale * calibre, where, unit, what)
+        return unit or "mm"
+    if len(fits) > 1:
+        raise InputError(
+            f"{where}: the {what} would be {extent:.3g} {' or '.join(fits)} across, and either may be; "
+            f'state unit = "{fits[0]}" or unit = "{fits[1]}".'
+        )
+    _log.warning("%s: no unit is stated; by their size the %s are in %s.", where, what, fits[0])
+    return fits[0]
 
 
 def _plausible(extent: float, calibre: float) -> bool:
