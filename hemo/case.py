@@ -268,7 +268,7 @@ def check_case(data: Mapping[str, Any], where: str) -> Case:
     try:
         return Case.model_validate(data)
     except ValidationError as error:
-        raise InputError(f"{where}: {_sentence(error)}") from error
+        raise InputError(f"{where}: {problems(error)[0]}") from error
 
 
 def with_extensions(case: Case, flow_extension: str | None, inlet_extension: str | None) -> Case:
@@ -288,9 +288,12 @@ def with_extensions(case: Case, flow_extension: str | None, inlet_extension: str
     return case.model_copy(update={"geometry": case.geometry.model_copy(update=changes)})
 
 
-def _sentence(error: ValidationError) -> str:
-    """The first complaint of pydantic, as one plain sentence naming the key."""
-    first = error.errors()[0]
+def problems(error: ValidationError) -> list[str]:
+    """Every complaint of pydantic as one plain sentence naming the key."""
+    return list(dict.fromkeys(_sentence(item) for item in error.errors()))
+
+
+def _sentence(first: Mapping[str, Any]) -> str:
     place = [str(part) for part in first["loc"]]
     key = ".".join(place) or "the file"
     if first["type"] == "extra_forbidden":

@@ -54,7 +54,7 @@ def mesh_tree(case: Case, geometry: Geometry, tree: VesselTree, work: Path) -> M
     if not record.is_file():
         options = MeshOptions(
             cells_per_diameter=case.fem.cells_per_diameter,
-            minimal_outlet_diameter=case.geometry.minimal_outlet_diameter,
+            minimal_outlet_diameter=0.0,  # the tree's ends are where they belong, those at a surface's caps too
             keep_ends=case.geometry.analytic is not None,
             outlet_extension=case.geometry.flow_extension,
             inlet_extension=case.geometry.inlet_extension,

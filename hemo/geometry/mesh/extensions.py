@@ -42,6 +42,9 @@ class ExtensionLength:
     value: float
     in_diameters: bool = False
 
+    def __str__(self) -> str:
+        return f"{self.value:g} diameters" if self.in_diameters else f"{1e3 * self.value:g} mm"
+
     def metres(self, diameter: float) -> float:
         """Length (m) at a cap of this equivalent diameter (m)."""
         return self.value * diameter if self.in_diameters else self.value
