@@ -19,7 +19,7 @@ from hemo.tree import Branch
 _RAMUS = 4e-3
 # Beneath the heart, near the crux: where the right coronary artery has come this far back from its rightmost place,
 # and the circumflex, in hearts with left dominance, from its leftmost, m.
-_PAST_ACUTE_MARGIN, _PAST_OBTUSE_MARGIN = 20e-3, 35e-3
+_PAST_ACUTE_MARGIN, _PAST_OBTUSE_MARGIN = 8e-3, 35e-3
 
 
 def name_branches(branches: list[Branch], side: str) -> tuple[Branch, ...]:

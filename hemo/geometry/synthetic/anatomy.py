@@ -4,7 +4,7 @@ Calibres (mean and standard deviation, mm) are those of normal men, women 9 % le
 1992, Circulation 86:232. Lengths: left main, and the angles of the main bifurcations, Medrano-Gracia et al. 2016,
 EuroIntervention 12:845 (CT, 300 adults); LAD 100 to 130 mm, LCX that is not dominant 60 to 80 mm, RCA to the crux
 120 to 140 mm, Waller et al. 1992, Clin Cardiol 15:451, taken as two standard deviations about the middle.
-At a bifurcation d_m^(7/3) = d_1^(7/3) + d_2^(7/3) (Huo and Kassab 2012, J R Soc Interface 9:1174), with scatter;
+At a bifurcation d_m^(7/3) = d_1^(7/3) + d_2^(7/3) (Huo et al. 2012, EuroIntervention 7:1310), with scatter;
 between bifurcations a vessel tapers exponentially to its end calibre.
 """
 
@@ -16,7 +16,7 @@ import numpy as np
 
 MM = 1e-3
 EXPONENT = 7.0 / 3.0
-# Shares of right, left and balanced dominance (Waller et al. 1992: 85, 8 and 7 %).
+# Shares of right, left and balanced dominance: the textbook's 85 and 7.5 and 7.5 %, rounded.
 DOMINANCE = {"right": 0.85, "left": 0.08, "balanced": 0.07}
 WOMEN = 0.91
 # Proximal calibre, mm: mean and standard deviation, by dominance (Dodge et al. 1992).
@@ -29,8 +29,8 @@ LCX_LENGTH = (70.0, 5.0)
 RCA_LENGTH = (130.0, 5.0)
 # Angle between LAD and LCX, degrees, without and with an intermediate branch (Medrano-Gracia et al. 2016).
 FORK_ANGLE = {False: (75.0, 23.0), True: (89.0, 21.0)}
-# Angle between the LM's direction and the LAD over the whole fork: 37 of 87 degrees (Moon et al. 2018, PLoS One
-# 13:e0202249; Med. LM-LCX 130 degrees, i.e. 50, of the J Invasive Cardiol 2015 27:401 series).
+# Angle between the LM's direction and the LAD over the whole fork: 37 of 87 degrees (LM to LAD 37,
+# Moon et al. 2018, PLoS One 13:e0202249; LM to LCX 50, i.e. 130 between the limbs, J Invasive Cardiol 2015 27:401).
 FORK_SHARE_LAD = 0.43
 
 
@@ -116,7 +116,7 @@ class HeartPlan:
 def draw_plan(rng: np.random.Generator) -> HeartPlan:
     """One person.
 
-    The intermediate branch occurs in 0.2 of people (Medrano-Gracia et al. 2016 give 0.19 to 0.25 for CT series);
+    The intermediate branch occurs in a fifth of people (a plain choice; dissections find more, CT about that);
     the ascending aorta measures 33 mm across (SD 4 mm; Wolak et al. 2008, JACC Cardiovasc Imaging 1:200).
     """
     dominance = str(rng.choice(list(DOMINANCE), p=list(DOMINANCE.values())))

@@ -52,7 +52,7 @@ def calibre(
     alone may bring the vessel below ``end``; taper is reduced so that it does not end below 1 mm.
     """
     noise = np.exp(rng.normal(0.0, scatter, len(steps)))
-    lost = np.prod([rest_after(ratio) for _, ratio in steps])
+    lost = np.prod([min(rest_after(step[1]) * scattered, 1.0) for step, scattered in zip(steps, noise, strict=True)])
     taper = max(np.log(start * lost / end), 0.0)
     for share in (1.0, 0.75, 0.5, 0.25, 0.0):
         diameter = start * np.exp(-share * taper * arc / arc[-1])

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.interpolate import CubicSpline
 from scipy.spatial import cKDTree
 
 Array = NDArray[Any]
@@ -76,6 +77,15 @@ class Tube:
         """Nearest axis points."""
         return cKDTree(self.points)
 
+    @cached_property
+    def _profile(self) -> CubicSpline:
+        return CubicSpline(self.arc, np.column_stack([self.radius, self.bump]))
+
+    def profile(self, arc: Array) -> tuple[Array, Array]:
+        """Radius R and bump depth b, (n,) each, at arc lengths; smooth between the points: a throat has no kink."""
+        radius, bump = self._profile(np.clip(arc, 0.0, self.arc[-1])).T
+        return radius, np.clip(bump, 0.0, 0.95)
+
     def foot(self, places: Array, nearest: Array) -> tuple[Array, Array, Array]:
         """Arc length (n,), radial vector (n, 3) and tangent (n, 3) of the foot points of places (n, 3).
 
@@ -97,11 +107,12 @@ class Tube:
         """How far a foot may lie from its nearest axis point: nowhere beyond the end of the axis."""
         return np.where(nearest == end, 0.0, self.arc[1] - self.arc[0])
 
-    def signed_distance(self, places: Array, reach: float) -> tuple[Array, Array]:
+    def signed_distance(self, places: Array, reach: float, cautious: bool = False) -> tuple[Array, Array]:
         """Signed distance to the wall (negative inside) and the local wall radius, (n,) each, m.
 
         Exact on the wall and of its size near it. Places further than ``reach`` beyond the largest radius get
-        infinity.
+        infinity. ``cautious`` scales it down where a bump would make it jump across the axis: no true distance to
+        the bump is overestimated then.
         """
         distance = np.full(len(places), np.inf)
         size = np.full(len(places), np.inf)
@@ -114,13 +125,13 @@ class Tube:
             return distance, size
         arc, radial, tangent = self.foot(places[near], nearest)
         gap = np.linalg.norm(radial, axis=1)
-        round_radius = np.interp(arc, self.arc, self.radius)
-        bump = np.interp(arc, self.arc, self.bump)
+        round_radius, bump = self.profile(arc)
         direction = self.bump_direction[nearest]
         direction = direction - _dot(direction, tangent)[:, None] * tangent
         cosine = _dot(radial, direction) / np.maximum(gap * np.linalg.norm(direction, axis=1), 1e-12)
         wall = round_radius * (1.0 - bump * bump_shape(cosine))
-        distance[near] = gap - wall
+        least = round_radius * (1.0 - bump) if cautious else wall
+        distance[near] = (gap - wall) * least / wall
         size[near] = wall
         if self.flat_ends:
             distance[near] = np.maximum(distance[near], self._beyond_ends(places[near]))
@@ -131,7 +142,7 @@ class Tube:
         after = _dot(places - self.points[-1], self.tangent[-1:])
         return np.maximum(before, after)
 
-    def wall(self, step: float = 0.1e-3, around: int = 96) -> Array:
+    def wall(self, step: float = 0.125e-3, around: int = 72) -> Array:
         """(k, 3) points of the wall, without its ends."""
         fine = np.linspace(0.0, self.arc[-1], round(self.arc[-1] / step) + 1)
         axis, tangent, direction = (
@@ -143,9 +154,8 @@ class Tube:
         direction /= np.linalg.norm(direction, axis=1, keepdims=True)
         across = np.cross(tangent, direction)
         angle = 2.0 * np.pi * np.arange(around) / around
-        radius = np.interp(fine, self.arc, self.radius)[:, None] * (
-            1.0 - np.interp(fine, self.arc, self.bump)[:, None] * bump_shape(np.cos(angle))
-        )
+        round_radius, bump = self.profile(fine)
+        radius = round_radius[:, None] * (1.0 - bump[:, None] * bump_shape(np.cos(angle)))
         ring = np.cos(angle)[:, None] * direction[:, None, :] + np.sin(angle)[:, None] * across[:, None, :]
         return np.asarray((axis[:, None, :] + radius[..., None] * ring).reshape(-1, 3))
 
@@ -193,16 +203,18 @@ def inscribed_radius(tube: Tube, start: int) -> Array:
     openings of side branches.
     """
     wall = cKDTree(tube.wall())
-    shift = np.where(tube.bump > 0.01, 1.0, 0.0)[start:, None] * np.linspace(0.0, 0.6, 13)
-    centre = (
-        tube.points[start:, None, :]
-        - (shift * tube.radius[start:, None] * np.minimum(tube.bump[start:, None], 0.6) / 0.6)[..., None]
-        * (tube.bump_direction[start:, None, :])
-    )
-    return np.asarray(wall.query(centre)[0].max(axis=1))
+    points, bump = tube.points[start:], tube.bump[start:]
+    radius = np.asarray(wall.query(points)[0])
+    for place in np.flatnonzero(bump > 0.01):
+        away = -tube.radius[start + place] * tube.bump_direction[start + place]
+        centres = points[place] + np.linspace(0.0, min(bump[place], 0.6), 13)[:, None] * away
+        radius[place] = wall.query(centres)[0].max()
+    return radius
 
 
-def union(tubes: tuple[Tube, ...], places: Array, reach: float, fillet: float) -> tuple[Array, Array]:
+def union(
+    tubes: tuple[Tube, ...], places: Array, reach: float, fillet: float, cautious: bool = False
+) -> tuple[Array, Array]:
     """Signed distance to the union of tubes and the wall radius of the nearest, (n,) each, m.
 
     ``fillet`` (m) rounds the edges where two walls meet: the polynomial smooth minimum moves the surface by at
@@ -211,7 +223,7 @@ def union(tubes: tuple[Tube, ...], places: Array, reach: float, fillet: float) -
     distance: Array = np.full(len(places), np.inf)
     size: Array = np.full(len(places), np.inf)
     for tube in tubes:
-        other, radius = tube.signed_distance(places, reach)
+        other, radius = tube.signed_distance(places, reach, cautious)
         size = np.where(other < distance, radius, size)
         with np.errstate(invalid="ignore"):
             overlap = np.nan_to_num(np.maximum(fillet - np.abs(distance - other), 0.0), nan=0.0, posinf=0.0)

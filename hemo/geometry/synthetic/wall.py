@@ -55,23 +55,21 @@ def lumen_surface(vessels: SyntheticVessels, resolution: float = 0.25e-3, fillet
 
 
 def _near_wall(tubes: tuple[Tube, ...], origin: Array, h: float, fillet: float) -> tuple[Array, Array]:
-    """Sorted keys (k,) of the grid points within about two spacings of the wall, and the field there."""
+    """Sorted keys (k,) of the grid points near the wall, all corners of each cell it crosses, and the field there."""
     high = np.max([t.points.max(axis=0) + t.radius.max() for t in tubes], axis=0) + 4.0 * h
     cubes: Array = np.stack(
         np.meshgrid(*[np.arange(0, int(n) + 16, 16) for n in (high - origin) / h], indexing="ij"), axis=-1
     ).reshape(-1, 3)
     for size in (16, 8, 4, 2):
         half = 0.5 * size * h
-        distance = union(tubes, origin + h * (cubes + 0.5 * size), 2.0 * half + 4.0 * h, fillet)[0]
-        cubes = cubes[np.abs(distance) < 1.9 * half + 1.5 * h]
+        distance = union(tubes, origin + h * (cubes + 0.5 * size), 3.0 * half, fillet, cautious=True)[0]
+        cubes = cubes[np.abs(distance) < 2.8 * half]
         if size > 2:
             cubes = (cubes[:, None, :] + size // 2 * _CORNERS).reshape(-1, 3)
     lattice = np.array(list(product((0, 1, 2), repeat=3)), dtype=np.int64)
     keys = np.unique(_key((cubes[:, None, :] + lattice).reshape(-1, 3)))
     values = union(tubes, origin + h * _unkey(keys), 8.0 * h, fillet)[0]
-    near = np.abs(values) < 3.0 * h
-    values = values[near]
-    return keys[near], np.where(values == 0.0, 1e-9 * h, values)
+    return keys, np.where(values == 0.0, 1e-9 * h, values)
 
 
 def _key(index: Array) -> Array:
