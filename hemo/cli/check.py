@@ -212,7 +212,7 @@ def missing_parts(methods: tuple[str, ...], segmented: bool) -> list[str]:
     """Names of the libraries and programs that a run would miss."""
     wanted = ["vtk", "matplotlib", "jinja2"]
     if segmented:
-        wanted += ["SimpleITK", "skimage"]
+        wanted += ["SimpleITK", "pydicom", "skimage"]
     if "fem" in methods:
         wanted += ["dolfinx", "gmsh"]
     missing = [name for name in wanted if importlib.util.find_spec(name) is None]

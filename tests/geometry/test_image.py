@@ -164,6 +164,7 @@ def test_nifti_2_and_big_endian_headers_are_understood(tmp_path):
     struct.pack_into(">i", header, 0, 348)
     struct.pack_into(">8h", header, 40, 3, 20, 16, 12, 1, 1, 1, 1)
     struct.pack_into(">hh", header, 70, 2, 8)
+    struct.pack_into(">8f", header, 76, *[1.0] * 8)
     struct.pack_into(">f", header, 108, 352.0)
     check_complete(whole := written(tmp_path / "big.nii", bytes(header) + bytes(4) + values().tobytes()))
     whole.write_bytes(whole.read_bytes()[:-1])

@@ -138,7 +138,7 @@ def test_overlapping_segments_keep_the_aorta(tmp_path, lumen):
 def test_folder_with_the_ct_beside_it(tmp_path, lumen):
     for k, ct in enumerate(ct_series()[:4]):
         ct.save_as(tmp_path / f"ct{k}", enforce_file_format=True)
-    with pytest.raises(InputError, match="4 of CT Image"):
+    with pytest.raises(InputError, match="4 CT Image"):
         read_labels(tmp_path, LABELS)
     (tmp_path / "seg").mkdir()
     saved(tmp_path / "seg" / "1.2.3", segmentation(lumen))

@@ -153,7 +153,8 @@ def leave_parent(line: VesselLine, parent: Branch, at_end: bool) -> tuple[Vessel
 
 
 def clean_area(line: VesselLine, others: list[VesselLine]) -> Array:
-    """(n,) section areas; at bifurcations, where the section holds a second vessel, interpolated between the sides.
+    """(n,) section areas; at bifurcations, where the section holds a second vessel, interpolated between the sides,
+    or what belongs to the inscribed ball if that is less.
 
     A point is doubtful when its inscribed ball meets that of another vessel whose line has left its own, or when
     that vessel is near and the section is larger by most of its lumen.
@@ -176,7 +177,10 @@ def clean_area(line: VesselLine, others: list[VesselLine]) -> Array:
         return np.where(np.isfinite(line.area), np.minimum(line.area, 2.0 * floor), floor)
     arc = arc_length(line.points)
     between = np.interp(arc, arc[good], np.sqrt(area[good])) ** 2
-    return np.where(doubtful, np.maximum(np.minimum(area, between), floor), area)
+    # The ball tells of a throat beside the bifurcation, which the sections on either side do not; a ball that reaches
+    # into the other vessel is larger than the vessel's own section, and does not count.
+    of_ball = floor * np.interp(arc, arc[good], area[good] / floor[good])
+    return np.where(doubtful, np.minimum(area, np.minimum(between, of_ball)), area)
 
 
 def clean_perimeter(line: VesselLine, area: Array) -> Array | None:

@@ -10,6 +10,7 @@ from scipy.ndimage import find_objects, label
 
 from hemo.errors import InputError
 from hemo.geometry.image.gaps import bridged, nearest_labels
+from hemo.geometry.image.lostplanes import with_lost_planes
 from hemo.geometry.image.placement import Placement
 
 _log = logging.getLogger(__name__)
@@ -22,7 +23,7 @@ _LARGE_HOLE = 10e-9  # m^3
 
 
 def clean(labels: LabelArray, placement: Placement, where: str) -> LabelArray:
-    """Leave islands out, close gaps of one voxel in vessels (:func:`bridged`), fill holes.
+    """Restore lost planes (:func:`with_lost_planes`), leave islands out, close gaps (:func:`bridged`), fill holes.
 
     Parameters
     ----------
@@ -45,6 +46,7 @@ def clean(labels: LabelArray, placement: Placement, where: str) -> LabelArray:
     InputError
         If no piece of the lumen is as large as a vessel.
     """
+    labels = with_lost_planes(labels, placement, where)
     pieces, count = label(labels > 0, _ALL_NEIGHBOURS)
     volume = float(np.prod(placement.spacing)) * np.bincount(pieces[pieces > 0], minlength=count + 1)
     islands = (volume > 0.0) & (volume < _LEAST_VOLUME)

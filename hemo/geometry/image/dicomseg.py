@@ -8,6 +8,7 @@ the patient is ever enters hemo; its messages, which quote what they read, are n
 from __future__ import annotations
 
 import logging
+import re
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 from hemo.errors import InputError
 from hemo.geometry.image.placement import Array, Placement, checked_placement
 from hemo.geometry.image.planes import Plane, cropped
-from hemo.geometry.image.segments import AORTA, CORONARY, Choice, Labels, Segment, choose
+from hemo.geometry.image.segments import AORTA, CORONARY, Choice, Labels, Segment, choose, written
 
 _log = logging.getLogger(__name__)
 
@@ -64,7 +65,7 @@ def segmentation_in(folder: Path) -> Path:
         names = ", ".join(str(path.relative_to(folder)) for path in found[:8])
         raise InputError(f"{folder}: holds {len(found)} DICOM segmentations ({names}); name one of them.")
     counts = Counter(_name(kind) for kind in kinds.values()).most_common(3)
-    held = ", ".join(f"{count} of {name}" for name, count in counts) or "no DICOM file"
+    held = ", ".join(f"{count} {name}" for name, count in counts) or "no DICOM file"
     raise InputError(f"{folder}: is a folder without a DICOM segmentation ({held}); name the label map's file.")
 
 
@@ -84,7 +85,7 @@ def read_segmentation(path: Path, labels: Labels | None) -> tuple[NDArray[np.uin
         dataset = _dataset(path)
         kind = str(dataset.get("SOPClassUID", ""))
     if kind not in (_SEGMENTATION, _LABELMAP):
-        raise InputError(f"{where}: is a DICOM file of another kind ({_name(kind)}); give the segmentation (SEG).")
+        raise InputError(f"{where}: is a DICOM file, but no segmentation: {_name(kind)}; give the segmentation (SEG).")
     with _readable(where):
         _check_pixels(dataset, where)
         chosen = choose(_segments(dataset), labels, where)
@@ -128,21 +129,22 @@ def _kind(path: Path) -> str:
 
 
 def _name(kind: str) -> str:
-    """What the standard calls an object of a SOP class."""
+    """What the standard calls a UID, and nothing but that: a damaged element may hold the patient's name."""
     from pydicom.uid import UID
 
-    return UID(kind).name.removesuffix(" Storage") if kind else "damaged DICOM"
+    known = UID(kind).name if re.fullmatch(r"[0-9.]{1,64}", kind) else kind
+    return known.removesuffix(" Storage") if known != kind else "of no known kind"
 
 
 def _check_pixels(dataset: Any, where: str) -> None:
     """Whether the frames can be decoded, and all of them are there."""
     syntax = dataset.file_meta.TransferSyntaxUID
     if syntax.is_encapsulated and not _decodable(syntax):
-        raise InputError(f"{where}: its frames are compressed ({syntax.name}); store it uncompressed.")
+        raise InputError(f"{where}: its frames are compressed ({_name(str(syntax))}); store it uncompressed.")
     if int(dataset.get("InConcatenationTotalNumber", 1)) > 1:
         raise InputError(f"{where}: is one part of a segmentation split over several files; join them first.")
     if "PixelData" not in dataset:
-        raise InputError(f"{where}: holds no frame; export the segmentation again.")
+        raise InputError(f"{where}: holds no frame, or is cut short before them; export the segmentation again.")
 
 
 def _decodable(syntax: Any) -> bool:
@@ -174,7 +176,7 @@ def _names(item: Any) -> tuple[str, ...]:
             meaning = str(code.get("CodeMeaning", ""))
             sides = [str(side.get("CodeMeaning", "")) for side in code.get(modifier) or item.get(modifier) or ()]
             names += [f"{side} {meaning}" for side in sides] + [meaning, str(code.get("CodeValue", ""))]
-    return tuple(dict.fromkeys(name for name in names if name.strip()))
+    return written(names)
 
 
 @dataclass(frozen=True)
@@ -264,7 +266,7 @@ def _painted(dataset: Any, frames: _Frames, stack: _Stack, chosen: Choice, where
     target = {segment.number: part for part in (AORTA, CORONARY) for segment in chosen.get(part, ())}
     is_map = str(dataset.SOPClassUID) == _LABELMAP
     least = 1.0
-    if str(dataset.get("SegmentationType", "")) == "FRACTIONAL":
+    if str(dataset.get("SegmentationType", "")) == "FRACTIONAL" or "MaximumFractionalValue" in dataset:
         least = _THRESHOLD * float(dataset.MaximumFractionalValue)
         _log.info("%s: is fractional: voxels count as lumen from %g of the maximum on.", where, _THRESHOLD)
     wanted = [k for k, number in enumerate(frames.segment) if is_map or int(number) in target]

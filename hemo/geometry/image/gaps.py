@@ -14,8 +14,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import binary_closing, distance_transform_edt, find_objects, label, maximum_filter, shift
+from scipy.ndimage import binary_closing, distance_transform_edt, find_objects, label, maximum_filter
 
+from hemo.geometry.image.lostplanes import between
 from hemo.geometry.image.placement import Array, Placement
 from hemo.geometry.image.segments import AORTA, CORONARY
 
@@ -131,15 +132,15 @@ def _belong_together(
     the side of the larger piece or the reverse (a side branch cut off, a trunk cut before its bifurcation).
     """
     beside = _window(gap, np.ones(3), pieces.shape)
-    on_wall = labels[beside][pieces[beside] == other]
-    if np.all(labels[beside][pieces[beside] == piece] == AORTA) and np.all(on_wall == AORTA):
+    aortic = [float(np.mean(labels[beside][pieces[beside] == number] == AORTA)) for number in (piece, other)]
+    if min(aortic) > 0.5:
         return True
     size = placement.spacing[::-1]
     centre = gap.mean(axis=0)
     window = _window(gap, np.ceil(_WINDOW / size), pieces.shape)
     start = np.array([side.start for side in window])
     a, b = (_side(pieces[window] == number, (centre - start) * size, size) for number in (piece, other))
-    if np.mean(on_wall == AORTA) > 0.5:
+    if aortic[1] > 0.5:
         return a.distinct > _ENDS
     if a.distinct > _ENDS and b.distinct > _ENDS:
         return bool(a.towards @ b.towards < _FACING)
@@ -189,15 +190,10 @@ def _fill(gap: Indices, joined: tuple[int, int], pieces: Indices, placement: Pla
 def _interpolated(gap: Indices, axis: int, joined: tuple[int, int], pieces: Indices, placement: Placement) -> Indices:
     """(n, 3) the lumen in a lost plane of the image between a section of one piece and one of the other.
 
-    The mean of the sections' signed distances, each section moved to halfway between their centroids
-    (shape-based interpolation, Raya and Udupa 1990, IEEE Trans Med Imaging 9:32, with the shift that vessels
-    need, Higgins et al. 1993, ibid. 12:439). Empty where the two do not lie on either side of the plane with
-    sections of about one size.
+    Empty where the two do not lie on either side of the plane with sections of about one size.
     """
+    nothing = np.empty((0, 3), dtype=np.int64)
     level = int(gap[0, axis])
-    if not 0 < level < pieces.shape[axis] - 1:
-        return np.empty((0, 3), dtype=np.int64)
-    size = np.delete(placement.spacing[::-1], axis)
     before, here, after = (np.take(pieces, level + step, axis=axis) for step in (-1, 0, 1))
     footprint = np.zeros(here.shape, dtype=np.uint8)
     footprint[tuple(np.delete(gap, axis, axis=1).T)] = 1
@@ -205,27 +201,14 @@ def _interpolated(gap: Indices, axis: int, joined: tuple[int, int], pieces: Indi
     sections = []
     for plane in (before, after):
         numbers, _ = label(np.isin(plane, joined), np.ones((3, 3)))
-        section = np.isin(numbers, np.setdiff1d(numbers[footprint > 0], 0))
-        sections.append((section, set(plane[section].tolist())))
-    if {frozenset(found) for _, found in sections} != {frozenset([number]) for number in joined}:
-        return np.empty((0, 3), dtype=np.int64)
-    masks = [section for section, _ in sections]
-    areas = [np.count_nonzero(mask) for mask in masks]
-    if min(areas) < _ALIKE * max(areas):
-        return np.empty((0, 3), dtype=np.int64)
-    centres = [np.argwhere(mask).mean(axis=0) for mask in masks]
-    middle = np.mean(centres, axis=0)
-    depth = sum(
-        shift(_signed_distance(mask, size), middle - centre, order=1, mode="nearest")
-        for mask, centre in zip(masks, centres, strict=True)
-    )
+        sections.append(np.isin(numbers, np.setdiff1d(numbers[footprint > 0], 0)))
+    found = [np.unique(plane[section]) for plane, section in zip((before, after), sections, strict=True)]
+    areas = [np.count_nonzero(section) for section in sections]
+    if any(len(numbers) != 1 for numbers in found) or found[0] == found[1] or min(areas) < _ALIKE * max(areas):
+        return nothing
+    inside = between(sections[0], sections[1], np.delete(placement.spacing[::-1], axis))
     others = [
         maximum_filter(((plane > 0) & ~np.isin(plane, joined)).view(np.uint8), 3) for plane in (before, here, after)
     ]
-    fill = np.argwhere((depth > 0.0) & (here == 0) & (np.max(others, axis=0) == 0))
+    fill = np.argwhere(inside & (here == 0) & (np.max(others, axis=0) == 0))
     return np.insert(fill, axis, level, axis=1)
-
-
-def _signed_distance(mask: Mask, size: Array) -> Array:
-    """Distance to the edge of a section, positive inside, m."""
-    return np.asarray(distance_transform_edt(mask, size) - distance_transform_edt(~mask, size))

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import gzip
 import logging
+import math
 import struct
 import zlib
-from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -25,9 +25,20 @@ _NIFTI = (".nii", ".nii.gz", ".hdr", ".img", ".hdr.gz", ".img.gz")
 _METAIMAGE = (".mha", ".mhd")
 _NRRD = (".nrrd", ".nhdr")
 
-_TWO_SIZES = 1e-3  # relative difference of the voxel sizes in two places of a header
+_TWO_SIZES = 2e-3  # relative difference of the voxel sizes in two places of a header
 _BLOCK = 1 << 20  # bytes
 _ZLIB_OR_GZIP = 47  # zlib's window bits for either header
+# Numbers of a MetaImage's header, in whose place ITK takes 0 where they are none.
+_NUMBERS = {
+    "Offset",
+    "Position",
+    "Origin",
+    "ElementSpacing",
+    "ElementSize",
+    "TransformMatrix",
+    "Rotation",
+    "Orientation",
+}
 _ELEMENT_BYTES = {"CHAR": 1, "SHORT": 2, "INT": 4, "LONG": 4, "LONG_LONG": 8, "FLOAT": 4, "DOUBLE": 8}
 
 
@@ -87,7 +98,7 @@ def _check_nifti(path: Path) -> None:
         raise ValueError("no NIfTI header")
     if voxels != header:
         size, _ = _size(voxels)
-    if size < int(offset) + prod(dimensions[1 : rank + 1]) * bits // 8:
+    if size < int(offset) + math.prod(dimensions[1 : rank + 1]) * bits // 8:
         raise EOFError
     _check_nifti_axes(path, first, order, second)
 
@@ -113,6 +124,9 @@ def _check_nifti_axes(path: Path, header: bytes, order: str, second: bool) -> No
             raise InputError(
                 f"{path}: its voxels are {stated} in one place of the header and another size in the other."
             )
+    elif not np.all(np.isfinite(size[1:])) or min(size[1:]) <= 0.0:
+        stated = " x ".join(f"{value:g}" for value in size[1:])
+        raise InputError(f"{path}: voxels of {stated} mm are impossible; correct the spacing.")
     elif qform <= 0:
         _warn_of_orientation(path)
 
@@ -144,6 +158,11 @@ def _check_metaimage(path: Path) -> None:
             if key.strip() == "ElementDataFile":
                 break
         start = stream.tell()
+    for key in fields.keys() & _NUMBERS:
+        if not all(math.isfinite(float(number)) for number in fields[key].split()):
+            raise InputError(
+                f"{path}: its place in the patient ({key}) is not a number; export the segmentation again."
+            )
     voxels = path if fields["ElementDataFile"].upper() == "LOCAL" else path.parent / fields["ElementDataFile"]
     if not voxels.is_file():
         return
@@ -152,7 +171,7 @@ def _check_metaimage(path: Path) -> None:
         size = _inflated_size(voxels, start if voxels == path else 0)
     element = fields["ElementType"].removeprefix("MET_").removeprefix("U")
     channels = int(fields.get("ElementNumberOfChannels", "1"))
-    if size < prod(int(count) for count in fields["DimSize"].split()) * channels * _ELEMENT_BYTES.get(element, 1):
+    if size < math.prod(int(count) for count in fields["DimSize"].split()) * channels * _ELEMENT_BYTES.get(element, 1):
         raise EOFError
 
 

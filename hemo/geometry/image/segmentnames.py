@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hemo.geometry.image.segments import Segment
+from hemo.geometry.image.segments import Segment, written
 
 # ITK-SNAP: index, red, green, blue, opacity, visibility, mesh visibility, "name".
 _ITKSNAP = re.compile(r'^\s*(\d+)\s+(?:[\d.]+\s+){6}"([^"]*)"\s*$')
@@ -30,7 +30,7 @@ def slicer_segments(header: Mapping[str, str]) -> tuple[Segment, ...]:
             prefix = f"Segment{match[1]}_"
             value, layer = header.get(prefix + "LabelValue", "1"), header.get(prefix + "Layer", match[1])
             if value.strip().isdecimal() and layer.strip().isdecimal():
-                found.append(Segment(int(value), (name, *_terms(header.get(prefix + "Tags", ""))), int(layer)))
+                found.append(Segment(int(value), written((name, *_terms(header.get(prefix + "Tags", "")))), int(layer)))
     return tuple(found)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from hemo.errors import InputError
@@ -139,7 +139,7 @@ def _find(present: Sequence[Segment], label: Label, part: str, where: str) -> li
             f"state numbers under labels."
         )
     known = {_plain(name): name for segment in present for name in segment.names}
-    near = difflib.get_close_matches(_plain(label), known, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(_plain(label), known, n=1)
     hint = f"did you mean {known[near[0]]!r}?" if near else "state one of these under labels."
     raise InputError(f"{where}: no segment is called {label!r}; the file holds {listing(present)}; {hint}")
 
@@ -147,6 +147,12 @@ def _find(present: Sequence[Segment], label: Label, part: str, where: str) -> li
 def _plain(name: str) -> str:
     """A name without what writers differ in: case, underscores, spaces."""
     return " ".join(name.replace("_", " ").replace("-", " ").split()).casefold()
+
+
+def written(names: Iterable[str]) -> tuple[str, ...]:
+    """Names fit for a message: printable, of 64 characters at most, none empty, each once."""
+    plain = ("".join(letter for letter in name if letter.isprintable()).strip()[:64] for name in names)
+    return tuple(dict.fromkeys(name for name in plain if name))
 
 
 def listing(items: Sequence[object], most: int = 12) -> str:

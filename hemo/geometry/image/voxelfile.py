@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from math import prod
@@ -17,7 +19,7 @@ from hemo.geometry.image.imagefile import check_complete
 from hemo.geometry.image.placement import Array, Placement, checked_placement
 from hemo.geometry.image.planes import Plane, cropped
 from hemo.geometry.image.segmentnames import names_beside, slicer_segments
-from hemo.geometry.image.segments import AORTA, CORONARY, Choice, Labels, Segment, choose
+from hemo.geometry.image.segments import AORTA, CORONARY, Choice, Labels, Segment, choose, written
 
 _log = logging.getLogger(__name__)
 
@@ -45,7 +47,7 @@ def read_voxels(path: Path, labels: Labels | None) -> tuple[NDArray[np.uint8], P
     with _silent():
         try:
             reader.ReadImageInformation()
-            named = slicer_segments({key: reader.GetMetaData(key) for key in reader.GetMetaDataKeys()})
+            named = slicer_segments({key: reader.GetMetaData(key) for key in reader.GetMetaDataKeys() if key.isascii()})
             placement = _checked_header(reader, str(path), bool(named))
             image = reader.Execute()
         except RuntimeError as error:
@@ -77,15 +79,16 @@ def _checked_header(reader: Any, where: str, layered: bool) -> Placement:
 
 @contextmanager
 def _silent() -> Iterator[None]:
-    """ITK's warnings off: what matters of them is said in hemo's own sentences."""
-    from SimpleITK import ProcessObject
-
-    shown = ProcessObject.GetGlobalWarningDisplay()
-    ProcessObject.GlobalWarningDisplayOff()
+    """Nothing on stderr, to which ITK and the libraries under it write at will: hemo says it in its own sentences."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
     try:
         yield
     finally:
-        ProcessObject.SetGlobalWarningDisplay(shown)
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def _present(layers: Sequence[NDArray[Any]], named: Sequence[Segment], path: Path) -> tuple[Segment, ...]:
@@ -96,7 +99,7 @@ def _present(layers: Sequence[NDArray[Any]], named: Sequence[Segment], path: Pat
         names = {(segment.number, segment.layer): segment.names for segment in named}
     else:
         beside, file = names_beside(path)
-        names = {(number, 0): (name,) for number, name in beside.items()}
+        names = {(number, 0): written([name]) for number, name in beside.items()}
         if file is not None:
             _log.info("%s: names of the labels from %s.", where, file.name)
     return tuple(Segment(value, names.get((value, layer), ()), layer) for value, layer in occurring)

@@ -56,6 +56,11 @@ class GeneratorOptions:
         Least distance between the walls of vessels that do not branch from each other, m.
     end_calibre
         Range of the diameter where a vessel ends, m.
+    septals
+        Whether the LAD gives one or two septal branches.
+    kissing
+        Bend one side branch of each tree against a neighbour for some millimetres, where two come within 15 mm;
+        ``SyntheticVessels.contacts`` tells where.
     """
 
     lesions: tuple[int, int] = (0, 4)
@@ -66,6 +71,8 @@ class GeneratorOptions:
     murray_scatter: float = 0.03
     gap: float = 1.2e-3
     end_calibre: tuple[float, float] = (1.0e-3, 2.0e-3)
+    septals: bool = False
+    kissing: bool = False
 
 
 @dataclass(frozen=True)
@@ -73,8 +80,8 @@ class SideBranch:
     """A branch to grow: where it leaves its parent, how large and long, and where it heads.
 
     ``place`` is a fraction of the parent's length, ``ratio`` the calibre over the parent's before the bifurcation,
-    ``angle`` in degrees between the two, ``towards`` in degrees of phi relative to the take-off and of psi
-    (None: that of the take-off).
+    ``angle`` in degrees between the two, ``towards`` (nothing: into the septum) in degrees of phi relative to the
+    take-off and of psi (None: that of the take-off).
     """
 
     name: str
@@ -84,7 +91,7 @@ class SideBranch:
     length: float
     end_calibre: float
     angle: float
-    towards: tuple[tuple[float, float | None], ...]
+    towards: tuple[tuple[float, float | None], ...] = ()
 
 
 @dataclass(frozen=True)

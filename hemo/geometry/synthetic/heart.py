@@ -72,7 +72,7 @@ class Waviness:
 
     sideways: float
     outward: float
-    wavelengths: tuple[float, float] = (14e-3, 45e-3)
+    wavelengths: tuple[float, float] = (12e-3, 40e-3)
     terms: int = 4
 
     def draw(self, rng: np.random.Generator, rms: float, arc: Array) -> Array:
@@ -101,7 +101,8 @@ def course(
     count = int(np.ceil(length / _STRIDE)) + 1
     arc = _STRIDE * np.arange(count)
     bends = waviness.draw(rng, waviness.sideways, arc)
-    ramp = 1.0 - np.exp(-((arc / 12e-3) ** 2))
+    # Straight at first; the distal part bends most.
+    ramp = (1.0 - np.exp(-((arc / 12e-3) ** 2))) * (0.75 + 0.5 * arc / arc[-1])
     place = heart.drop(start)
     lift = (start - place) @ heart.normal(place) * np.exp(-((arc / 10e-3) ** 2))
     lift = lift + ramp * waviness.draw(rng, waviness.outward, arc)
@@ -119,11 +120,16 @@ def course(
         turn = bends[i] * ramp[i]
         toward = goals[0] - place
         if np.linalg.norm(toward) > _REACHED:
-            error = np.arctan2(np.cross(heading, toward) @ normal, heading @ toward)
+            error = np.arctan2(_cross(heading, toward) @ normal, heading @ toward)
             turn += np.clip(error / 14e-3, -limit, limit)
-        heading = heading + _STRIDE * turn * np.cross(normal, heading)
+        heading = heading + _STRIDE * turn * _cross(normal, heading)
         place = heart.drop(place + _STRIDE * heading)
     return places
+
+
+def _cross(a: Array, b: Array) -> Array:
+    """(3,) cross product of two vectors (numpy's own is slow on single ones)."""
+    return np.array([a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]])
 
 
 def bridge(start: Array, leaving: Array, end: Array, arriving: Array) -> Array:

@@ -31,7 +31,7 @@ from hemo.geometry.synthetic.growing import (
     waviness,
 )
 from hemo.geometry.synthetic.heart import STEP, Epicardium, bridge, course, evenly, turned
-from hemo.geometry.synthetic.tubes import Tube
+from hemo.geometry.synthetic.tubes import Tube, round_tube
 
 Array = NDArray[Any]
 
@@ -70,6 +70,8 @@ def grow_left(
     sense = _sense(arriving, down, normal)
 
     lad_sides = _diagonals(plan, rng)
+    if options.septals:
+        lad_sides = _with_septals(lad_sides, rng)
     lcx_sides = _marginals(plan, rng)
     middle = 0.62 * plan.lcx_calibre if plan.intermediate else 0.0
     lm_end = mother(plan.lad_calibre, plan.lcx_calibre, middle) * float(np.exp(rng.normal(0, options.murray_scatter)))
@@ -147,6 +149,8 @@ def grow_right(
     sides = _right_sides(plan, rng)
     fork = plan.dominance == "right"
     final = plan.rca_calibre * clipped(rng, 0.76, 0.04) if fork else float(rng.uniform(*options.end_calibre))
+    if not bends_enough(evenly(stem), np.full(len(evenly(stem)), plan.rca_calibre / 2.0)):
+        raise NoRoom
     goals = [(-80.0, 3.0), (-105.0, 3.0), (-130.0, 3.0), (-155.0, 2.0), (-178.0, 2.0), (-200.0, 2.0)]
 
     def make(calm: float) -> Grown | None:
@@ -198,8 +202,7 @@ def _aortic_root(
     shares = np.array([0.78, 0.95, _SINUS, 1.05, 0.94, 0.98, 1.0])
     calibre_along = plan.aorta_radius * PchipInterpolator(levels, shares)(height)
     points = centre + height[:, None] * axis
-    across = np.tile(outward, (len(height), 1))
-    return Tube("aorta", points, calibre_along, np.zeros_like(height), across, flat_ends=True), leaving, ostium
+    return round_tube("aorta", points, calibre_along, flat_ends=True), leaving, ostium
 
 
 def _diagonals(plan: HeartPlan, rng: np.random.Generator) -> list[SideBranch]:
@@ -212,13 +215,25 @@ def _diagonals(plan: HeartPlan, rng: np.random.Generator) -> list[SideBranch]:
             "LAD",
             float(place),
             clipped(rng, 0.62 - 0.03 * k, 0.05),
-            MM * clipped(rng, 48.0 - 6.0 * k, 8.0),
+            MM * clipped(rng, 50.0 - 10.0 * k, 6.0),
             MM * float(rng.uniform(1.0, 1.6)),
             clipped(rng, 50.0, 8.0),
             ((reach - 10.0 * k, 40.0 + 8.0 * k), (reach + 14.0 - 12.0 * k, 66.0)),
         )
         for k, place in enumerate(places)
     ]
+
+
+def _with_septals(sides: list[SideBranch], rng: np.random.Generator) -> list[SideBranch]:
+    """The LAD's branches with one or two septals, each 5 % of the length away from a diagonal, proximal first."""
+    taken = [side.place for side in sides]
+    for k in range(int(rng.integers(1, 3))):
+        free = [p for p in rng.uniform(0.1 + 0.15 * k, 0.25 + 0.2 * k, 20) if min(abs(p - t) for t in taken) > 0.05]
+        if free:
+            taken.append(float(free[0]))
+            length, end = MM * clipped(rng, 24.0, 4.0), MM * float(rng.uniform(1.0, 1.15))
+            sides = [*sides, SideBranch(f"S{k + 1}", "LAD", float(free[0]), 0.35, length, end, 80.0)]
+    return sorted(sides, key=lambda side: side.place)
 
 
 def _marginals(plan: HeartPlan, rng: np.random.Generator) -> list[SideBranch]:

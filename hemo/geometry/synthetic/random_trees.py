@@ -17,9 +17,10 @@ from hemo.geometry.synthetic.anatomy import GeneratorOptions, HeartPlan, draw_pl
 from hemo.geometry.synthetic.disease import Narrowing, draw_narrowings
 from hemo.geometry.synthetic.growing import Grown, NoRoom
 from hemo.geometry.synthetic.heart import STEP
+from hemo.geometry.synthetic.kissing import bring_together
 from hemo.geometry.synthetic.layout import grow_left, grow_right, heart_of
-from hemo.geometry.synthetic.tubes import Tube, inscribed_radius, transported
-from hemo.geometry.synthetic.vessels import SyntheticVessels
+from hemo.geometry.synthetic.tubes import Tube, inscribed_radius, round_tube
+from hemo.geometry.synthetic.vessels import Contact, SyntheticVessels
 from hemo.tree import Branch, VesselTree
 
 Array = NDArray[Any]
@@ -37,7 +38,8 @@ def random_coronaries(
     tree = next(tree for tree in heart.trees if tree.name == side)
     names = {"aorta"} | {branch.name for branch in tree.branches}
     tubes = tuple(tube for tube in heart.tubes if tube.name in names)
-    return replace(heart, tree=tree, others=(), tubes=tubes)
+    contacts = tuple(contact for contact in heart.contacts if contact.first in names)
+    return replace(heart, tree=tree, others=(), tubes=tubes, contacts=contacts)
 
 
 def random_heart(seed: int, options: GeneratorOptions = _DEFAULT) -> SyntheticVessels:
@@ -51,23 +53,28 @@ def random_heart(seed: int, options: GeneratorOptions = _DEFAULT) -> SyntheticVe
         plan = draw_plan(person)
         for rng in person.spawn(_LAYOUTS):
             try:
-                left, right, aorta = _grow(plan, options, rng)
+                left, right, aorta, contacts = _grow(plan, options, rng)
             except NoRoom:
                 continue
             halves = [_finished(name, half, aorta, options, rng) for name, half in (("left", left), ("right", right))]
             tubes = tuple(tube for _, walls in halves for tube in walls)
             return SyntheticVessels(
-                halves[0][0], aorta.points, aorta.radius, (*tubes, aorta), (halves[1][0],), plan.dominance
+                halves[0][0], aorta.points, aorta.radius, (*tubes, aorta), (halves[1][0],), plan.dominance, contacts
             )
     raise RuntimeError(f"seed {seed}: no heart with these options has room for its vessels")
 
 
 def _grow(
     plan: HeartPlan, options: GeneratorOptions, rng: np.random.Generator
-) -> tuple[list[Grown], list[Grown], Tube]:
+) -> tuple[list[Grown], list[Grown], Tube, tuple[Contact, ...]]:
     heart = heart_of(plan)
     left, aorta = grow_left(plan, heart, options, rng)
-    return left, grow_right(plan, heart, aorta, left, options, rng), aorta
+    right = grow_right(plan, heart, aorta, left, options, rng)
+    if not options.kissing:
+        return left, right, aorta, ()
+    left, first = bring_together(left, right, options.gap, rng)
+    right, second = bring_together(right, left, options.gap, rng)
+    return left, right, aorta, tuple(contact for contact in (first, second) if contact is not None)
 
 
 def _finished(
@@ -121,9 +128,8 @@ def _start(vessel: Grown, grown: list[Grown], aorta: Tube) -> int:
 def diseased(vessel: Grown, start: int, narrowings: list[Narrowing]) -> Tube:
     """The wall of a vessel with its lesions; their arc lengths count from point ``start``."""
     arc = STEP * (np.arange(len(vessel.points)) - start)
-    derivative = np.gradient(vessel.points, STEP, axis=0, edge_order=2)
-    tangent = derivative / np.linalg.norm(derivative, axis=1, keepdims=True)
-    across = transported(vessel.points, tangent, np.eye(3)[int(np.argmin(np.abs(tangent[0])))])
+    tube = round_tube(vessel.name, vessel.points, vessel.reference)
+    tangent, across = tube.tangent, tube.bump_direction
     radius, bump, angle = vessel.reference.copy(), np.zeros_like(arc), np.zeros_like(arc)
     for narrowing in narrowings:
         factor, depth = narrowing.applied(arc)
@@ -131,4 +137,4 @@ def diseased(vessel: Grown, start: int, narrowings: list[Narrowing]) -> Tube:
         bump = bump + depth
         angle[depth > 0.0] = narrowing.angle
     direction = np.cos(angle)[:, None] * across + np.sin(angle)[:, None] * np.cross(tangent, across)
-    return Tube(vessel.name, vessel.points, radius, bump, direction)
+    return replace(tube, radius=radius, bump=bump, bump_direction=direction)

@@ -8,7 +8,7 @@ A = pi R^2 (1 - 2 b <g> + b^2 <g^2>), <g> = 5/16, <g^2> = 231/1024. This holds w
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -177,6 +177,13 @@ def transported(points: Array, tangent: Array, start: Array) -> Array:
         size = float(second @ second)
         normals[i + 1] = normal - (2.0 / size) * (second @ normal) * second if size > 1e-24 else normal
     return normals
+
+
+def round_tube(name: str, points: Array, radius: Array, flat_ends: bool = False) -> Tube:
+    """A tube of circular sections."""
+    smooth = Tube(name, points, radius, np.zeros_like(radius), np.zeros_like(points), flat_ends)
+    start = np.eye(3)[int(np.argmin(np.abs(smooth.tangent[0])))]
+    return replace(smooth, bump_direction=transported(points, smooth.tangent, start))
 
 
 def inscribed_radius(tube: Tube, start: int) -> Array:

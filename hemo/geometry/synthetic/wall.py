@@ -251,9 +251,13 @@ def _voxels_near(tube: Tube, image: LabelImage) -> Array:
     reach = np.ceil(2.0 * tube.radius.max() / image.spacing).astype(int)
     ball = np.stack(np.meshgrid(*[np.arange(-r, r + 1) for r in reach], indexing="ij"), axis=-1).reshape(-1, 3)
     ball = ball[np.linalg.norm((ball * image.spacing), axis=1) <= 1.6 * tube.radius.max() + image.spacing.max()]
-    last = np.array(image.labels.shape[::-1]) - 1
-    found = np.empty((0, 3), dtype=np.int64)
+    size = np.array(image.labels.shape[::-1])
+    marked = np.zeros(image.labels.shape, dtype=bool).reshape(-1)
     for place in np.rint(centre).astype(np.int64):
         mine = ball + place
-        found = np.concatenate([found, mine[np.all((mine >= 0) & (mine <= last), axis=1)]])
-    return np.unique(found, axis=0)
+        x, y, z = mine[np.all((mine >= 0) & (mine < size), axis=1)].T
+        marked[(z * size[1] + y) * size[0] + x] = True
+    found = np.flatnonzero(marked)
+    plane, x = np.divmod(found, size[0])
+    z, y = np.divmod(plane, size[1])
+    return np.stack([x, y, z], axis=1)
