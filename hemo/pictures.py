@@ -243,6 +243,7 @@ def place_labels(panel: Any, texts: Iterable[tuple[str, Array, str]], crowd: Arr
             va="center",
             arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.5, "shrinkA": 0.0, "shrinkB": 1.0},
             annotation_clip=False,
+            parse_math=False,  # a vessel may be called anything
         )
 
 
@@ -258,7 +259,7 @@ def diameter_picture(tree: VesselTree, minimal_outlet: float | None = None) -> s
         draw_diameter(panel, tree, branch)
         if minimal_outlet is not None and branch.is_outlet:
             panel.axhline(minimal_outlet / MILLIMETRE, color="#999999", linewidth=0.7, linestyle="-.")
-        panel.set_title(branch.name, fontsize=10, loc="left")
+        panel.set_title(branch.name, fontsize=10, loc="left", parse_math=False)
         panel.set_ylim(0.0, None)
         panel.spines[["top", "right"]].set_visible(False)
         panel.set_ylabel("diameter / mm", fontsize=8)
@@ -299,5 +300,5 @@ def draw_diameter(panel: Any, tree: VesselTree, branch: Branch) -> None:
         names.setdefault(float(distance[min(child.parent_index or 0, len(distance) - 1)]), []).append(child.name)
     for place, here in names.items():
         panel.axvline(place, ymax=0.97, color="#dddddd", linewidth=0.7, zorder=0)
-        style = {"fontsize": 7, "color": "#777777", "ha": "center", "va": "bottom"}
+        style = {"fontsize": 7, "color": "#777777", "ha": "center", "va": "bottom", "parse_math": False}
         panel.text(place, 0.98, ", ".join(here), transform=panel.get_xaxis_transform(), **style)

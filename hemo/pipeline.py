@@ -14,7 +14,7 @@ from typing import Literal, Protocol
 from hemo import __version__, femstages, stages
 from hemo.case import Case, read_case
 from hemo.errors import InputError, NotConverged
-from hemo.files import sha256
+from hemo.files import file_name, sha256
 from hemo.geometry.mesh.filling import gamma
 from hemo.meshpicture import mesh_picture
 from hemo.output import VolumeFields, write_centrelines, write_volume, write_walls
@@ -182,7 +182,7 @@ def _draw_meshes(figures: Path, meshes: Sequence[femstages.MeshedTree]) -> None:
     figures.mkdir(exist_ok=True)
     for meshed in meshes:
         picture = mesh_picture(meshed.mesh, meshed.tree, gamma(meshed.mesh))
-        (figures / f"mesh_{meshed.tree.name}.png").write_bytes(picture)
+        (figures / file_name(f"mesh_{meshed.tree.name}.png")).write_bytes(picture)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hemo.files import file_name
 from hemo.indices import MEASUREMENT_DISTANCE, map_to_centreline
 from hemo.pictures import (
     VIEWS,
@@ -55,7 +56,7 @@ def write_report(
     for result in results:
         for branch in result.tree.branches:
             svg = pullback_figure(result, branch)
-            (figures / f"{result.tree.name}_{branch.name}.svg").write_text(svg, encoding="utf-8")
+            (figures / file_name(f"{result.tree.name}_{branch.name}.svg")).write_text(svg, encoding="utf-8")
             curves.append({"tree": result.tree.name, "branch": branch.name, "svg": svg[svg.index("<svg") :]})
     template = files("hemo").joinpath("templates/report.html").read_text(encoding="utf-8")
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
@@ -97,7 +98,7 @@ def pullback_figure(result: TreeResult, branch: Branch) -> str:
     upper.set_ylabel("FFR")
     upper.set_ylim(min(0.5, upper.get_ylim()[0]), 1.02)
     upper.legend(loc="lower left", fontsize=8, frameon=False)
-    upper.set_title(f"{branch.name} ({result.tree.name} tree)", fontsize=10, loc="left")
+    upper.set_title(f"{branch.name} ({result.tree.name} tree)", fontsize=10, loc="left", parse_math=False)
     draw_diameter(lower, result.tree, branch)
     lower.set_ylim(0.0, None)
     lower.set_ylabel("diameter / mm")

@@ -15,6 +15,7 @@ from rich.table import Table
 
 from hemo.cli.console import Stages, emit_json, table
 from hemo.errors import InputError
+from hemo.files import file_name
 from hemo.resultfolder import working_folder
 from hemo.tetmesh import TetMesh
 from hemo.units import MILLIMETRE, SQUARE_MILLIMETRE
@@ -65,7 +66,7 @@ def mesh(
         write_geometry(folder, geometry, loaded.geometry.minimal_outlet_diameter)
         for tree in geometry.trees:
             progress.stage(f"Meshing the {tree.name} tree")
-            meshed = femstages.mesh_tree(loaded, geometry, tree, Path(scratch) / tree.name)
+            meshed = femstages.mesh_tree(loaded, geometry, tree, Path(scratch) / file_name(tree.name))
             trees.append(_write(folder, meshed, formats or FORMATS[:3]))
             progress.detail(f"{meshed.info.cells:,} tetrahedra")
         report = {"case": loaded.case.name, "unit": "mm", "trees": trees}
@@ -83,9 +84,9 @@ def _write(folder: Path, meshed: MeshedTree, formats: tuple[str, ...]) -> dict[s
     from hemo.meshpicture import mesh_picture
 
     mesh, tree = meshed.mesh, meshed.tree
-    files = [path for kind in formats for path in WRITERS[kind](folder, tree.name, mesh)]
+    files = [path for kind in formats for path in WRITERS[kind](folder, file_name(tree.name), mesh)]
     quality = gamma(mesh)
-    picture = folder / "figures" / f"mesh_{tree.name}.png"
+    picture = folder / "figures" / file_name(f"mesh_{tree.name}.png")
     picture.write_bytes(mesh_picture(mesh, tree, quality))
     return mesh_report(meshed, quality) | {"files": [str(path.relative_to(folder)) for path in [*files, picture]]}
 
