@@ -1,9 +1,9 @@
 """Names for the branches of a coronary tree, by topology and direction (LPS: x left, y posterior, z head).
 
 The left main's anterior daughter is the LAD and the other the LCX; branches of the LAD to its left are
-diagonals, those to its right septals; branches of the LCX are obtuse marginals. On the right, branches
-that leave in the distal part and run on the heart's diaphragmatic side are PDA or PLV, proximal ones
-right marginals (segments of Austen et al. 1975, Circulation 51:5).
+diagonals, those to its right septals; branches of the LCX are obtuse marginals, but one that turns forward
+beneath the heart is the PDA of left dominance. On the right, branches that leave beneath the heart are PDA or PLV,
+proximal ones right marginals (segments of Austen et al. 1975, Circulation 51:5).
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from hemo.tree import Branch
 
 # A branch that leaves within this distance of the left main bifurcation, between LAD and LCX, is a ramus.
 _RAMUS = 4e-3
-# Branches that leave the right coronary artery in its last part, near the crux, are PDA and PLV.
-_DISTAL_SHARE = 0.75
+# Beneath the heart, near the crux: where the right coronary artery has come this far back from its rightmost place,
+# and the circumflex, in hearts with left dominance, from its leftmost, m.
+_PAST_ACUTE_MARGIN, _PAST_OBTUSE_MARGIN = 20e-3, 35e-3
 
 
 def name_branches(branches: list[Branch], side: str) -> tuple[Branch, ...]:
@@ -73,7 +74,7 @@ def _name_left(branches: list[Branch], names: dict[str, str]) -> None:
     if len(anterior) > 1:
         names[anterior[-1].name] = "LCX"
     for middle in anterior[1:-1]:
-        names[middle.name] = _next("RI", names)
+        names[middle.name] = "RI" if "RI" not in names.values() else _next("RI", names)
     for daughter in (anterior[0], anterior[-1])[: len(anterior)]:
         _name_sides(branches, daughter, names)
 
@@ -89,26 +90,44 @@ def _name_sides(branches: list[Branch], vessel: Branch, names: dict[str, str]) -
         if near_fork and "RI" not in names.values():
             names[child.name] = "RI"
         elif main == "LAD":
-            at = _place(child, 12e-3)
-            along = vessel.points[np.argmin(np.linalg.norm(vessel.points - at, axis=1))]
-            names[child.name] = _next("D" if at[0] >= along[0] else "S", names)
+            names[child.name] = _next("D" if _on_the_free_wall(branches, vessel, child) else "S", names)
+        elif _beneath_from_left(vessel, child) and "PDA" not in names.values():
+            names[child.name] = "PDA"
         else:
             names[child.name] = _next("OM", names)
 
 
+def _on_the_free_wall(branches: list[Branch], lad: Branch, child: Branch) -> bool:
+    """Whether a branch of the LAD runs on the side of the LCX (or left, without one), not into the septum."""
+    fork = next((b for b in branches if b.name == lad.parent), None)
+    posterior = [b for b in branches if fork is not None and b.parent == fork.name and b.name != lad.name]
+    step = _place(child, 12e-3) - child.points[0]
+    lateral = np.array([1.0, 0.0, 0.0])
+    if posterior:
+        far = max(posterior, key=lambda b: float(_place(b, 40e-3)[1]))
+        lateral = _place(far, 40e-3) - lad.points[child.parent_index or 0]
+    along = lad.tangent[child.parent_index or 0]
+    return float(step @ (lateral - (lateral @ along) * along)) >= 0.0
+
+
+def _beneath_from_left(vessel: Branch, child: Branch) -> bool:
+    """Whether a branch of the LCX leaves beneath the heart and turns forward: left dominance."""
+    x = vessel.points[:, 0]
+    at = child.parent_index or 0
+    return bool(x[: at + 1].max() - x[at] > _PAST_OBTUSE_MARGIN and _heading(child.points)[1] < 0.0)
+
+
 def _name_right(branches: list[Branch], names: dict[str, str]) -> None:
     root = branches[0]
-    distal = [
-        child
-        for child in _children(branches, root.name)
-        if root.arc[child.parent_index or 0] > _DISTAL_SHARE * root.length
-    ]
+    back = root.points[:, 0] - np.minimum.accumulate(root.points[:, 0])
+    beneath = [c for c in _children(branches, root.name) if back[c.parent_index or 0] > _PAST_ACUTE_MARGIN]
     # At the crux the PDA turns forward along the septum, towards the apex; the rest goes on sideways as the
     # vessel itself or as posterolateral branches.
-    forward = [float(_heading(child.points)[1]) for child in distal]
-    for child, ahead in zip(distal, forward, strict=True):
+    forward = [float(_heading(child.points)[1]) for child in beneath]
+    for child, ahead in zip(beneath, forward, strict=True):
         onward = float(_heading(root.points[child.parent_index or 0 :])[1])
-        foremost = ahead == min(forward) and ahead < onward
+        goes_on = len(root.points) - (child.parent_index or 0) > 3
+        foremost = ahead == min(forward) and (ahead < onward or not goes_on)
         names[child.name] = "PDA" if foremost and "PDA" not in names.values() else _next("PLV", names)
     for child in _children(branches, root.name):
         if child.name not in names:
