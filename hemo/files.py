@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from pathlib import Path
 
 
@@ -18,3 +19,8 @@ def replace_text(path: Path, text: str) -> None:
     partial = path.with_name(path.name + ".partial")
     partial.write_text(text, encoding="utf-8")
     os.replace(partial, path)
+
+
+def file_name(text: str) -> str:
+    """A name that a user chose, of a tree or a vessel, as part of a file's name."""
+    return re.sub(r"[^\w.+-]+", "_", text).lstrip(".") or "_"

@@ -41,7 +41,7 @@ def mesh_picture(mesh: TetMesh, tree: VesselTree, quality: Array) -> bytes:
     panel, near, chart = (figure.add_subplot(place) for place in (grid[:, 0], grid[0, 1], grid[1, 1]))
     title, angle = _widest_view(tree)
     _draw(panel, mesh, np.ones(len(mesh.facets), dtype=bool), angle, edges=0.15)
-    panel.set_title(f"{tree.name}: {len(mesh.cells):,} tetrahedra, {title} view", fontsize=10)
+    panel.set_title(f"{tree.name}: {len(mesh.cells):,} tetrahedra, {title} view", fontsize=10, parse_math=False)
     panel.margins(0.10)
     panel.autoscale_view()
     _close_up(near, mesh, tree, angle)

@@ -59,31 +59,45 @@ def tree_picture(trees: Sequence[VesselTree], oriented: bool = True) -> str:
     """
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
-    from matplotlib.figure import Figure
 
     diameters = np.concatenate([b.diameter for tree in trees for b in tree.branches]) / MILLIMETRE
     scale = ScalarMappable(Normalize(0.0, float(np.ceil(np.percentile(diameters, 99.0)))), COLOURS)
+    values = [[branch.diameter / MILLIMETRE for branch in tree.branches] for tree in trees]
+    figure, panels = view_panels(trees, oriented)
+    for panel, (_, angle) in zip(panels, VIEWS, strict=True):
+        draw_ribbons(panel, trees, angle, values, scale)
+        _mark(panel, trees, projection(angle)[0])
+    figure.colorbar(scale, ax=panels, shrink=0.7, label="diameter / mm", pad=0.01)
+    label_views(figure, panels, trees)
+    return svg(figure)
+
+
+def view_panels(trees: Sequence[VesselTree], oriented: bool) -> tuple[Any, Any]:
+    """A figure and its panels, one a view, a millimetre the same in all of them; with titles and scale bar."""
+    from matplotlib.figure import Figure
+
     boxes = [_box(trees, projection(angle)[0]) for _, angle in VIEWS]
     widths = [float(high[0] - low[0]) for low, high in boxes]
     height = float(boxes[0][1][1] - boxes[0][0][1])
-    inches = min(10.8 / sum(widths), 6.5 / height)  # a millimetre, the same in every view
-    figure = Figure(figsize=(inches * sum(widths) + 1.2, inches * height + 0.6), layout="constrained")
+    inches = min(10.8 / sum(widths), 6.5 / height)  # for a millimetre
+    figure = Figure(figsize=(inches * sum(widths) + 1.2, inches * height + 0.6), dpi=130, layout="constrained")
     panels = figure.subplots(1, len(VIEWS), width_ratios=widths)
     for panel, (title, angle), (low, high) in zip(panels, VIEWS, boxes, strict=True):
-        axes, towards = projection(angle)
-        _draw_vessels(panel, trees, axes, towards, scale)
         panel.set_title(title if oriented else f"turned by {angle:g}°", fontsize=10)
-        panel.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), aspect="equal")
+        panel.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), aspect="equal", autoscale_on=False)
         panel.set_axis_off()
         if oriented:
             _sides(panel, angle)
     _scale_bar(panels[0])
-    figure.colorbar(scale, ax=panels, shrink=0.7, label="diameter / mm", pad=0.01)
-    figure.draw_without_rendering()  # the labels need the final place of the panels
+    return figure, panels
+
+
+def label_views(figure: Any, panels: Any, trees: Sequence[VesselTree]) -> None:
+    """Name the vessels and lesions once everything else has its place."""
+    figure.draw_without_rendering()
     figure.set_layout_engine("none")
     for panel, (_, angle) in zip(panels, VIEWS, strict=True):
         _label(panel, trees, projection(angle)[0])
-    return svg(figure)
 
 
 def _box(trees: Sequence[VesselTree], axes: Array, margin: float = 9.0) -> tuple[Array, Array]:
@@ -98,22 +112,30 @@ def _flat(points: Array, axes: Array) -> Array:
     return np.asarray(points @ axes.T / MILLIMETRE)
 
 
-def _draw_vessels(panel: Any, trees: Sequence[VesselTree], axes: Array, towards: Array, scale: Any) -> None:
-    """Every vessel as a ribbon of its own width, the nearest last; lesions outlined, ostia ringed."""
+def draw_ribbons(
+    panel: Any, trees: Sequence[VesselTree], angle: float, values: Sequence[Sequence[Array]], scale: Any
+) -> None:
+    """Every vessel as a ribbon of its own width, the nearest last, coloured by values (n,) at its points, by branch."""
     from matplotlib.collections import PolyCollection
 
-    quads, depth, values = [], [], []
-    for branch in (branch for tree in trees for branch in tree.branches):
-        points, diameter = _joined(trees, branch)
-        left, right = ribbon(_flat(points, axes), diameter / MILLIMETRE / 2.0)
-        quads.append(np.stack([left[:-1], left[1:], right[1:], right[:-1]], axis=1))
-        depth.append((points[:-1] + points[1:]) @ towards)
-        values.append((diameter[:-1] + diameter[1:]) / 2.0 / MILLIMETRE)
+    axes, towards = projection(angle)
+    quads, depth, colours = [], [], []
+    for tree, own in zip(trees, values, strict=True):
+        for branch, along in zip(tree.branches, own, strict=True):
+            points, diameter, value = _joined(tree, branch, along)
+            left, right = ribbon(_flat(points, axes), diameter / MILLIMETRE / 2.0)
+            quads.append(np.stack([left[:-1], left[1:], right[1:], right[:-1]], axis=1))
+            depth.append((points[:-1] + points[1:]) @ towards)
+            colours.append((value[:-1] + value[1:]) / 2.0)
     order = np.argsort(np.concatenate(depth))
-    colour = scale.to_rgba(np.concatenate(values)[order])
+    colour = scale.to_rgba(np.concatenate(colours)[order])
     panel.add_collection(
         PolyCollection(list(np.concatenate(quads)[order]), facecolors=colour, edgecolors=colour, linewidths=0.3)
     )
+
+
+def _mark(panel: Any, trees: Sequence[VesselTree], axes: Array) -> None:
+    """Outline the lesions at their healthy width and ring the ostia."""
     for tree in trees:
         for lesion in tree.lesions:
             branch = tree[lesion.branch]
@@ -124,15 +146,14 @@ def _draw_vessels(panel: Any, trees: Sequence[VesselTree], axes: Array, towards:
         panel.plot(*_flat(tree.root.points[0], axes), "o", ms=9, mfc="none", mec=DARK, mew=1.2)
 
 
-def _joined(trees: Sequence[VesselTree], branch: Branch) -> tuple[Array, Array]:
-    """A branch's points and diameters every half millimetre or so, with the way from its parent's centreline."""
-    tree = next(tree for tree in trees if any(item is branch for item in tree.branches))
+def _joined(tree: VesselTree, branch: Branch, values: Array) -> tuple[Array, Array, Array]:
+    """Points, diameters and values every half millimetre or so, with the way from the parent's centreline."""
     keep = np.unique(np.append(np.arange(0, len(branch.points), _stride(branch)), len(branch.points) - 1))
-    points, diameter = branch.points[keep], branch.diameter[keep]
+    points, diameter, values = branch.points[keep], branch.diameter[keep], values[keep]
     if branch.parent is None:
-        return points, diameter
+        return points, diameter, values
     start = tree[branch.parent].points[branch.parent_index or 0]
-    return np.vstack([start, points]), np.concatenate([diameter[:1], diameter])
+    return np.vstack([start, points]), np.append(diameter[0], diameter), np.append(values[0], values)
 
 
 def _stride(branch: Branch) -> int:
@@ -222,6 +243,7 @@ def place_labels(panel: Any, texts: Iterable[tuple[str, Array, str]], crowd: Arr
             va="center",
             arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.5, "shrinkA": 0.0, "shrinkB": 1.0},
             annotation_clip=False,
+            parse_math=False,  # a vessel may be called anything
         )
 
 
@@ -237,7 +259,7 @@ def diameter_picture(tree: VesselTree, minimal_outlet: float | None = None) -> s
         draw_diameter(panel, tree, branch)
         if minimal_outlet is not None and branch.is_outlet:
             panel.axhline(minimal_outlet / MILLIMETRE, color="#999999", linewidth=0.7, linestyle="-.")
-        panel.set_title(branch.name, fontsize=10, loc="left")
+        panel.set_title(branch.name, fontsize=10, loc="left", parse_math=False)
         panel.set_ylim(0.0, None)
         panel.spines[["top", "right"]].set_visible(False)
         panel.set_ylabel("diameter / mm", fontsize=8)
@@ -278,5 +300,5 @@ def draw_diameter(panel: Any, tree: VesselTree, branch: Branch) -> None:
         names.setdefault(float(distance[min(child.parent_index or 0, len(distance) - 1)]), []).append(child.name)
     for place, here in names.items():
         panel.axvline(place, ymax=0.97, color="#dddddd", linewidth=0.7, zorder=0)
-        style = {"fontsize": 7, "color": "#777777", "ha": "center", "va": "bottom"}
+        style = {"fontsize": 7, "color": "#777777", "ha": "center", "va": "bottom", "parse_math": False}
         panel.text(place, 0.98, ", ".join(here), transform=panel.get_xaxis_transform(), **style)

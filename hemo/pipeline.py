@@ -14,7 +14,9 @@ from typing import Literal, Protocol
 from hemo import __version__, femstages, stages
 from hemo.case import Case, read_case
 from hemo.errors import InputError, NotConverged
-from hemo.files import sha256
+from hemo.files import file_name, sha256
+from hemo.geometry.mesh.filling import gamma
+from hemo.meshpicture import mesh_picture
 from hemo.output import VolumeFields, write_centrelines, write_volume, write_walls
 from hemo.report import write_report
 from hemo.resultfolder import partial_path, working_folder
@@ -123,7 +125,7 @@ def _run(
         geometry = stages.load_geometry(case, path, work / "work")
     clock.progress.detail(stages.describe(geometry.trees))
     results: list[TreeResult] = []
-    volumes = []
+    volumes, meshes = [], []
     for tree in geometry.trees:
         if "fem" in options.methods:
             with clock.stage("mesh", f"Meshing the {tree.name} tree", tree.name):
@@ -141,6 +143,7 @@ def _run(
             clock.seconds |= {f"fem_{tree.name}_{key}": value for key, value in solution.timing.items()}
             result = femstages.with_fem(result, meshed, solution)
             volumes.append(femstages.volume(meshed, solution))
+            meshes.append(meshed)
         results.append(result)
     record = RunRecord(
         case.case.name,
@@ -154,6 +157,7 @@ def _run(
     )
     with clock.stage("output", "Writing the result"):
         _write_fields(work, results, volumes)
+        _draw_meshes(work / "figures", meshes)
         page = work / "report.html"
         write_report(page, build_summary(record, results), results, work / "figures", geometry.orientation_known)
     summary = build_summary(record, results)  # once more, for the time that writing took
@@ -172,6 +176,13 @@ def _write_fields(work: Path, results: Sequence[TreeResult], volumes: Sequence[V
     if tractions and results[0].fem is not None:
         write_walls(work / "wall.vtp", [r.tree for r in results], tractions, results[0].fem.aortic_pressure)
         write_volume(work / "volume.vtu", volumes)
+
+
+def _draw_meshes(figures: Path, meshes: Sequence[femstages.MeshedTree]) -> None:
+    figures.mkdir(exist_ok=True)
+    for meshed in meshes:
+        picture = mesh_picture(meshed.mesh, meshed.tree, gamma(meshed.mesh))
+        (figures / file_name(f"mesh_{meshed.tree.name}.png")).write_bytes(picture)
 
 
 @contextmanager

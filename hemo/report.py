@@ -15,11 +15,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hemo.files import file_name
 from hemo.indices import MEASUREMENT_DISTANCE, map_to_centreline
-from hemo.pictures import distance_from_ostium, draw_diameter, svg, tree_picture
-from hemo.results import TreeFlow
+from hemo.pictures import (
+    VIEWS,
+    distance_from_ostium,
+    draw_diameter,
+    draw_ribbons,
+    label_views,
+    projection,
+    svg,
+    tree_picture,
+    view_panels,
+)
+from hemo.results import TreeFlow, WallTraction
 from hemo.summary import TreeResult
-from hemo.tree import Branch, VesselTree
+from hemo.tree import Branch
 from hemo.units import MILLIMETRE
 
 Array = NDArray[Any]
@@ -45,7 +56,7 @@ def write_report(
     for result in results:
         for branch in result.tree.branches:
             svg = pullback_figure(result, branch)
-            (figures / f"{result.tree.name}_{branch.name}.svg").write_text(svg, encoding="utf-8")
+            (figures / file_name(f"{result.tree.name}_{branch.name}.svg")).write_text(svg, encoding="utf-8")
             curves.append({"tree": result.tree.name, "branch": branch.name, "svg": svg[svg.index("<svg") :]})
     template = files("hemo").joinpath("templates/report.html").read_text(encoding="utf-8")
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
@@ -54,7 +65,7 @@ def write_report(
         summary=summary,
         curves=curves,
         anatomy=anatomy[anatomy.index("<svg") :],
-        picture=base64.b64encode(ffr_picture(results)).decode("ascii"),
+        picture=base64.b64encode(ffr_picture(results, oriented)).decode("ascii"),
         threshold=THRESHOLD,
         distance_mm=MEASUREMENT_DISTANCE / MILLIMETRE,
     )
@@ -75,8 +86,8 @@ def pullback_figure(result: TreeResult, branch: Branch) -> str:
     from matplotlib.figure import Figure
 
     distance = distance_from_ostium(result.tree, branch) / MILLIMETRE
-    figure = Figure(figsize=(6.4, 3.2), layout="constrained")
-    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[2, 1])
+    figure = Figure(figsize=(6.4, 3.8), layout="constrained")
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 2])
     for name, flow in _solved(result).items():
         colour, line, label = METHOD_STYLE[name]
         upper.plot(distance, flow.ffr(branch.name), line, color=colour, label=label)
@@ -87,7 +98,7 @@ def pullback_figure(result: TreeResult, branch: Branch) -> str:
     upper.set_ylabel("FFR")
     upper.set_ylim(min(0.5, upper.get_ylim()[0]), 1.02)
     upper.legend(loc="lower left", fontsize=8, frameon=False)
-    upper.set_title(f"{branch.name} ({result.tree.name} tree)", fontsize=10, loc="left")
+    upper.set_title(f"{branch.name} ({result.tree.name} tree)", fontsize=10, loc="left", parse_math=False)
     draw_diameter(lower, result.tree, branch)
     lower.set_ylim(0.0, None)
     lower.set_ylabel("diameter / mm")
@@ -97,68 +108,50 @@ def pullback_figure(result: TreeResult, branch: Branch) -> str:
     return svg(figure)
 
 
-def ffr_picture(results: Sequence[TreeResult]) -> bytes:
-    """PNG of the trees from the front and from the left, coloured by FFR, drawn without a graphics card."""
+def ffr_picture(results: Sequence[TreeResult], oriented: bool = True) -> bytes:
+    """PNG of the trees coloured by FFR: the wall where it was computed, ribbons along the centrelines elsewhere."""
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
-    from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(10.0, 5.4), dpi=130, layout="constrained")
-    scale = Normalize(*FFR_SCALE)
-    views = (("from the front", (0, 2), 1, -1.0), ("from the left", (1, 2), 0, 1.0))
-    for axes, (title, plane, depth, sign) in zip(figure.subplots(1, 2), views, strict=True):
+    scale = ScalarMappable(Normalize(*FFR_SCALE), "RdYlBu")
+    trees = [result.tree for result in results]
+    figure, panels = view_panels(trees, oriented)
+    for panel, (_, angle) in zip(panels, VIEWS, strict=True):
         for result in results:
-            _draw_tree(axes, result, plane, depth, sign, scale)
-            _label_branches(axes, result.tree, plane)
-        axes.set_aspect("equal")
-        axes.autoscale_view()
-        axes.set_axis_off()
-        axes.set_title(title, fontsize=10)
-    bar = figure.colorbar(ScalarMappable(scale, "RdYlBu"), ax=figure.axes, shrink=0.6, label="FFR")
+            if result.traction is None:
+                draw_ribbons(panel, [result.tree], angle, [_ffr_by_branch(result)], scale)
+            else:
+                _draw_wall(panel, result, result.traction, angle, scale)
+    bar = figure.colorbar(scale, ax=panels, shrink=0.7, label="FFR", pad=0.01)
     bar.ax.axhline(THRESHOLD, color="black")
+    label_views(figure, panels, trees)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
     return buffer.getvalue()
 
 
-def _draw_tree(axes: Any, result: TreeResult, plane: tuple[int, int], depth: int, sign: float, scale: Any) -> None:
-    """Wall triangles, farthest first and shaded, or else the centrelines as thick lines."""
-    import matplotlib
-    from matplotlib.collections import LineCollection, PolyCollection
-
-    colours = matplotlib.colormaps["RdYlBu"]
+def _ffr_by_branch(result: TreeResult) -> list[Array]:
+    """FFR (n,) along each branch, by the best method there is."""
     flow = result.fem or result.reduced
-    if flow is None:
-        return
-    if result.traction is None:
-        for branch in result.tree.branches:
-            flat = branch.points[:, plane] / MILLIMETRE
-            pieces = np.stack([flat[:-1], flat[1:]], axis=1)
-            width = 2.5 * branch.diameter[1:] / MILLIMETRE
-            axes.add_collection(
-                LineCollection(list(pieces), colors=colours(scale(flow.ffr(branch.name)[1:])), linewidths=width)
-            )
-        return
-    wall = result.traction
+    return [np.ones(len(b.points)) if flow is None else flow.ffr(b.name) for b in result.tree.branches]
+
+
+def _draw_wall(panel: Any, result: TreeResult, wall: WallTraction, angle: float, scale: Any) -> None:
+    """Wall triangles that face the viewer, farthest first and shaded, in the colour of FFR beside them."""
+    from matplotlib.collections import PolyCollection
+
+    axes, towards = projection(angle)
     corners = wall.points[wall.triangles]
     where = map_to_centreline(result.tree, corners.mean(axis=1))
     value = np.empty(len(corners))
-    for number, branch in enumerate(result.tree.branches):
+    for number, (branch, ffr) in enumerate(zip(result.tree.branches, _ffr_by_branch(result), strict=True)):
         mine = where.branch == number
-        value[mine] = np.interp(where.arc[mine], branch.arc, flow.ffr(branch.name))
+        value[mine] = np.interp(where.arc[mine], branch.arc, ffr)
     normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    normal /= np.linalg.norm(normal, axis=1, keepdims=True)
-    facing = sign * normal[:, depth]
-    order = np.argsort(sign * corners[:, :, depth].mean(axis=1))
+    facing = normal @ towards / np.linalg.norm(normal, axis=1)
+    order = np.argsort(corners.mean(axis=1) @ towards)
     order = order[facing[order] > 0.0]
-    shade = 0.45 + 0.55 * facing[order, None]
-    colour = colours(scale(value[order]))
-    colour[:, :3] *= shade
-    polygons = corners[order][:, :, list(plane)] / MILLIMETRE
-    axes.add_collection(PolyCollection(list(polygons), facecolors=colour, edgecolors=colour, linewidths=0.2))
-
-
-def _label_branches(axes: Any, tree: VesselTree, plane: tuple[int, int]) -> None:
-    for branch in tree.branches:
-        x, y = branch.points[int(0.6 * len(branch.points)), plane] / MILLIMETRE
-        axes.annotate(branch.name, (x, y), xytext=(6, 4), textcoords="offset points", fontsize=7, color="#333333")
+    colour = scale.to_rgba(value[order])
+    colour[:, :3] *= 0.45 + 0.55 * facing[order, None]
+    polygons = corners[order] @ axes.T / MILLIMETRE
+    panel.add_collection(PolyCollection(list(polygons), facecolors=colour, edgecolors=colour, linewidths=0.2))

@@ -127,3 +127,21 @@ def test_the_mesh_picture_shows_both_caps():
     rows = np.flatnonzero(red[:, : image.shape[1] // 2].any(axis=1))
     assert 0 < len(rows) < 0.25 * image.shape[0]  # the inlet's rim, at the top of the left half alone
     assert rows.mean() < 0.3 * image.shape[0]
+
+
+def test_any_name_can_be_drawn():
+    odd = {"LM": "left $main$", "D1": 'a<b> & "c"/$\\frac'}
+    branches = tuple(
+        replace(b, name=odd.get(b.name, b.name), parent=odd.get(b.parent, b.parent)) for b in TREE.branches
+    )
+    tree = VesselTree("$x_{", branches, TREE.lesions)
+    assert texts(tree_picture([tree])).count(odd["D1"]) == 3
+    assert odd["LM"] in texts(diameter_picture(tree))
+
+
+def test_a_vessel_of_two_points_can_be_drawn():
+    points = np.array([[0.0, 0.0, 0.0], [0.0, 0.0, -5e-3]])
+    r = np.full(2, 1e-3)
+    line = replace(TREE.root, points=points, radius=r, area=np.pi * r**2, reference_radius=r, is_outlet=True)
+    said = texts(tree_picture([VesselTree("v", (line,))]))
+    assert "10 mm" in said and said.count("LM") == 3

@@ -63,3 +63,12 @@ def test_two_runs_do_not_share_a_folder(tmp_path):
 def test_a_full_disk_is_one_sentence(tmp_path):
     with pytest.raises(InputError, match="disk is full"), working_folder(tmp_path / "out", PRINT, fresh=False):
         raise OSError(28, "No space left on device")
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted"), [("LAD", "LAD"), ("../../etc/x", "_.._etc_x"), ("D1 (left)", "D1_left_"), ("...", "_")]
+)
+def test_a_chosen_name_stays_in_its_folder(name, wanted):
+    from hemo.files import file_name
+
+    assert file_name(name) == wanted

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -24,6 +25,12 @@ def table(title: str, columns: list[str], rows: list[list[str]]) -> Table:
 def emit_json(data: Any) -> None:
     """Machine-readable output on stdout."""
     click.echo(json.dumps(data, indent=1, allow_nan=False))
+
+
+def show_warnings(messages: Sequence[str], quiet: bool = False) -> None:
+    """What the user should know, a line each, on stderr."""
+    for message in [] if quiet else messages:
+        click.echo(f"warning: {message}", err=True)
 
 
 class Stages:

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from hemo.cli.console import table
 from hemo.errors import InputError
+from hemo.files import file_name
 from hemo.tree import VesselTree
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def write_geometry(folder: Path, geometry: Geometry, minimal_outlet: float | Non
     texts = {
         folder / "tree.json": json.dumps(document([tree_to_json(tree) for tree in trees])) + "\n",
         figures / "tree.svg": tree_picture(trees, geometry.orientation_known),
-        **{figures / f"diameter_{tree.name}.svg": diameter_picture(tree, minimal_outlet) for tree in trees},
+        **{figures / file_name(f"diameter_{tree.name}.svg"): diameter_picture(tree, minimal_outlet) for tree in trees},
     }
     for path, text in texts.items():
         path.write_text(text, encoding="utf-8")

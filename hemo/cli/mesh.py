@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from hemo.cli.console import Stages, emit_json, table
+from hemo.cli.console import Stages, emit_json, show_warnings, table
 from hemo.errors import InputError
+from hemo.files import file_name
 from hemo.resultfolder import working_folder
 from hemo.tetmesh import TetMesh
 from hemo.units import MILLIMETRE, SQUARE_MILLIMETRE
@@ -48,16 +49,18 @@ def mesh(
     from hemo import femstages, stages
     from hemo.case import read_case, with_extensions
     from hemo.cli.geometryreport import write_geometry
+    from hemo.pipeline import collected_warnings
 
     loaded = with_extensions(read_case(case), flow_extension, inlet_extension)
     stages.input_files(loaded, case)
-    if loaded.geometry.tree is not None:
-        raise InputError(f"{case}: geometry.tree holds centrelines only; give a label map or a surface to mesh.")
+    if not {"label_map", "surface", "analytic"} & loaded.geometry.model_fields_set:
+        raise InputError(f"{case}: the case holds vessels without a lumen; give a label map or a surface to mesh.")
     trees = []
     with (
         Stages(quiet or as_json) as progress,
         working_folder(out, {}, fresh=True) as folder,
         tempfile.TemporaryDirectory() as scratch,
+        collected_warnings() as said,
     ):
         progress.stage("Reading the lumen and finding the vessel trees")
         geometry = stages.load_geometry(loaded, case, Path(scratch))
@@ -65,14 +68,15 @@ def mesh(
         write_geometry(folder, geometry, loaded.geometry.minimal_outlet_diameter)
         for tree in geometry.trees:
             progress.stage(f"Meshing the {tree.name} tree")
-            meshed = femstages.mesh_tree(loaded, geometry, tree, Path(scratch) / tree.name)
+            meshed = femstages.mesh_tree(loaded, geometry, tree, Path(scratch) / file_name(tree.name))
             trees.append(_write(folder, meshed, formats or FORMATS[:3]))
             progress.detail(f"{meshed.info.cells:,} tetrahedra")
-        report = {"case": loaded.case.name, "unit": "mm", "trees": trees}
+        report = {"case": loaded.case.name, "unit": "mm", "trees": trees, "warnings": said.messages}
         (folder / "report.json").write_text(json.dumps(report, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     if as_json:
         emit_json(report)
     elif not quiet:
+        show_warnings(said.messages)
         Console().print(_table(out, trees))
 
 
@@ -83,9 +87,9 @@ def _write(folder: Path, meshed: MeshedTree, formats: tuple[str, ...]) -> dict[s
     from hemo.meshpicture import mesh_picture
 
     mesh, tree = meshed.mesh, meshed.tree
-    files = [path for kind in formats for path in WRITERS[kind](folder, tree.name, mesh)]
+    files = [path for kind in formats for path in WRITERS[kind](folder, file_name(tree.name), mesh)]
     quality = gamma(mesh)
-    picture = folder / "figures" / f"mesh_{tree.name}.png"
+    picture = folder / "figures" / file_name(f"mesh_{tree.name}.png")
     picture.write_bytes(mesh_picture(mesh, tree, quality))
     return mesh_report(meshed, quality) | {"files": [str(path.relative_to(folder)) for path in [*files, picture]]}
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from hemo.cli.console import Stages, emit_json
+from hemo.cli.console import Stages, emit_json, show_warnings
 from hemo.cli.geometryreport import geometry_rows, show_geometry, write_beside, write_geometry
 from hemo.errors import InputError
 from hemo.resultfolder import working_folder
@@ -57,6 +57,7 @@ def tree(
 
     from hemo import stages
     from hemo.case import check_case
+    from hemo.pipeline import collected_warnings
     from hemo.treejson import document, tree_to_json
 
     if out is not None and output is not None:
@@ -81,12 +82,14 @@ def tree(
         folder = stack.enter_context(working_folder(out, {}, fresh=True)) if out else None
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         progress = stack.enter_context(Stages(quiet or as_json or output == "-"))
+        said = stack.enter_context(collected_warnings())
         progress.stage("Finding the vessel trees")
         found = stages.load_geometry(case, source, scratch)
         progress.detail(stages.describe(found.trees))
         smallest = case.geometry.minimal_outlet_diameter
         if output == "-":
             click.echo(json.dumps(document([tree_to_json(item) for item in found.trees])))
+            show_warnings(said.messages, quiet)
             return
         progress.stage("Writing the tree and its pictures")
         if folder is None or out is None:
@@ -95,8 +98,9 @@ def tree(
             files = [out / file.relative_to(folder) for file in write_geometry(folder, found, smallest)]
     rows = geometry_rows(found.trees)
     if as_json:
-        emit_json({"trees": rows, "files": [str(file) for file in files]})
+        emit_json({"trees": rows, "files": [str(file) for file in files], "warnings": said.messages})
     elif not quiet:
+        show_warnings(said.messages)
         show_geometry(rows)
         click.echo("\n".join(str(file) for file in files))
 

@@ -122,6 +122,7 @@ def test_tree_writes_its_pictures_beside_it(found):
     folder, told = found
     names = {"left.json", "left.svg", "left_diameter_left.svg", "left_centreline.vtp", "left_lumen.vtp"}
     assert {path.name for path in folder.iterdir()} == names == {Path(file).name for file in told["files"]}
+    assert told["warnings"] == []
     (tree,) = told["trees"]
     assert [branch["name"] for branch in tree["branches"]] == ["LM", "LAD", "LCX", "D1", "OM1"]
     (lesion,) = tree["lesions"]
@@ -142,6 +143,14 @@ def test_the_tree_found_goes_into_reduced_and_run(found, tmp_path):
     second = json.loads(done.stdout)["trees"][0]
     assert second["lesions"][0]["reduced"]["ffr_distal"] == pytest.approx(first["lesions"][0]["ffr_distal"], abs=1e-6)
     assert "LAO 45°" in (tmp_path / "out" / "figures" / "tree.svg").read_text()
+
+
+def test_a_tree_alone_cannot_be_meshed(found, tmp_path):
+    case = tmp_path / "case.toml"
+    case.write_text(f'[case]\nname = "t"\n[geometry]\ntree = "{found[0] / "left.json"}"\n')
+    done = run("mesh", case, "--out", tmp_path / "mesh")
+    assert done.returncode == 2 and "without a lumen" in done.stderr
+    assert not (tmp_path / "mesh").exists()
 
 
 def test_tree_goes_to_one_place(tmp_path):

@@ -45,7 +45,9 @@ def write_msh(folder: Path, name: str, mesh: TetMesh) -> list[Path]:
 
     lumen = max(mesh.names) + 1
     tags = [np.full(len(mesh.cells), lumen, dtype=np.int32), mesh.facet_tags.astype(np.int32)]
-    groups = {label: np.array([tag, 2]) for tag, label in mesh.names.items()} | {LUMEN: np.array([lumen, 3])}
+    groups = {label.replace('"', "'"): np.array([tag, 2]) for tag, label in mesh.names.items()} | {
+        LUMEN: np.array([lumen, 3])
+    }
     made = meshio.Mesh(
         mesh.points / MILLIMETRE,
         [("tetra", mesh.cells), ("triangle", mesh.facets)],
