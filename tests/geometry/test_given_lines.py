@@ -147,7 +147,7 @@ def test_lines_are_measured_on_the_lumen():
             1e-3 * np.column_stack([np.linspace(16, 23.5, 40), np.linspace(0, 9.4, 40), 0 * np.zeros(40)]),
         ]
     )
-    guess = [np.where(line[:, 0] < 5e-3, 6e-3, 1.0e-3) for line in (main, side)]
+    guess = [np.where(line[:, 0] < 1e-3, 6e-3, 1.0e-3) for line in (main, side)]
     lines = [Polyline(str(k), line, radius) for k, (line, radius) in enumerate(zip((main, side), guess, strict=True))]
     (tree,) = trees_from_lines(lines, surface)
     assert len(tree.branches) == 2
