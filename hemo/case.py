@@ -12,11 +12,22 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 
 from hemo.blood import Blood
 from hemo.boundary import Physiology
 from hemo.errors import InputError
+from hemo.geometry.mesh.extensions import ExtensionLength
 from hemo.units import parse
 
 SCHEMA_VERSION = 1
@@ -54,6 +65,34 @@ Density = Annotated[float, _DENSITY, _DENSITY_SCHEMA]
 Viscosity = Annotated[float, _VISCOSITY, _VISCOSITY_SCHEMA]
 
 
+Millimetres = Annotated[float, AfterValidator(lambda value: 1e-3 * value)]
+Place = tuple[Millimetres, Millimetres, Millimetres]
+
+
+def _extension(value: Any) -> ExtensionLength:
+    if isinstance(value, ExtensionLength):
+        return value
+    number, _, unit = str(value).strip().partition(" ")
+    if unit.strip() in ("diameter", "diameters"):
+        try:
+            length = ExtensionLength(float(number), in_diameters=True)
+        except ValueError as error:
+            raise ValueError(f"{value!r} is not a number of diameters") from error
+    else:
+        length = ExtensionLength(_reader("metre")(value))
+    least, most = (0.5, 20.0) if length.in_diameters else (0.5e-3, 50e-3)
+    if not least <= length.value <= most:
+        raise ValueError(f"{value!r} is out of range; give 0.5 to 50 mm, or 0.5 to 20 diameters")
+    return length
+
+
+Extended = Annotated[
+    ExtensionLength,
+    BeforeValidator(_extension),
+    WithJsonSchema({"type": "string", "description": "a length or a number of diameters", "examples": ["3 diameters"]}),
+]
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -81,8 +120,12 @@ GEOMETRY_SOURCES = ("label_map", "surface", "centreline", "contours", "tree", "a
 class GeometrySection(_Section):
     """Where the lumen comes from: one of GEOMETRY_SOURCES, or centrelines with a surface or label map."""
 
-    label_map: str | None = Field(None, description="NIfTI, NRRD or MHA; relative to the case file; $VARIABLES expand")
-    labels: dict[str, int] = Field({"aorta": 1, "coronary": 2}, description="label values of the aorta and coronaries")
+    label_map: str | None = Field(
+        None, description="NIfTI, NRRD, MHA or DICOM SEG; relative to the case file; $VARIABLES expand"
+    )
+    labels: dict[str, int | str | list[int | str]] | None = Field(
+        None, description="number, name or list of them of the aorta and of the coronaries; 1 and 2 without names"
+    )
     surface: str | None = Field(None, description="STL, VTP, PLY or OBJ of aorta and coronaries, or of one tree")
     centreline: str | list[str] | None = Field(
         None, description="VMTK centrelines (VTP) or SimVascular paths (.pth), alone or with a surface or label map"
@@ -93,7 +136,22 @@ class GeometrySection(_Section):
     )
     tree: str | None = Field(None, description="a tree.json: reduced-order only, unless a surface is given too")
     analytic: AnalyticVessel | None = None
+    ostia: list[Place] = Field([], description="where the trees begin, mm, LPS; found without it")
+    names: dict[str, str | Place] = Field(
+        {}, description="name = which branch: the name hemo gave it (or TREE/NAME), or a place on it, mm, LPS"
+    )
     minimal_outlet_diameter: Length = 1.5e-3
+    flow_extension: Extended | None = Field(None, description="prolong every outlet of the mesh, such as '3 diameters'")
+    inlet_extension: Extended | None = Field(None, description="prolong the inlet of the mesh")
+
+    @field_validator("labels", mode="before")
+    @classmethod
+    def _numbers_or_names(cls, labels: Any) -> Any:
+        for value in labels.values() if isinstance(labels, dict) else (labels,):
+            several = value if isinstance(value, list) and value else [value]
+            if not all(type(label) is int or (type(label) is str and label.strip()) for label in several):
+                raise ValueError("a label is a whole number, a name in quotes, or a list of them")
+        return labels
 
     @model_validator(mode="after")
     def _one_source(self) -> GeometrySection:
@@ -210,12 +268,32 @@ def check_case(data: Mapping[str, Any], where: str) -> Case:
     try:
         return Case.model_validate(data)
     except ValidationError as error:
-        raise InputError(f"{where}: {_sentence(error)}") from error
+        raise InputError(f"{where}: {problems(error)[0]}") from error
 
 
-def _sentence(error: ValidationError) -> str:
-    """The first complaint of pydantic, as one plain sentence naming the key."""
-    first = error.errors()[0]
+def with_extensions(case: Case, flow_extension: str | None, inlet_extension: str | None) -> Case:
+    """The case with the flow extensions that the command line gives; None leaves the case file's.
+
+    Raises
+    ------
+    InputError
+        If a text is no length and no number of diameters.
+    """
+    changes: dict[str, ExtensionLength] = {}
+    for key, text in (("flow_extension", flow_extension), ("inlet_extension", inlet_extension)):
+        try:
+            changes |= {} if text is None else {key: _extension(text)}
+        except ValueError as error:
+            raise InputError(f"--{key.replace('_', '-')}: {error}.".replace("..", ".")) from error
+    return case.model_copy(update={"geometry": case.geometry.model_copy(update=changes)})
+
+
+def problems(error: ValidationError) -> list[str]:
+    """Every complaint of pydantic as one plain sentence naming the key."""
+    return list(dict.fromkeys(_sentence(item) for item in error.errors()))
+
+
+def _sentence(first: Mapping[str, Any]) -> str:
     place = [str(part) for part in first["loc"]]
     key = ".".join(place) or "the file"
     if first["type"] == "extra_forbidden":

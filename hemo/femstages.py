@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hemo.boundary import FlowConditions
 from hemo.case import Case
 from hemo.errors import InputError
 from hemo.files import replace_text
+from hemo.geometry.mesh.extensions import Extension, in_extensions
 from hemo.geometry.mesh.sections import SectionProbes, section_probes
 from hemo.indices import facet_geometry, lesion_wall, map_to_centreline
 from hemo.output import VolumeFields
-from hemo.results import BranchFlow, TreeFlow
+from hemo.results import BranchFlow, TreeFlow, WallTraction
 from hemo.stages import Geometry
 from hemo.summary import MeshInfo, TreeResult
-from hemo.tetmesh import TetMesh
+from hemo.tetmesh import INLET, TetMesh
 from hemo.tree import VesselTree, flow_between_points
 from hemo.treejson import parse_trees, tree_to_json
 
@@ -32,12 +34,13 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class MeshedTree:
-    """A mesh, the tree cut to it, and the sections to be sampled on it."""
+    """A mesh, the tree cut to it, the sections to be sampled on it, and the flow extensions that no result counts."""
 
     mesh: TetMesh
     tree: VesselTree
     probes: SectionProbes
     info: MeshInfo
+    extensions: tuple[Extension, ...] = ()
 
 
 def mesh_tree(case: Case, geometry: Geometry, tree: VesselTree, work: Path) -> MeshedTree:
@@ -51,8 +54,10 @@ def mesh_tree(case: Case, geometry: Geometry, tree: VesselTree, work: Path) -> M
     if not record.is_file():
         options = MeshOptions(
             cells_per_diameter=case.fem.cells_per_diameter,
-            minimal_outlet_diameter=case.geometry.minimal_outlet_diameter,
+            minimal_outlet_diameter=0.0,  # the tree's ends are where they belong, those at a surface's caps too
             keep_ends=case.geometry.analytic is not None,
+            outlet_extension=case.geometry.flow_extension,
+            inlet_extension=case.geometry.inlet_extension,
         )
         result = build_mesh(geometry.surface, tree, options)
         for warning in result.report.warnings:
@@ -66,8 +71,9 @@ def mesh_tree(case: Case, geometry: Geometry, tree: VesselTree, work: Path) -> M
             result.report.cells_per_diameter_min,
         )
         log.info("%s tree: %s", tree.name, result.report)
-        text = json.dumps({"tree": tree_to_json(result.tree), "info": info.__dict__})
-        replace_text(record, text)
+        extensions = [extension.to_json() for extension in result.extensions]
+        text = {"tree": tree_to_json(result.tree), "info": info.__dict__, "extensions": extensions}
+        replace_text(record, json.dumps(text))
     return _stored_mesh(work)
 
 
@@ -75,7 +81,9 @@ def _stored_mesh(work: Path) -> MeshedTree:
     record = json.loads((work / "meshed.json").read_text())
     (stored,) = parse_trees(json.dumps(record["tree"]), str(work))
     info = MeshInfo(**record["info"])
-    return MeshedTree(TetMesh.load(work / "mesh.npz"), stored.tree, SectionProbes.load(work / "probes.npz"), info)
+    extensions = tuple(Extension.from_json(item) for item in record["extensions"])
+    mesh, probes = TetMesh.load(work / "mesh.npz"), SectionProbes.load(work / "probes.npz")
+    return MeshedTree(mesh, stored.tree, probes, info, extensions)
 
 
 def solve_fem(
@@ -100,10 +108,39 @@ def solve_fem(
         job.mkdir(exist_ok=True)
         assert start.reduced is not None
         initial = initial_fields(meshed.mesh.points, meshed.tree, start.reduced)
-        write_job(job, meshed.mesh, meshed.probes, initial, case.fluid(), start.conditions)
+        conditions = far_conditions(start.conditions, start.reduced, meshed, case.fluid().viscosity)
+        write_job(job, meshed.mesh, meshed.probes, initial, case.fluid(), conditions)
         run_worker(job, ranks, lambda status: tell(_progress_line(status)))
         _keep_logs(job, logs, meshed.tree.name)
     return read_result(job)
+
+
+def far_conditions(
+    conditions: FlowConditions, reduced: TreeFlow, meshed: MeshedTree, viscosity: float
+) -> FlowConditions:
+    """What to prescribe at the far ends of the flow extensions so that the conditions hold at the vessel's true ends.
+
+    An outlet's resistance is less by the extension's own (Poiseuille); the pressure before the inlet is more by the
+    extension's loss at the reduced model's flow.
+
+    Raises
+    ------
+    InputError
+        If an extension alone resists more than its outlet should.
+    """
+    resistance, aortic = dict(conditions.outlet_resistance), conditions.aortic_pressure
+    for extension in meshed.extensions:
+        own = extension.resistance(viscosity)
+        if extension.name == INLET:
+            aortic += own * float(reduced.branches[meshed.tree.root.name].flow[0])
+            continue
+        if own >= resistance[extension.name]:
+            raise InputError(
+                f"tree {meshed.tree.name!r}, outlet {extension.name!r}: the flow extension alone resists more than the "
+                "whole bed beyond; shorten geometry.flow_extension."
+            )
+        resistance[extension.name] -= own
+    return replace(conditions, outlet_resistance=resistance, aortic_pressure=aortic)
 
 
 def _keep_logs(job: Path, logs: Path, tree: str) -> None:
@@ -134,15 +171,16 @@ def with_fem(result: TreeResult, meshed: MeshedTree, solution: FemResult) -> Tre
         "fem", solution.status, result.conditions.aortic_pressure, _branch_flows(meshed, solution), solution.message
     )
     walls = {}
-    where = map_to_centreline(meshed.tree, facet_geometry(solution.wall)[0])
+    wall = _true_wall(solution.wall, meshed.extensions)
+    where = map_to_centreline(meshed.tree, facet_geometry(wall)[0])
     for lesion in meshed.tree.lesions:
         along = flow.branches[lesion.branch].pressure
         datum = float(np.interp(lesion.start, meshed.tree[lesion.branch].arc, along))
         try:
-            walls[lesion.id] = lesion_wall(meshed.tree, lesion, solution.wall, where, datum)
+            walls[lesion.id] = lesion_wall(meshed.tree, lesion, wall, where, datum)
         except ValueError as error:
             log.warning("%s", error)
-    return replace(result, fem=flow, traction=solution.wall, lesion_walls=walls, mesh=meshed.info)
+    return replace(result, fem=flow, traction=wall, lesion_walls=walls, mesh=meshed.info)
 
 
 def _branch_flows(meshed: MeshedTree, solution: FemResult) -> dict[str, BranchFlow]:
@@ -163,6 +201,35 @@ def _branch_flows(meshed: MeshedTree, solution: FemResult) -> dict[str, BranchFl
     return flows
 
 
+def _true_wall(wall: WallTraction, extensions: Sequence[Extension]) -> WallTraction:
+    """The wall without that of the flow extensions."""
+    if not extensions:
+        return wall
+    kept = ~in_extensions(extensions, facet_geometry(wall)[0])
+    used, triangles = np.unique(wall.triangles[kept], return_inverse=True)
+    return WallTraction(
+        points=wall.points[used],
+        triangles=triangles.reshape(-1, 3),
+        pressure=wall.pressure[used],
+        shear=wall.shear[used],
+        facet_pressure=wall.facet_pressure[kept],
+        facet_shear=wall.facet_shear[kept],
+    )
+
+
 def volume(meshed: MeshedTree, solution: FemResult) -> VolumeFields:
-    """The fields of ``volume.vtu``."""
-    return VolumeFields(meshed.mesh, solution.velocity, solution.pressure)
+    """The fields of ``volume.vtu``, without the flow extensions."""
+    mesh = meshed.mesh
+    if not meshed.extensions:
+        return VolumeFields(mesh, solution.velocity, solution.pressure)
+    kept = ~in_extensions(meshed.extensions, mesh.points[mesh.cells].mean(axis=1))
+    used, cells = np.unique(mesh.cells[kept], return_inverse=True)
+    whole = np.isin(mesh.facets, used).all(axis=1)
+    own = replace(
+        mesh,
+        points=mesh.points[used],
+        cells=cells.reshape(-1, 4),
+        facets=np.searchsorted(used, mesh.facets[whole]),
+        facet_tags=mesh.facet_tags[whole],
+    )
+    return VolumeFields(own, solution.velocity[used], solution.pressure[used])

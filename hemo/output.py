@@ -49,11 +49,16 @@ def write_centrelines(path: Path, trees: Sequence[VesselTree], flows: Sequence[d
             row = {
                 "MaximumInscribedSphereRadius": branch.radius / MILLIMETRE,
                 "Area": branch.area / SQUARE_MILLIMETRE,
+                "EquivalentDiameter": branch.diameter / MILLIMETRE,
+                "Normal": branch.normal,
                 "ReferenceRadius": branch.reference_radius / MILLIMETRE,
                 "ArcLength": branch.arc / MILLIMETRE,
                 "TreeId": np.full(n, float(number)),
                 "BranchId": np.full(n, float(index)),
             }
+            if all(item.perimeter is not None for one in trees for item in one.branches):
+                assert branch.perimeter is not None
+                row["Perimeter"] = branch.perimeter / MILLIMETRE
             best = solved.get("fem") or solved.get("reduced")
             if best is not None:
                 along = best.branches[branch.name]

@@ -154,7 +154,8 @@ def _run(
     )
     with clock.stage("output", "Writing the result"):
         _write_fields(work, results, volumes)
-        write_report(work / "report.html", build_summary(record, results), results, work / "figures")
+        page = work / "report.html"
+        write_report(page, build_summary(record, results), results, work / "figures", geometry.orientation_known)
     summary = build_summary(record, results)  # once more, for the time that writing took
     (work / "summary.json").write_text(json.dumps(summary, indent=1, allow_nan=False))
     if overall_status(results) is not Status.CONVERGED:
@@ -177,7 +178,7 @@ def _write_fields(work: Path, results: Sequence[TreeResult], volumes: Sequence[V
 def _logged(path: Path) -> Iterator[list[str]]:
     """Write hemo's log to a file and collect its warnings."""
     logger = logging.getLogger("hemo")
-    collector = _Collector()
+    collector = WarningCollector()
     handler = logging.FileHandler(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     before = logger.level
@@ -193,7 +194,7 @@ def _logged(path: Path) -> Iterator[list[str]]:
         handler.close()
 
 
-class _Collector(logging.Handler):
+class WarningCollector(logging.Handler):
     """Keeps the text of each warning once."""
 
     def __init__(self) -> None:
@@ -201,6 +202,18 @@ class _Collector(logging.Handler):
         self.messages: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
+        """Note a warning."""
         message = record.getMessage()
         if message not in self.messages:
             self.messages.append(message)
+
+
+@contextmanager
+def collected_warnings() -> Iterator[WarningCollector]:
+    """Collect hemo's warnings instead of letting them go to stderr."""
+    collector, logger = WarningCollector(), logging.getLogger("hemo")
+    logger.addHandler(collector)
+    try:
+        yield collector
+    finally:
+        logger.removeHandler(collector)

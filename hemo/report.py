@@ -1,6 +1,6 @@
 """``report.html``: the page a cardiologist reads. One file, no network, with its figures inside.
 
-The pull-back curves also go to ``figures/`` as SVG.
+The picture of the trees and the pull-back curves also go to ``figures/`` as SVG.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hemo.indices import MEASUREMENT_DISTANCE, map_to_centreline
+from hemo.pictures import distance_from_ostium, draw_diameter, svg, tree_picture
 from hemo.results import TreeFlow
 from hemo.summary import TreeResult
 from hemo.tree import Branch, VesselTree
@@ -28,11 +29,18 @@ FFR_SCALE = (0.5, 1.0)
 METHOD_STYLE = {"fem": ("#1b4f8a", "-", "3D"), "reduced": ("#c0561f", "--", "reduced")}
 
 
-def write_report(path: Path, summary: dict[str, Any], results: Sequence[TreeResult], figures: Path) -> None:
-    """Write the page, and one SVG pull-back a vessel into ``figures``."""
+def write_report(
+    path: Path, summary: dict[str, Any], results: Sequence[TreeResult], figures: Path, oriented: bool = True
+) -> None:
+    """Write the page, and into ``figures`` the trees and one pull-back a vessel as SVG.
+
+    ``oriented`` False names no side of the patient in the picture of the trees.
+    """
     import jinja2
 
     figures.mkdir(exist_ok=True)
+    anatomy = tree_picture([result.tree for result in results], oriented)
+    (figures / "tree.svg").write_text(anatomy, encoding="utf-8")
     curves = []
     for result in results:
         for branch in result.tree.branches:
@@ -45,7 +53,8 @@ def write_report(path: Path, summary: dict[str, Any], results: Sequence[TreeResu
     page = environment.from_string(template).render(
         summary=summary,
         curves=curves,
-        picture=base64.b64encode(tree_picture(results)).decode("ascii"),
+        anatomy=anatomy[anatomy.index("<svg") :],
+        picture=base64.b64encode(ffr_picture(results)).decode("ascii"),
         threshold=THRESHOLD,
         distance_mm=MEASUREMENT_DISTANCE / MILLIMETRE,
     )
@@ -55,17 +64,6 @@ def write_report(path: Path, summary: dict[str, Any], results: Sequence[TreeResu
 def _number(value: float | None, digits: int = 2) -> str:
     """A number for a table cell; a dash where there is none."""
     return "-" if value is None else f"{value:.{digits}f}"
-
-
-def distance_from_ostium(tree: VesselTree, branch: Branch) -> Array:
-    """(n,) distance along the vessels from the ostium to each point of a branch, m."""
-    start, current = 0.0, branch
-    while current.parent is not None:
-        parent = tree[current.parent]
-        place = current.parent_index or 0
-        start += float(parent.arc[place] + np.linalg.norm(current.points[0] - parent.points[place]))
-        current = parent
-    return branch.arc + start
 
 
 def _solved(result: TreeResult) -> dict[str, TreeFlow]:
@@ -86,32 +84,20 @@ def pullback_figure(result: TreeResult, branch: Branch) -> str:
     for lesion in result.tree.lesions_on(branch.name):
         span = np.interp([lesion.start, lesion.end], branch.arc, distance)
         upper.axvspan(*span, color="#d0021b", alpha=0.10, linewidth=0)
-        lower.axvspan(*span, color="#d0021b", alpha=0.10, linewidth=0)
     upper.set_ylabel("FFR")
     upper.set_ylim(min(0.5, upper.get_ylim()[0]), 1.02)
     upper.legend(loc="lower left", fontsize=8, frameon=False)
     upper.set_title(f"{branch.name} ({result.tree.name} tree)", fontsize=10, loc="left")
-    lower.plot(distance, branch.diameter / MILLIMETRE, color="#444444")
-    lower.plot(distance, 2.0 * branch.reference_radius / MILLIMETRE, ":", color="#444444")
+    draw_diameter(lower, result.tree, branch)
     lower.set_ylim(0.0, None)
     lower.set_ylabel("diameter / mm")
     lower.set_xlabel("distance from the ostium / mm")
     for axes in (upper, lower):
         axes.spines[["top", "right"]].set_visible(False)
-    return _svg(figure)
+    return svg(figure)
 
 
-def _svg(figure: Any) -> str:
-    buffer = io.StringIO()
-    # A fixed salt and no date: the same result gives the same file.
-    import matplotlib
-
-    with matplotlib.rc_context({"svg.hashsalt": "hemo", "svg.fonttype": "none"}):
-        figure.savefig(buffer, format="svg", metadata={"Date": None})
-    return buffer.getvalue()
-
-
-def tree_picture(results: Sequence[TreeResult]) -> bytes:
+def ffr_picture(results: Sequence[TreeResult]) -> bytes:
     """PNG of the trees from the front and from the left, coloured by FFR, drawn without a graphics card."""
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize

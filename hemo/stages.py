@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from hemo.boundary import aortic_pressure, assumptions, flow_conditions
 from hemo.case import Case, resolve_path
 from hemo.errors import InputError
+from hemo.geometry.centreline.renaming import rename
 from hemo.geometry.centreline.simvascular import contour_files
 from hemo.geometry.lesion import LesionOptions, with_reference_and_lesions
 from hemo.geometry.lumen.capping import Cap
@@ -54,6 +55,10 @@ def input_files(case: Case, path: Path) -> dict[str, Path]:
             if key == "contours" and file.is_dir():
                 found |= {f"{text}/{item.name}": item for item in contour_files(file)}
                 continue
+            if key == "label_map" and file.is_dir():
+                from hemo.geometry.image.labelimage import label_file
+
+                file = label_file(file)
             if not file.is_file():
                 raise InputError(f"{path}: geometry.{key} {text!r} is not a file ({file}); correct the path.")
             found[text] = file
@@ -98,9 +103,9 @@ def _find_geometry(case: Case, path: Path) -> Geometry:
     if source.tree is not None:
         stored = read_trees(resolve_path(path, source.tree))
         trees = tuple(item.tree if item.lesions_listed else _with_lesions(case, item.tree) for item in stored)
-        return Geometry(trees, None, orientation_known=True)
+        return Geometry(rename(trees, source.names), None, orientation_known=True)
     lumen, found = _segmented(case, path)
-    with_lesions = (_with_lesions(case, tree) for tree in found)
+    with_lesions = (_with_lesions(case, tree) for tree in rename(found, source.names))
     cut = (truncate(tree, source.minimal_outlet_diameter, _capped(lumen, tree)) for tree in with_lesions)
     return Geometry(tuple(cut), lumen, orientation_known=True)
 
@@ -127,6 +132,7 @@ def _segmented(case: Case, path: Path) -> tuple[Surface | None, tuple[VesselTree
     from hemo.geometry.lumen.surface import read_surface
 
     source = case.geometry
+    ostia = np.array(source.ostia) if source.ostia else None
     if source.contours is not None:
         folders_and_files = [resolve_path(path, text) for text in _listed(source.contours)]
         return None, trees_from_contours(folders_and_files, source.unit)
@@ -140,7 +146,7 @@ def _segmented(case: Case, path: Path) -> tuple[Surface | None, tuple[VesselTree
         files = [resolve_path(path, text) for text in _listed(source.centreline)]
         return surface, trees_from_lines(read_centrelines(files, source.unit), surface)
     assert surface is not None  # the case has one source at least
-    return surface, find_trees(surface, image)
+    return surface, find_trees(surface, image, ostia=ostia)
 
 
 def _with_lesions(case: Case, tree: VesselTree) -> VesselTree:

@@ -122,8 +122,9 @@ def _tree(run: RunRecord, result: TreeResult) -> dict[str, Any]:
     }
 
 
-def _branch(branch: Branch, flows: dict[str, TreeFlow], rest: TreeFlow | None) -> dict[str, Any]:
-    row: dict[str, Any] = {
+def branch_geometry(branch: Branch) -> dict[str, Any]:
+    """What is told of a branch whatever was solved on it."""
+    return {
         "name": branch.name,
         "parent": branch.parent,
         "length_mm": branch.length / MILLIMETRE,
@@ -131,6 +132,27 @@ def _branch(branch: Branch, flows: dict[str, TreeFlow], rest: TreeFlow | None) -
         "distal_diameter_mm": float(branch.diameter[-1]) / MILLIMETRE,
         "is_outlet": branch.is_outlet,
     }
+
+
+def lesion_geometry(lesion: Lesion) -> dict[str, Any]:
+    """What is told of a lesion whatever was solved round it."""
+    return {
+        "id": lesion.id,
+        "branch": lesion.branch,
+        "start_mm": lesion.start / MILLIMETRE,
+        "end_mm": lesion.end / MILLIMETRE,
+        "mla_mm2": lesion.minimal_lumen_area / SQUARE_MILLIMETRE,
+        "reference_area_mm2": lesion.reference_area / SQUARE_MILLIMETRE,
+        "percent_diameter_stenosis": 100.0 * lesion.diameter_stenosis,
+        "percent_area_stenosis": 100.0 * lesion.area_stenosis,
+        "length_mm": lesion.length / MILLIMETRE,
+        "radius_gradient_up": lesion.radius_gradient_up,
+        "radius_gradient_down": lesion.radius_gradient_down,
+    }
+
+
+def _branch(branch: Branch, flows: dict[str, TreeFlow], rest: TreeFlow | None) -> dict[str, Any]:
+    row = branch_geometry(branch)
     for name, flow in flows.items():
         along = flow.branches[branch.name]
         converged = flow.status is Status.CONVERGED
@@ -146,19 +168,7 @@ def _branch(branch: Branch, flows: dict[str, TreeFlow], rest: TreeFlow | None) -
 
 
 def _lesion(run: RunRecord, lesion: Lesion, result: TreeResult, flows: dict[str, TreeFlow]) -> dict[str, Any]:
-    row: dict[str, Any] = {
-        "id": lesion.id,
-        "branch": lesion.branch,
-        "start_mm": lesion.start / MILLIMETRE,
-        "end_mm": lesion.end / MILLIMETRE,
-        "mla_mm2": lesion.minimal_lumen_area / SQUARE_MILLIMETRE,
-        "reference_area_mm2": lesion.reference_area / SQUARE_MILLIMETRE,
-        "percent_diameter_stenosis": 100.0 * lesion.diameter_stenosis,
-        "percent_area_stenosis": 100.0 * lesion.area_stenosis,
-        "length_mm": lesion.length / MILLIMETRE,
-        "radius_gradient_up": lesion.radius_gradient_up,
-        "radius_gradient_down": lesion.radius_gradient_down,
-    }
+    row = lesion_geometry(lesion)
     density = run.density if run.orientation_known else None
     for name, flow in flows.items():
         if flow.status is not Status.CONVERGED:

@@ -33,6 +33,7 @@ _BRANCH_KEYS = {
     "radius_mm",
     "area_mm2",
     "reference_radius_mm",
+    "perimeter_mm",
 }
 _TREE_KEYS = {"name", "branches", "lesions", "boundary"}
 _LESION_KEYS = {"id", "branch", "start_mm", "minimum_mm", "end_mm", "mla_mm2", "reference_area_mm2"}
@@ -74,7 +75,7 @@ def _branch_to_json(branch: Branch) -> dict[str, Any]:
     def listed(values: NDArray[np.float64], unit: float) -> list[Any]:
         return list(np.round(values / unit, 6).tolist())
 
-    return {
+    stored = {
         "name": branch.name,
         "parent": branch.parent,
         "parent_index": branch.parent_index,
@@ -84,6 +85,9 @@ def _branch_to_json(branch: Branch) -> dict[str, Any]:
         "area_mm2": listed(branch.area, SQUARE_MILLIMETRE),
         "reference_radius_mm": listed(branch.reference_radius, MILLIMETRE),
     }
+    if branch.perimeter is not None:
+        stored["perimeter_mm"] = listed(branch.perimeter, MILLIMETRE)
+    return stored
 
 
 def _lesion_to_json(lesion: Lesion) -> dict[str, Any]:
@@ -179,7 +183,8 @@ def _branch(data: Any, where: str) -> Branch:
     outlet = data.get("is_outlet", True)
     if not isinstance(outlet, bool):
         raise InputError(f"{where}: is_outlet must be true or false.")
-    return Branch(data["name"], points, radius, area, healthy, parent, index, outlet)
+    perimeter = _numbers(data, "perimeter_mm", where) * MILLIMETRE if "perimeter_mm" in data else None
+    return Branch(data["name"], points, radius, area, healthy, parent, index, outlet, perimeter)
 
 
 def _lesion(data: Any, where: str) -> Lesion:

@@ -174,11 +174,12 @@ def write_polydata(
     lines: Sequence[Array] = (),
     point_data: Mapping[str, Array] | None = None,
     cell_data: Mapping[str, Array] | None = None,
+    field_data: Mapping[str, Sequence[str] | Sequence[int]] | None = None,
 ) -> None:
     """Write a ``.vtp`` (or ``.stl``, without arrays) with triangles or polylines.
 
     ``point_data`` and ``cell_data`` hold (n,) or (n, 3) arrays by name; a name such as ``"WSS"`` is
-    what ParaView shows.
+    what ParaView shows. ``field_data`` holds texts or whole numbers that belong to the file as a whole.
     """
     from vtkmodules.vtkCommonCore import vtkPoints
     from vtkmodules.vtkCommonDataModel import vtkPolyData
@@ -197,6 +198,8 @@ def write_polydata(
         poly.SetLines(_cell_array(offsets, np.concatenate(list(lines))))
     _add_arrays(poly.GetPointData(), point_data)
     _add_arrays(poly.GetCellData(), cell_data)
+    for name, values in (field_data or {}).items():
+        poly.GetFieldData().AddArray(_field(name, values))
     writer: Any = vtkSTLWriter() if Path(path).suffix.lower() == ".stl" else vtkXMLPolyDataWriter()
     _write(writer, poly, path)
 
@@ -246,6 +249,16 @@ def _add_arrays(attributes: Any, arrays: Mapping[str, Array] | None) -> None:
         array = _to_vtk(np.asarray(values))
         array.SetName(name)
         attributes.AddArray(array)
+
+
+def _field(name: str, values: Sequence[str] | Sequence[int]) -> Any:
+    from vtkmodules.vtkCommonCore import vtkIntArray, vtkStringArray
+
+    array: Any = vtkStringArray() if isinstance(values[0], str) else vtkIntArray()
+    array.SetName(name)
+    for value in values:
+        array.InsertNextValue(value)
+    return array
 
 
 def _quieten() -> None:

@@ -65,3 +65,28 @@ def test_children_come_proximal_first():
     assert [child.name for child in tree.children("LM")] == ["LAD", "LCX"]
     assert tree.outlets == ("LAD", "LCX", "D1", "OM1")
     assert tree.root.name == "LM"
+
+
+def test_normals_of_a_helix_do_not_twist():
+    # Along a helix the twist-free frame turns against the Frenet frame by the torsion times the arc length.
+    radius, pitch, turns = 20e-3, 6e-3, 2.0
+    angle = np.linspace(0.0, 2.0 * np.pi * turns, 801)
+    speed = np.hypot(radius, pitch)
+    points = np.column_stack([radius * np.cos(angle), radius * np.sin(angle), pitch * angle])
+    tube = np.full(801, 1e-3)
+    branch = Branch("helix", points, tube, np.pi * tube**2, tube)
+    normal, tangent = branch.normal, branch.tangent
+    assert np.abs(np.einsum("ij,ij->i", normal, tangent)).max() < 1e-12
+    frenet = -np.column_stack([np.cos(angle), np.sin(angle), 0 * angle])
+    binormal = np.cross(tangent, frenet)
+    turned = np.unwrap(np.arctan2(np.einsum("ij,ij->i", normal, binormal), np.einsum("ij,ij->i", normal, frenet)))
+    torsion = pitch / speed**2
+    assert turned[-1] - turned[0] == pytest.approx(-torsion * speed * angle[-1], rel=1e-3)
+
+
+def test_part_of_a_branch_ends_exactly_where_asked():
+    branch = straight(n=41)
+    part = branch.between(3.3e-3, 30.1e-3)
+    assert part.points[0, 2] == pytest.approx(3.3e-3)
+    assert part.points[-1, 2] == pytest.approx(30.1e-3)
+    assert part.perimeter is None

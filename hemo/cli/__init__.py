@@ -23,7 +23,18 @@ from hemo.cli.tree import tree
 from hemo.errors import EnvironmentMissing, HemoError, InputError, Interrupted
 
 # Modules whose absence is the environment's fault, not a bug.
-_OPTIONAL = {"vtk", "vtkmodules", "SimpleITK", "skimage", "matplotlib", "jinja2", "gmsh", "dolfinx"}
+_OPTIONAL = {
+    "vtk",
+    "vtkmodules",
+    "SimpleITK",
+    "pydicom",
+    "skimage",
+    "matplotlib",
+    "jinja2",
+    "gmsh",
+    "meshio",
+    "dolfinx",
+}
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

@@ -2,64 +2,134 @@
 
 from __future__ import annotations
 
-import shutil
+import json
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
+import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
+from rich.table import Table
 
 from hemo.cli.console import Stages, emit_json, table
 from hemo.errors import InputError
+from hemo.resultfolder import working_folder
+from hemo.tetmesh import TetMesh
+from hemo.units import MILLIMETRE, SQUARE_MILLIMETRE
 
 if TYPE_CHECKING:
     from hemo.femstages import MeshedTree
 
+FORMATS = ("vtu", "msh", "xdmf", "npz")
 
-@click.command(epilog="Example: hemo mesh cases/left_coronary/case.toml --out meshes")
+
+@click.command(epilog="Example: hemo mesh cases/left_coronary/case.toml --out meshes --format msh")
 @click.argument("case", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), default=Path("mesh"), show_default=True, help="Must not exist.")
+@click.option(
+    "--format", "formats", type=click.Choice(FORMATS), multiple=True, help="May be repeated.  [default: vtu, msh, xdmf]"
+)
+@click.option("--flow-extension", metavar="LENGTH", help="Prolong every outlet: '5 mm', '3 diameters'.")
+@click.option("--inlet-extension", metavar="LENGTH", help="Prolong the inlet.")
 @click.option("--quiet", is_flag=True, help="Print nothing but errors.")
 @click.option("--json", "as_json", is_flag=True, help="Print the mesh report as JSON on stdout.")
-def mesh(case: Path, out: Path, quiet: bool, as_json: bool) -> None:
-    """Mesh every coronary tree of CASE: OUT/TREE.vtu, and OUT/TREE_boundary.vtp with the caps' tags."""
+def mesh(
+    case: Path,
+    out: Path,
+    formats: tuple[str, ...],
+    flow_extension: str | None,
+    inlet_extension: str | None,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Mesh every coronary tree of CASE: volume, tagged boundary, quality report and pictures in the folder OUT."""
     from hemo import femstages, stages
-    from hemo.case import read_case
+    from hemo.case import read_case, with_extensions
+    from hemo.cli.geometryreport import write_geometry
 
-    loaded = read_case(case)
+    loaded = with_extensions(read_case(case), flow_extension, inlet_extension)
     stages.input_files(loaded, case)
-    if out.exists():
-        raise InputError(f"{out}: exists already; choose another folder with --out or remove it.")
-    report = []
-    with Stages(quiet or as_json) as progress, tempfile.TemporaryDirectory() as scratch:
+    if loaded.geometry.tree is not None:
+        raise InputError(f"{case}: geometry.tree holds centrelines only; give a label map or a surface to mesh.")
+    trees = []
+    with (
+        Stages(quiet or as_json) as progress,
+        working_folder(out, {}, fresh=True) as folder,
+        tempfile.TemporaryDirectory() as scratch,
+    ):
         progress.stage("Reading the lumen and finding the vessel trees")
         geometry = stages.load_geometry(loaded, case, Path(scratch))
-        folder = Path(scratch) / "out"
-        folder.mkdir()
+        progress.detail(stages.describe(geometry.trees))
+        write_geometry(folder, geometry, loaded.geometry.minimal_outlet_diameter)
         for tree in geometry.trees:
             progress.stage(f"Meshing the {tree.name} tree")
             meshed = femstages.mesh_tree(loaded, geometry, tree, Path(scratch) / tree.name)
-            _write(folder, tree.name, meshed)
-            report.append({"tree": tree.name, **meshed.info.__dict__, "caps": meshed.mesh.names})
-        shutil.move(folder, out)
+            trees.append(_write(folder, meshed, formats or FORMATS[:3]))
+            progress.detail(f"{meshed.info.cells:,} tetrahedra")
+        report = {"case": loaded.case.name, "unit": "mm", "trees": trees}
+        (folder / "report.json").write_text(json.dumps(report, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     if as_json:
         emit_json(report)
     elif not quiet:
-        rows = [
-            [str(r["tree"]), f"{r['cells']:,}", f"{r['min_quality']:.3f}", f"{r['cells_per_diameter']:.1f}"]
-            for r in report
-        ]
-        Console().print(table(f"Meshes in {out}", ["tree", "cells", "lowest quality", "cells per diameter"], rows))
+        Console().print(_table(out, trees))
 
 
-def _write(folder: Path, name: str, meshed: MeshedTree) -> None:
-    from hemo.units import MILLIMETRE
-    from hemo.vtkio import write_polydata, write_tetrahedra
+def _write(folder: Path, meshed: MeshedTree, formats: tuple[str, ...]) -> dict[str, Any]:
+    """Write one tree's mesh and its picture; return its part of the report."""
+    from hemo.geometry.mesh.filling import gamma
+    from hemo.geometry.mesh.writers import WRITERS
+    from hemo.meshpicture import mesh_picture
 
+    mesh, tree = meshed.mesh, meshed.tree
+    files = [path for kind in formats for path in WRITERS[kind](folder, tree.name, mesh)]
+    quality = gamma(mesh)
+    picture = folder / "figures" / f"mesh_{tree.name}.png"
+    picture.write_bytes(mesh_picture(mesh, tree, quality))
+    return mesh_report(meshed, quality) | {"files": [str(path.relative_to(folder)) for path in [*files, picture]]}
+
+
+def mesh_report(meshed: MeshedTree, quality: NDArray[np.float64]) -> dict[str, Any]:
+    """Numbers of one tree's mesh: size, quality of its cells (m,), volume, and each part of its boundary."""
     mesh = meshed.mesh
-    write_tetrahedra(folder / f"{name}.vtu", mesh.points / MILLIMETRE, mesh.cells)
-    write_polydata(
-        folder / f"{name}_boundary.vtp", mesh.points / MILLIMETRE, mesh.facets, cell_data={"Tag": mesh.facet_tags}
-    )
-    mesh.save(folder / f"{name}.npz")
+    lowest, fifth, middle = np.percentile(quality, [0.0, 5.0, 50.0])
+    shares = {f"below_{limit:g}": float(np.mean(quality < limit)) for limit in (0.1, 0.2, 0.3)}
+    return {
+        "tree": meshed.tree.name,
+        **meshed.info.__dict__,
+        "quality": {"lowest": float(lowest), "percentile_5": float(fifth), "median": float(middle), "share": shares},
+        "volume_mm3": float(mesh.cell_volumes().sum()) / MILLIMETRE**3,
+        "flow_extensions_mm": {item.name: item.length / MILLIMETRE for item in meshed.extensions},
+        "boundary": [
+            {
+                "name": name,
+                "tag": tag,
+                "triangles": len(mesh.facets_of(name)),
+                "area_mm2": _area(mesh, name) / SQUARE_MILLIMETRE,
+            }
+            for tag, name in mesh.names.items()
+        ],
+    }
+
+
+def _area(mesh: TetMesh, name: str) -> float:
+    a, b, c = (mesh.points[mesh.facets_of(name)[:, k]] for k in range(3))
+    return float(0.5 * np.linalg.norm(np.cross(b - a, c - a), axis=1).sum())
+
+
+def _table(out: Path, trees: list[dict[str, Any]]) -> Table:
+    heads = ["tree", "cells", "lowest quality", "median", "cells/diameter", "mm³", "outlets"]
+    rows = [
+        [
+            r["tree"],
+            f"{r['cells']:,}",
+            f"{r['quality']['lowest']:.3f}",
+            f"{r['quality']['median']:.2f}",
+            f"{r['cells_per_diameter']:.1f}",
+            f"{r['volume_mm3']:.0f}",
+            str(len(r["boundary"]) - 2),  # less the wall and the inlet
+        ]
+        for r in trees
+    ]
+    return table(f"Meshes in {out}", heads, rows)

@@ -31,7 +31,9 @@ def initial_fields(points: Array, tree: VesselTree, flow: TreeFlow) -> tuple[Arr
         along = flow.branches[branch.name]
         area = np.interp(arc, branch.arc, branch.area)
         centre = np.column_stack([np.interp(arc, branch.arc, branch.points[:, k]) for k in range(3)])
-        radial = np.linalg.norm(points[mine] - centre, axis=1)
+        offset = points[mine] - centre
+        offset -= np.einsum("ij,ij->i", offset, where.tangent[mine])[:, None] * where.tangent[mine]
+        radial = np.linalg.norm(offset, axis=1)  # beside the axis, also beyond a branch's end
         profile = 2.0 * np.clip(1.0 - radial**2 * np.pi / area, 0.0, 1.0)
         speed = np.interp(arc, branch.arc, along.flow) / area * profile
         velocity[mine] = speed[:, None] * where.tangent[mine]

@@ -1,20 +1,16 @@
-"""Healthy reference calibre and the lesions measured against it.
-
-The reference diameter of a vessel is a straight taper with a step down at each side branch, fitted
-to the vessel's own diameters by quantile regression (Koenker and Bassett 1978, Econometrica 46:33),
-which a lesion hardly moves. A lesion is a stretch where the lumen falls below it.
-"""
+"""Lesions: stretches where the lumen falls below the healthy calibre that :mod:`hemo.geometry.reference` fits."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import label
-from scipy.optimize import linprog
 
+from hemo.geometry.reference import ReferenceOptions, reference_radii
 from hemo.tree import Branch, Lesion, VesselTree
 
 Array = NDArray[Any]
@@ -32,6 +28,8 @@ class LesionOptions:
         Diameter fraction lost that marks its start and end.
     minimal_length
         m.
+    recovery
+        Share of the lesser of two neighbouring narrowings that the lumen must recover between two lesions.
     end_margin
         Stretch at either end of a branch where the narrowing of a cut or an ostium is not trusted, m.
     """
@@ -39,61 +37,25 @@ class LesionOptions:
     minimal_stenosis: float = 0.30
     edge: float = 0.10
     minimal_length: float = 1.0e-3
+    recovery: float = 0.5
     end_margin: float = 1.0e-3
 
 
 def with_reference_and_lesions(tree: VesselTree, options: LesionOptions | None = None) -> VesselTree:
     """The same tree with every branch's reference radius fitted and its lesions found."""
     options = options or LesionOptions()
-    branches = tuple(
-        replace(branch, reference_radius=reference_radius(branch, _side_branch_arcs(tree, branch), options.edge))
-        for branch in tree.branches
-    )
+    healthy = reference_radii(tree, ReferenceOptions(edge=options.edge))
+    branches = tuple(replace(branch, reference_radius=healthy[branch.name]) for branch in tree.branches)
     lesions = tuple(lesion for branch in branches for lesion in find_lesions(branch, options))
     return VesselTree(tree.name, branches, lesions)
 
 
-def _side_branch_arcs(tree: VesselTree, branch: Branch) -> list[float]:
-    return [float(branch.arc[child.parent_index or 0]) for child in tree.children(branch.name)]
-
-
-def reference_radius(branch: Branch, side_branches: list[float], edge: float = 0.10) -> Array:
-    """(n,) healthy radius along a branch, m.
-
-    Two passes: a fit slightly above the median of all diameters, then the median of those that are
-    not narrowed by more than ``edge``.
-    """
-    arc, diameter = branch.arc, branch.diameter
-    inside = [place for place in side_branches if arc[0] + 2e-3 < place < arc[-1] - 2e-3]
-    first = _taper(arc, diameter, inside, np.ones(len(arc), dtype=bool), quantile=0.6)
-    healthy = diameter > (1.0 - edge) * first
-    if healthy.sum() < max(5, 0.2 * len(arc)):
-        return first / 2.0
-    return _taper(arc, diameter, inside, healthy, quantile=0.5) / 2.0
-
-
-def _taper(arc: Array, diameter: Array, steps: list[float], use: NDArray[np.bool_], quantile: float) -> Array:
-    """Quantile regression of a non-increasing taper with non-positive steps, as a linear program.
-
-    Unknowns: value at the start, slope, steps, and the positive and negative residuals.
-    """
-    scale = float(np.median(diameter))
-    columns = [np.ones_like(arc), arc / max(arc[-1], 1e-9), *[(arc >= place).astype(float) for place in steps]]
-    design = np.stack(columns, axis=1)
-    rows, observed = design[use], diameter[use] / scale
-    n, k = rows.shape
-    cost = np.concatenate([np.zeros(k), np.full(n, quantile), np.full(n, 1.0 - quantile)])
-    equality = np.hstack([rows, np.eye(n), -np.eye(n)])
-    bounds = [(None, None), *[(None, 0.0)] * (k - 1), *[(0.0, None)] * (2 * n)]
-    solution = linprog(cost, A_eq=equality, b_eq=observed, bounds=bounds, method="highs")
-    if solution.x is None:
-        return np.full_like(arc, scale)
-    fitted = scale * (design @ solution.x[:k])
-    return np.maximum(fitted, 0.2 * scale)
-
-
 def find_lesions(branch: Branch, options: LesionOptions | None = None) -> tuple[Lesion, ...]:
-    """Stretches narrower than the branch's reference radius, proximal first."""
+    """Stretches narrower than the branch's reference radius, proximal first.
+
+    A stretch with several throats is as many lesions where the lumen recovers between them by
+    ``options.recovery`` of what the lesser of two neighbours has lost.
+    """
     options = options or LesionOptions()
     arc = branch.arc
     narrowing = 1.0 - branch.diameter / (2.0 * branch.reference_radius)
@@ -104,9 +66,22 @@ def find_lesions(branch: Branch, options: LesionOptions | None = None) -> tuple[
         places = np.flatnonzero(stretches == stretch)
         start = _crossing(arc, narrowing, places[0], -1, options.edge)
         end = _crossing(arc, narrowing, places[-1], +1, options.edge)
-        if narrowing[places].max() >= options.minimal_stenosis and end - start >= options.minimal_length:
-            lesions.append(measure_lesion(branch, float(start), float(end), f"{branch.name}_{len(lesions) + 1}"))
+        bounds = [start, *(float(arc[place]) for place in _recoveries(narrowing, places, options)), end]
+        for low, high in pairwise(bounds):
+            own = places[(arc[places] >= low) & (arc[places] <= high)]
+            if narrowing[own].max() >= options.minimal_stenosis and high - low >= options.minimal_length:
+                lesions.append(measure_lesion(branch, low, high, f"{branch.name}_{len(lesions) + 1}"))
     return tuple(lesions)
+
+
+def _recoveries(narrowing: Array, places: Array, options: LesionOptions) -> list[int]:
+    """Points of a stretch at which the lumen has recovered enough to part two lesions."""
+    loss = narrowing[places]
+    left, right = np.maximum.accumulate(loss), np.maximum.accumulate(loss[::-1])[::-1]
+    lesser = np.minimum(left, right)
+    open_again = (loss <= (1.0 - options.recovery) * lesser) & (lesser >= options.minimal_stenosis)
+    parts, count = label(open_again)
+    return [int(places[np.flatnonzero(parts == k)[np.argmin(loss[parts == k])]]) for k in range(1, count + 1)]
 
 
 def _crossing(arc: Array, narrowing: Array, index: int, step: int, edge: float) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -15,48 +15,89 @@ log = logging.getLogger(__name__)
 MINIMAL_LENGTH = 1.5e-3  # m; what would be left shorter than this is dropped
 
 
+@dataclass(frozen=True)
+class _Zone:
+    """A stretch (arc lengths, m) in which no vessel may end, and whether an end in it moves distally, or back."""
+
+    low: float
+    high: float
+    onward: bool
+
+
 def truncate(tree: VesselTree, minimal_diameter: float, whole: Collection[str] = ()) -> VesselTree:
     """End each outlet branch where its REFERENCE diameter falls below ``minimal_diameter`` (m).
 
-    The reference diameter, so that a tight lesion does not end the vessel. A branch whose first
-    millimetres are too thin is dropped with its children; the root always stays. A parent that loses all
-    its children becomes an outlet. The branches named in ``whole`` keep their end: it was made on purpose.
+    The reference diameter, so that a tight lesion does not end the vessel. An end that would lie in a lesion moves
+    beyond it if the throat is proximal to it, and before the lesion if not; one at a bifurcation moves beyond the
+    daughter, or before it if that is too thin itself. A branch whose first millimetres are too thin is dropped with
+    its children; the root always stays. A parent that loses all its children becomes an outlet. The branches named in
+    ``whole`` keep their end: it was made on purpose.
     """
+    ends: dict[str, float] = {}
+    for branch in reversed(tree.branches):
+        ends_by_choice = not branch.is_outlet or branch.name in whole
+        ends[branch.name] = branch.length if ends_by_choice else _end(tree, branch, minimal_diameter, ends)
     kept: list[Branch] = []
     for branch in tree.branches:
         parent = next((b for b in kept if b.name == branch.parent), None)
         if branch.parent is not None and (parent is None or (branch.parent_index or 0) >= len(parent.points)):
             continue
-        cut = (
-            _shorten(branch, _last_index(branch, minimal_diameter))
-            if branch.is_outlet and branch.name not in whole
-            else branch
-        )
-        if branch.parent is None or cut.length >= MINIMAL_LENGTH:
-            kept.append(cut)
+        end = ends[branch.name]
+        if branch.parent is None or end >= MINIMAL_LENGTH:
+            kept.append(branch.between(0.0, max(end, float(branch.arc[1]))))
         else:
-            log.info("%s is left out: only %.1f mm of it are wide enough.", branch.name, 1e3 * cut.length)
+            log.info("%s is left out: only %.1f mm of it are wide enough.", branch.name, 1e3 * end)
     parents = {branch.parent for branch in kept}
-    ends = tuple(replace(b, is_outlet=True) if not b.is_outlet and b.name not in parents else b for b in kept)
-    length = {branch.name: branch.length for branch in ends}
-    return VesselTree(tree.name, ends, _lesions_within(tree.lesions, length))
+    open_ends = tuple(replace(b, is_outlet=True) if not b.is_outlet and b.name not in parents else b for b in kept)
+    return VesselTree(tree.name, open_ends, _lesions_within(tree.lesions, {b.name: b.length for b in open_ends}))
 
 
-def _last_index(branch: Branch, minimal_diameter: float) -> int:
-    wide = np.flatnonzero(2.0 * branch.reference_radius >= minimal_diameter)
-    return int(wide[-1]) if len(wide) else 1
+def _end(tree: VesselTree, branch: Branch, minimal_diameter: float, ends: dict[str, float]) -> float:
+    """Arc length (m) at which an outlet branch ends; ``ends`` holds those of its children."""
+    place = _crossing(branch, minimal_diameter / 2.0)
+    if place >= branch.length:
+        return branch.length
+    zones = [_round_lesion(branch, lesion, place) for lesion in tree.lesions_on(branch.name)]
+    for child in tree.children(branch.name):
+        zones.append(_round_daughter(branch, child, wide=ends[child.name] >= MINIMAL_LENGTH))
+    onward: bool | None = None
+    for _ in range(len(zones)):
+        met = next((zone for zone in zones if zone.low < place < zone.high), None)
+        if met is None:
+            break
+        onward = met.onward if onward is None else onward  # never to and fro between two zones
+        place = met.high if onward else met.low
+    return min(place, branch.length)
 
 
-def _shorten(branch: Branch, last: int) -> Branch:
-    stop = max(last, 1) + 1
-    return replace(
-        branch,
-        points=branch.points[:stop],
-        radius=branch.radius[:stop],
-        area=branch.area[:stop],
-        reference_radius=branch.reference_radius[:stop],
-    )
+def _crossing(branch: Branch, radius: float) -> float:
+    """Arc length (m) where the healthy radius falls below ``radius`` for good."""
+    healthy, arc = branch.reference_radius, branch.arc
+    wide = np.flatnonzero(healthy >= radius)
+    if not len(wide):
+        return 0.0
+    last = int(wide[-1])
+    if last == len(arc) - 1:
+        return branch.length
+    return float(np.interp(radius, healthy[[last + 1, last]], arc[[last + 1, last]]))
+
+
+def _round_lesion(branch: Branch, lesion: Lesion, place: float) -> _Zone:
+    """A lesion and a diameter of healthy vessel on either side."""
+    margin = 2.0 * float(np.interp(lesion.minimum, branch.arc, branch.reference_radius))
+    return _Zone(lesion.start - margin, lesion.end + margin, onward=lesion.minimum < place)
+
+
+def _round_daughter(branch: Branch, child: Branch, wide: bool) -> _Zone:
+    """The ostium of a daughter and a diameter of the branch on either side."""
+    index = child.parent_index or 0
+    reach = float(child.reference_radius[0] + 2.0 * branch.reference_radius[index])
+    return _Zone(float(branch.arc[index]) - reach, float(branch.arc[index]) + reach, onward=wide)
 
 
 def _lesions_within(lesions: tuple[Lesion, ...], lengths: dict[str, float]) -> tuple[Lesion, ...]:
-    return tuple(lesion for lesion in lesions if lesion.end <= lengths.get(lesion.branch, 0.0))
+    inside = tuple(lesion for lesion in lesions if lesion.end <= lengths.get(lesion.branch, 0.0))
+    for lesion in lesions:
+        if lesion not in inside and lesion.branch in lengths:
+            log.warning("lesion %s lies beyond the end of %s and is left out.", lesion.id, lesion.branch)
+    return inside

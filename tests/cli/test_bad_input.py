@@ -114,16 +114,34 @@ def test_files_of_another_kind(hemo, tmp_path):
 
 def test_empty_mask_missing_labels_and_separate_vessel(hemo, tmp_path):
     good = tube_labels()
+    stated = "\nlabels = { aorta = 1, coronary = 2 }"
     refused(hemo, tmp_path, write_case(tmp_path, label_map(tmp_path, 0 * good)), "empty")
-    refused(
-        hemo, tmp_path, write_case(tmp_path, label_map(tmp_path, np.where(good == 2, 0, good).astype("u1"))), "coronary"
-    )
-    refused(
-        hemo, tmp_path, write_case(tmp_path, label_map(tmp_path, np.where(good == 1, 0, good).astype("u1"))), "aorta"
-    )
+    for missing, name in ((2, "coronary"), (1, "aorta")):
+        case = write_case(tmp_path, label_map(tmp_path, np.where(good == missing, 0, good).astype("u1")) + stated)
+        refused(hemo, tmp_path, case, f"the {name} label {missing}")
     apart = good.copy()
     apart[..., 44:50] = 0
     refused(hemo, tmp_path, write_case(tmp_path, label_map(tmp_path, apart)), "touch")
+
+
+def test_labels_that_nobody_stated(hemo, tmp_path):
+    three = tube_labels()
+    three[:, :, 100:][three[:, :, 100:] == 2] = 3
+    refused(hemo, tmp_path, write_case(tmp_path, label_map(tmp_path, three)), "holds 1, 2, 3", "labels = {")
+    case = write_case(tmp_path, label_map(tmp_path, three) + '\nlabels = { aorta = 1, coronary = [2, "left"] }')
+    refused(hemo, tmp_path, case, "'left'", "numbers")
+    for wrong in ("true", "1.5", '""', "{}"):
+        case = write_case(tmp_path, label_map(tmp_path, three) + f"\nlabels = {{ aorta = {wrong}, coronary = 2 }}")
+        refused(hemo, tmp_path, case, "labels")
+
+
+def test_bad_label_options(hemo, tmp_path):
+    label_map(tmp_path, tube_labels())
+    for option in ("coronary", "=2", "coronary=2,", "coronary="):
+        code, _, err = hemo("tree", tmp_path / "lumen.nii.gz", "--label", option, "-o", tmp_path / "tree.json")
+        assert code == 2
+        assert "--label" in err
+        assert not (tmp_path / "tree.json").exists()
 
 
 def test_open_surface(hemo, tmp_path):

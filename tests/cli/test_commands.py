@@ -1,6 +1,7 @@
 """What a user types comes back as the contract says."""
 
 import json
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -83,6 +84,70 @@ def test_reduced_reads_stdin_and_finds_unlisted_lesions():
     (lesion,) = result["lesions"]
     assert lesion["delta_ffr"] > 0.04
     assert result["boundary"]["aortic_pressure_mmhg"] == pytest.approx(12398.98 / MMHG, rel=1e-4)
+
+
+def test_mesh_writes_a_whole_folder(tmp_path):
+    out = tmp_path / "mesh"
+    case = "cases/straight_stenosis/case.toml"
+    done = run("mesh", case, "--out", out, "--format", "msh", "--format", "npz", "--json")
+    assert done.returncode == 0, done.stderr
+    report = json.loads((out / "report.json").read_text())
+    assert json.loads(done.stdout) == report
+    (tree,) = report["trees"]
+    assert tree["files"] == ["vessel.msh", "vessel.npz", "figures/mesh_vessel.png"]
+    written = {str(path.relative_to(out)) for path in out.rglob("*.*")}
+    pictures = {"figures/tree.svg", "figures/diameter_vessel.svg"}
+    assert written == {*tree["files"], *pictures, "tree.json", "centreline.vtp", "lumen.vtp", "report.json"}
+    # A tube of 3 mm, 60 mm long, less what its 50 % cosine stenosis of 10 mm takes: 1 - <(1 - s/2 (1 + cos))^2>.
+    taken = 1.0 - (1.0 - 0.5 + 1.5 * 0.25**2)
+    assert tree["volume_mm3"] == pytest.approx(math.pi * 1.5**2 * (60.0 - 10.0 * taken), rel=0.005)
+    parts = {part["name"]: part for part in tree["boundary"]}
+    assert parts["inlet"]["area_mm2"] == pytest.approx(math.pi * 1.5**2, rel=0.005)
+    assert parts["vessel"]["area_mm2"] == pytest.approx(math.pi * 1.5**2, rel=0.005)
+    assert tree["quality"]["lowest"] == pytest.approx(tree["min_quality"], abs=1e-12)
+    again = run("mesh", case, "--out", out)
+    assert again.returncode == 2 and "exists already" in again.stderr
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    """What ``hemo tree`` leaves and says of the left coronary tree."""
+    folder = tmp_path_factory.mktemp("tree")
+    done = run("tree", "cases/left_coronary/lumen.nii.gz", "-o", folder / "left.json", "--json")
+    assert done.returncode == 0, done.stderr
+    return folder, json.loads(done.stdout)
+
+
+def test_tree_writes_its_pictures_beside_it(found):
+    folder, told = found
+    names = {"left.json", "left.svg", "left_diameter_left.svg", "left_centreline.vtp", "left_lumen.vtp"}
+    assert {path.name for path in folder.iterdir()} == names == {Path(file).name for file in told["files"]}
+    (tree,) = told["trees"]
+    assert [branch["name"] for branch in tree["branches"]] == ["LM", "LAD", "LCX", "D1", "OM1"]
+    (lesion,) = tree["lesions"]
+    assert lesion["percent_diameter_stenosis"] == pytest.approx(60.0, abs=3.0)
+
+
+def test_the_tree_found_goes_into_reduced_and_run(found, tmp_path):
+    folder, _ = found
+    pressure = ("--systolic", "128 mmHg", "--diastolic", "76 mmHg", "--myocardial-mass", "135 g")
+    done = run("reduced", folder / "left.json", *pressure, "-o", "-")
+    assert done.returncode == 0, done.stderr
+    (first,) = json.loads(done.stdout)["trees"]
+    case = tmp_path / "case.toml"
+    patient = '[patient]\nsystolic = "128 mmHg"\ndiastolic = "76 mmHg"\nmyocardial_mass = "135 g"\n'
+    case.write_text(f'[case]\nname = "t"\n[geometry]\ntree = "{folder / "left.json"}"\n{patient}')
+    done = run("run", case, "--method", "reduced", "--out", tmp_path / "out", "--json")
+    assert done.returncode == 0, done.stderr
+    second = json.loads(done.stdout)["trees"][0]
+    assert second["lesions"][0]["reduced"]["ffr_distal"] == pytest.approx(first["lesions"][0]["ffr_distal"], abs=1e-6)
+    assert "LAO 45°" in (tmp_path / "out" / "figures" / "tree.svg").read_text()
+
+
+def test_tree_goes_to_one_place(tmp_path):
+    done = run("tree", "cases/left_coronary/lumen.nii.gz", "-o", tmp_path / "a.json", "--out", tmp_path / "b")
+    assert done.returncode == 2 and "not both" in done.stderr
+    assert not list(tmp_path.iterdir())
 
 
 def test_check_says_what_would_be_done():

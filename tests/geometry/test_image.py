@@ -33,10 +33,12 @@ def write(path, array, spacing=(0.4, 0.5, 0.8), direction=OBLIQUE):
 def test_every_format_gives_the_same_place_in_lps_metres(tmp_path, ending):
     path, written = write(tmp_path / f"lumen.{ending}", values())
     image = read_labels(path, LABELS)
-    index = (11, 7, 6)
-    expected = 1e-3 * np.asarray(written.TransformIndexToPhysicalPoint(index))
-    assert image.to_points(np.array([index], dtype=float))[0] == pytest.approx(expected, abs=1e-7)
-    assert image.to_index(expected[None])[0] == pytest.approx(index, abs=1e-3)
+    index = np.argwhere(values() == 2)[:, ::-1]
+    places = 1e-3 * np.array([written.TransformIndexToPhysicalPoint(voxel.tolist()) for voxel in index])
+    found = image.to_points(np.argwhere(image.labels == CORONARY)[:, ::-1].astype(float))
+    assert found == pytest.approx(places, abs=1e-7)
+    expected = places[3]
+    assert image.to_points(image.to_index(expected[None]))[0] == pytest.approx(expected, abs=1e-9)
     assert image.values_at(expected[None])[0] == CORONARY
     assert np.count_nonzero(image.labels == AORTA) == 8 * 8 * 8
     assert image.spacing == pytest.approx([0.4e-3, 0.5e-3, 0.8e-3], rel=1e-6)
@@ -143,7 +145,7 @@ def test_half_of_a_pair_and_other_formats_are_refused(tmp_path):
     with pytest.raises(InputError, match=r"a\.img.*missing"):
         read_labels(tmp_path / "a.hdr", LABELS)
     (tmp_path / "a.tif").write_bytes(b"II")
-    with pytest.raises(InputError, match="NIfTI, NRRD or MetaImage"):
+    with pytest.raises(InputError, match="NIfTI, NRRD, MetaImage"):
         read_labels(tmp_path / "a.tif", LABELS)
 
 
@@ -162,6 +164,7 @@ def test_nifti_2_and_big_endian_headers_are_understood(tmp_path):
     struct.pack_into(">i", header, 0, 348)
     struct.pack_into(">8h", header, 40, 3, 20, 16, 12, 1, 1, 1, 1)
     struct.pack_into(">hh", header, 70, 2, 8)
+    struct.pack_into(">8f", header, 76, *[1.0] * 8)
     struct.pack_into(">f", header, 108, 352.0)
     check_complete(whole := written(tmp_path / "big.nii", bytes(header) + bytes(4) + values().tobytes()))
     whole.write_bytes(whole.read_bytes()[:-1])

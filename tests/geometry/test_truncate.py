@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from hemo.geometry.lesion import measure_lesion
 from hemo.geometry.synthetic.vessels import left_coronary
 from hemo.geometry.truncate import MINIMAL_LENGTH, truncate
 from hemo.tree import VesselTree
@@ -15,7 +16,7 @@ TREE = left_coronary(0.6).tree
 def test_outlets_end_where_the_healthy_diameter_falls_below():
     cut = truncate(TREE, 2.1e-3)
     for name in ("LAD", "LCX"):
-        assert 2.0 * cut[name].reference_radius[-1] == pytest.approx(2.1e-3, abs=0.02e-3)
+        assert 2.0 * cut[name].reference_radius[-1] == pytest.approx(2.1e-3, rel=1e-9)
         assert cut[name].length < TREE[name].length
     # The lesion, though narrower, does not end its vessel.
     assert 2.0 * cut["LAD"].radius.min() < 2.1e-3
@@ -57,3 +58,67 @@ def test_stubs_shorter_than_the_limit_are_dropped(length, kept):
     )
     whole = VesselTree("left", tuple(stub if b.name == "D1" else b for b in TREE.branches))
     assert ("D1" in [b.name for b in truncate(whole, 1.5e-3).branches]) == kept
+
+
+def with_lesion(start: float, end: float) -> VesselTree:
+    """The tree with one more lesion on the LCX, its throat in the middle."""
+    lcx = TREE["LCX"]
+    middle = (start + end) / 2.0
+    narrow = 1.0 - 0.5 * np.exp(-(((lcx.arc - middle) / (0.2 * (end - start))) ** 2))
+    lcx = replace(lcx, radius=lcx.radius * narrow, area=lcx.area * narrow**2)
+    branches = tuple(lcx if b.name == "LCX" else b for b in TREE.branches)
+    return VesselTree("left", branches, (*TREE.lesions, measure_lesion(lcx, start, end, "LCX_9")))
+
+
+def place_of(diameter: float) -> float:
+    lcx = TREE["LCX"]
+    return float(np.interp(-diameter, -2.0 * lcx.reference_radius, lcx.arc))
+
+
+@pytest.mark.parametrize(("shift", "kept"), [(-1.0, True), (1.0, False)])
+def test_no_vessel_ends_in_a_lesion(shift, kept, caplog):
+    """A throat proximal to the cut keeps its lesion whole; one beyond it goes with its lesion."""
+    place = place_of(2.2e-3)
+    tree = with_lesion(place - 4e-3 + shift * 1e-3, place + 4e-3 + shift * 1e-3)
+    cut = truncate(tree, 2.2e-3)
+    lesion = tree.lesions[-1]
+    assert (lesion in cut.lesions) == kept
+    margin = 2.0e-3
+    end = cut["LCX"].length
+    assert end >= lesion.end + margin if kept else end <= lesion.start - margin
+    assert ("LCX_9 lies beyond the end of LCX" in caplog.text) != kept
+    assert truncate(cut, 2.2e-3)["LCX"].length == pytest.approx(end, abs=1e-12)
+
+
+def test_a_lesion_that_a_cut_just_misses_is_left_alone():
+    place = place_of(2.2e-3)
+    tree = with_lesion(place - 12e-3, place - 4e-3)
+    assert truncate(tree, 2.2e-3)["LCX"].length == pytest.approx(place, abs=1e-6)
+
+
+@pytest.mark.parametrize("offset", [-1.0, 0.3, 1.5])
+def test_no_vessel_ends_at_a_bifurcation(offset):
+    """OM1 is as wide as before: the LCX ends beyond it. OM1 too thin to stay: the LCX ends before it."""
+    lcx, om1 = TREE["LCX"], TREE["OM1"]
+    fork = lcx.arc[om1.parent_index]
+    limit = 2e-3
+    taper = np.where(lcx.arc < fork + offset * 1e-3, lcx.reference_radius, 0.9e-3)
+    branches = {b.name: b for b in TREE.branches} | {"LCX": replace(lcx, reference_radius=taper)}
+    clear = 2.0 * 0.9e-3
+    with_daughter = truncate(VesselTree("left", tuple(branches.values())), limit)
+    assert "OM1" in [b.name for b in with_daughter.branches]
+    assert with_daughter["LCX"].length - fork > clear
+    branches["OM1"] = replace(om1, reference_radius=np.full(len(om1.arc), 0.5e-3))
+    alone = truncate(VesselTree("left", tuple(branches.values())), limit)
+    assert "OM1" not in [b.name for b in alone.branches]
+    assert fork - alone["LCX"].length > clear
+
+
+def test_a_cut_branch_keeps_everything_along_it():
+    lad = TREE["LAD"]
+    cut = lad.between(3.05e-3, 20.1e-3)
+    assert cut.length == pytest.approx(17.05e-3, rel=1e-4)
+    for name in ("radius", "area", "reference_radius"):
+        ends = np.interp([3.05e-3, 20.1e-3], lad.arc, getattr(lad, name))
+        np.testing.assert_allclose(getattr(cut, name)[[0, -1]], ends)
+    assert (cut.name, cut.parent, cut.parent_index) == (lad.name, lad.parent, lad.parent_index)

@@ -100,8 +100,10 @@ def _interpolated(vessel: ContourVessel, spacing: float) -> VesselLine:
             vessel.name,
             1e3 * float(gap.max()),
         )
-    radius, wide = (np.asarray(PchipInterpolator(at, values)(place)) for values in (vessel.radius, equivalent))
-    return VesselLine(points, radius, np.pi * wide**2)
+    radius, wide, perimeter = (
+        np.asarray(PchipInterpolator(at, values)(place)) for values in (vessel.radius, equivalent, vessel.perimeter)
+    )
+    return VesselLine(points, radius, np.pi * wide**2, perimeter)
 
 
 def _connected(lines: dict[str, VesselLine]) -> dict[str, Branch]:
@@ -127,6 +129,7 @@ def _connected(lines: dict[str, VesselLine]) -> dict[str, Branch]:
             reference_radius=equivalent,
             parent=mother,
             parent_index=attach,
+            perimeter=line.perimeter[keep],
         )
     return branches
 

@@ -102,11 +102,12 @@ def _forest(graph: LumenGraph, skeleton: Skeleton) -> _Forest:
 
 
 def _calibre(forest: _Forest, joint: int, daughter: int) -> float:
-    """Median wall distance over the first 10 mm of a daughter beyond the bifurcation."""
+    """Wall distance over the first 25 mm of a daughter beyond the bifurcation: a wide part's, since a lesion there
+    must not make the vessel look like a side branch."""
     way = forest.ahead(daughter)
     start = forest.at(way, float(forest.graph.depth[joint]) + 1e-3)
-    end = forest.at(way, float(forest.graph.depth[joint]) + 11e-3)
-    return float(np.median(forest.graph.depth[way[start : max(end, start + 1)]]))
+    end = forest.at(way, float(forest.graph.depth[joint]) + 26e-3)
+    return float(np.percentile(forest.graph.depth[way[start : max(end, start + 1)]], 75.0))
 
 
 def _score(forest: _Forest, nodes: list[int], daughter: int) -> float:

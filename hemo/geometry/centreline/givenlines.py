@@ -186,4 +186,5 @@ def _own_line(
     at = np.linspace(0.0, arc[-1], len(even))
     radius = np.interp(at, arc, nodes.radius[path])
     area = np.interp(at, arc, nodes.area[path])
-    return VesselLine(smooth(even, options.smoothing), radius, np.where(np.isfinite(area), area, np.pi * radius**2))
+    area = np.where(np.isfinite(area), area, np.pi * radius**2)
+    return VesselLine(smooth(even, options.smoothing), radius, area, np.full_like(area, np.nan))

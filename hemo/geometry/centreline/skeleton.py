@@ -11,11 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import block_array, coo_array, csr_array
-from scipy.sparse.csgraph import connected_components, dijkstra
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from hemo.geometry.centreline.lumengraph import LumenGraph
+from hemo.geometry.centreline.starts import find_starts, from_sources, path_lengths
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]
@@ -72,58 +73,30 @@ class SkeletonOptions:
     ostium_size: float = 6e-3
 
 
-def find_skeletons(graph: LumenGraph, options: SkeletonOptions) -> tuple[Skeleton, ...]:
-    """One skeleton per ostium, the longest first."""
+def find_skeletons(graph: LumenGraph, options: SkeletonOptions, ostia: Array | None = None) -> tuple[Skeleton, ...]:
+    """One skeleton per ostium, the longest first.
+
+    Parameters
+    ----------
+    graph
+        The lumen without its aorta.
+    options
+        What counts as a vessel.
+    ostia
+        (k, 3) places, m, at which the trees begin; without it they begin where the lumen meets the aorta,
+        and pieces of lumen that do not meet it as :func:`hemo.geometry.centreline.starts.find_starts` says.
+
+    Raises
+    ------
+    InputError
+        If one of ``ostia`` lies off the lumen.
+    """
     cost = graph.cost(options.power)
-    sources = np.flatnonzero(graph.contact)
-    if not len(sources):
-        sources = _widest_ends(graph, cost)
-    spent, before = _from_sources(cost, sources)
-    run = _path_lengths(graph.points, spent, before)
+    spent, before = from_sources(cost, find_starts(graph, cost, options.minimal_tree, ostia))
+    run = path_lengths(graph.points, spent, before)
     tips = _find_tips(graph, before, run, options)
     skeletons = [Skeleton(before, run, group) for group in _group_by_ostium(graph, before, tips, options.ostium_size)]
     return tuple(sorted(skeletons, key=lambda s: -sum(run[tip] for tip in s.tips)))
-
-
-def _widest_ends(graph: LumenGraph, cost: csr_array) -> Indices:
-    """Without an aorta: the wider end of each connected piece."""
-    _, piece = connected_components(cost, directed=False)
-    sizes = np.bincount(piece)
-    starts = []
-    for number in np.flatnonzero(sizes >= 0.01 * sizes.max()):
-        members = np.flatnonzero(piece == number)
-        ends = [int(members[0])]
-        for _ in range(2):
-            _, before = _from_sources(cost, np.array(ends[-1:]))
-            spent = _path_lengths(graph.points, dijkstra(cost, indices=ends[-1]), before)
-            ends.append(int(members[np.argmax(spent[members])]))
-        width = []
-        for end in ends[1:]:
-            near = np.linalg.norm(graph.points[members] - graph.points[end], axis=1) < 5e-3
-            width.append(float(graph.depth[members][near].max()))
-        starts.append(ends[1 + int(np.argmax(width))])
-    return np.asarray(starts, dtype=np.int64)
-
-
-def _from_sources(cost: csr_array, sources: Indices) -> tuple[Array, Indices]:
-    """Cost of the cheapest path from any source and the node before; -1 at sources and out of reach."""
-    n = cost.shape[0]
-    gate = coo_array((np.full(len(sources), 1e-9), (np.zeros(len(sources), dtype=int), sources)), shape=(1, n))
-    matrix = csr_array(block_array([[cost, None], [gate, csr_array((1, 1))]]))
-    spent, before = dijkstra(matrix, indices=n, return_predecessors=True)
-    before = before[:n].astype(np.int64)
-    before[(before == n) | (before < 0)] = -1
-    return spent[:n], before
-
-
-def _path_lengths(points: Array, spent: Array, before: Indices) -> Array:
-    """(n,) m; zero out of reach."""
-    run = np.zeros(len(points))
-    step = np.where(before >= 0, np.linalg.norm(points - points[before], axis=1), 0.0)
-    for node in np.argsort(spent):
-        if before[node] >= 0:
-            run[node] = run[before[node]] + step[node]
-    return run
 
 
 def _find_tips(graph: LumenGraph, before: Indices, run: Array, options: SkeletonOptions) -> list[int]:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from hemo.errors import InputError
 from hemo.geometry.centreline.courses import Course, find_courses
+from hemo.geometry.centreline.loops import part_vessels
 from hemo.geometry.centreline.lumengraph import LumenGraph, lumen_graph
 from hemo.geometry.centreline.naming import name_branches
 from hemo.geometry.centreline.skeleton import Skeleton, SkeletonOptions, find_skeletons
@@ -23,6 +24,7 @@ from hemo.geometry.centreline.vesselline import (
     Measure,
     VesselLine,
     clean_area,
+    clean_perimeter,
     end_at_divergence,
     leave_parent,
     measured_line,
@@ -67,7 +69,10 @@ class CentrelineOptions:
 
 
 def find_trees(
-    surface: Surface, labels: LabelImage | None = None, options: CentrelineOptions | None = None
+    surface: Surface,
+    labels: LabelImage | None = None,
+    options: CentrelineOptions | None = None,
+    ostia: Array | None = None,
 ) -> tuple[VesselTree, ...]:
     """The coronary trees inside a closed surface, left before right.
 
@@ -79,6 +84,8 @@ def find_trees(
         Tells the aorta from the coronaries; without it the aorta is found by its calibre.
     options
         See :class:`CentrelineOptions`.
+    ostia
+        (k, 3) places where the trees begin, m, LPS; found without it.
 
     Returns
     -------
@@ -88,16 +95,15 @@ def find_trees(
     Raises
     ------
     InputError
-        If the lumen holds no vessel of at least ``options.skeleton.minimal_tree``.
+        If the lumen holds no vessel of at least ``options.skeleton.minimal_tree``, or an ostium lies off it.
     """
     options = options or CentrelineOptions()
     wall = SurfaceDistance(surface)
     graph = lumen_graph(surface, labels, wall, options.grid, options.aortic_radius)
-    skeletons = find_skeletons(graph, options.skeleton)
+    graph, skeletons = part_vessels(graph, lambda part: find_skeletons(part, options.skeleton, ostia))
     if not skeletons:
         least = 1e3 * options.skeleton.minimal_tree
         raise InputError(f"the lumen holds no vessel of {least:g} mm that leaves the aorta; check labels and units.")
-    _warn_of_contacts(graph, skeletons)
     measure = Measure(wall, SectionCutter(surface), options.spacing, options.smoothing)
     trees = []
     for skeleton, side in zip(skeletons, sides(graph, skeletons), strict=True):
@@ -109,15 +115,10 @@ def find_trees(
 
 
 def sides(graph: LumenGraph, skeletons: tuple[Skeleton, ...]) -> list[str]:
-    """A name for each tree by where its tips lie: LPS x points to the patient's left."""
+    """A name for each tree by the way it sets out from the aorta: LPS x points to the patient's left."""
     if len(skeletons) == 1 and not np.all(np.isfinite(graph.aorta_centre)) and len(skeletons[0].tips) == 1:
         return ["vessel"]
-    offsets = []
-    for skeleton in skeletons:
-        centre = graph.aorta_centre
-        if not np.all(np.isfinite(centre)):
-            centre = graph.points[skeleton.path(skeleton.tips[0])[0]]
-        offsets.append(float(np.mean(graph.points[list(skeleton.tips), 0]) - centre[0]))
+    offsets = [_leftward(graph, skeleton) for skeleton in skeletons]
     # The two largest trees are one left and one right, whichever side of the aorta they start from.
     found = ["left" if offset > 0.0 else "right" for offset in offsets]
     if len(offsets) >= 2:
@@ -130,22 +131,16 @@ def sides(graph: LumenGraph, skeletons: tuple[Skeleton, ...]) -> list[str]:
     return names
 
 
-def _warn_of_contacts(graph: LumenGraph, skeletons: tuple[Skeleton, ...], detour: float = 12e-3) -> None:
-    """Say where lumina touch: neighbouring nodes whose paths from the aorta differ by more than ``detour``."""
-    run = skeletons[0].run
-    reached = skeletons[0].before >= 0
-    a, b = graph.edges.T
-    far = np.flatnonzero(reached[a] & reached[b] & (np.abs(run[a] - run[b]) > detour))
-    if not len(far):
-        return
-    places = graph.points[a[far]]
-    left = np.ones(len(places), dtype=bool)
-    while left.any():
-        seed = places[np.argmax(left)]
-        group = left & (np.linalg.norm(places - seed, axis=1) < 5e-3)
-        left &= ~group
-        place = 1e3 * places[group].mean(axis=0)
-        _log.warning("two stretches of lumen touch near x %.1f, y %.1f, z %.1f mm; kept apart there.", *place)
+def _leftward(graph: LumenGraph, skeleton: Skeleton) -> float:
+    """Mean place, m, left of the aorta (or of the tree's start) over the paths' stretch from 15 to 70 mm.
+
+    Farther on the right coronary artery may run left beneath the heart, and the left one right round the apex.
+    """
+    paths = [skeleton.path(tip) for tip in skeleton.tips]
+    nodes = np.unique(np.concatenate(paths))
+    setting_out = nodes[(skeleton.run[nodes] > 15e-3) & (skeleton.run[nodes] < 70e-3)]
+    centre = graph.aorta_centre if len(graph.aorta) else graph.points[paths[0][0]]
+    return float(np.mean(graph.points[setting_out if len(setting_out) else nodes, 0]) - centre[0])
 
 
 def assemble(lines: list[VesselLine], courses: list[Course], options: CentrelineOptions) -> list[Branch]:
@@ -154,7 +149,6 @@ def assemble(lines: list[VesselLine], courses: list[Course], options: Centreline
         lines[0] = end_at_divergence(lines, courses)
     lines[0] = trim_ostium(lines[0])
     branches: dict[int, Branch] = {}
-    cleaned: dict[int, Array] = {}
     for number, course in enumerate(courses):
         line = lines[number]
         attach = None
@@ -167,9 +161,9 @@ def assemble(lines: list[VesselLine], courses: list[Course], options: Centreline
                 _log_dropped(line, "it hardly leaves its parent's lumen")
                 continue
         lines[number] = line
-        others = [lines[k] for k, c in enumerate(courses) if k != number and _related(courses, k, number)]
-        cleaned[number] = clean_area(line, others)
-        branch = _branch(str(number), line, cleaned[number], course, attach)
+        others = [other for k, other in enumerate(lines) if k != number]
+        area = clean_area(line, others)
+        branch = _branch(str(number), line, area, course, attach)
         if course.parent is None or _worth_keeping(branch, options):
             branches[number] = branch
         else:
@@ -184,23 +178,19 @@ def _log_dropped(line: VesselLine, reason: str) -> None:
     )
 
 
-def _related(courses: list[Course], a: int, b: int) -> bool:
-    return courses[a].parent == b or courses[b].parent == a or (courses[a].parent == courses[b].parent)
-
-
 def _branch(name: str, line: VesselLine, area: Array, course: Course, attach: int | None) -> Branch:
     keep = slice(line.start, None)
-    parent = None if course.parent is None else str(course.parent)
-    equivalent = np.sqrt(area[keep] / np.pi)
+    perimeter = clean_perimeter(line, area)
     return Branch(
-        name,
-        line.points[keep],
-        line.radius[keep],
-        area[keep],
-        equivalent,
-        parent,
-        attach,
-        not course.ends_in_daughters,
+        name=name,
+        points=line.points[keep],
+        radius=line.radius[keep],
+        area=area[keep],
+        reference_radius=np.sqrt(area[keep] / np.pi),
+        parent=None if course.parent is None else str(course.parent),
+        parent_index=attach,
+        is_outlet=not course.ends_in_daughters,
+        perimeter=None if perimeter is None else perimeter[keep],
     )
 
 

@@ -40,6 +40,8 @@ class VesselLine:
         (n,) inscribed-sphere radius, m.
     area
         (n,) area of the plane section, m^2; nan where none closes.
+    perimeter
+        (n,) length of that section's outline, m; nan where none closes.
     start
         Number of the first point that belongs to the vessel itself and not to its parent's lumen.
     """
@@ -47,12 +49,15 @@ class VesselLine:
     points: Array
     radius: Array
     area: Array
+    perimeter: Array
     start: int = 0
 
     def cut(self, first: int, last: int) -> VesselLine:
         """The points from ``first`` to before ``last``."""
         keep = slice(first, last)
-        return VesselLine(self.points[keep], self.radius[keep], self.area[keep], max(self.start - first, 0))
+        return VesselLine(
+            self.points[keep], self.radius[keep], self.area[keep], self.perimeter[keep], max(self.start - first, 0)
+        )
 
 
 def measured_line(graph: LumenGraph, courses: list[Course], number: int, measure: Measure) -> VesselLine:
@@ -74,8 +79,8 @@ def measured_line(graph: LumenGraph, courses: list[Course], number: int, measure
             break
     radius = np.maximum(radius, 0.1e-3)
     tangent, _, _ = normal_planes(line)
-    area = measure.cutter.cut(line, tangent, 2.0 * radius).area
-    return VesselLine(line, radius, area)
+    section = measure.cutter.cut(line, tangent, 2.0 * radius)
+    return VesselLine(line, radius, section.area, section.perimeter)
 
 
 def _centred(path: Array, measure: Measure, smoothing: float) -> tuple[Array, Array]:
@@ -148,9 +153,11 @@ def leave_parent(line: VesselLine, parent: Branch, at_end: bool) -> tuple[Vessel
 
 
 def clean_area(line: VesselLine, others: list[VesselLine]) -> Array:
-    """(n,) section areas; at bifurcations, where the section holds a second vessel, interpolated between the sides.
+    """(n,) section areas; at bifurcations, where the section holds a second vessel, interpolated between the sides,
+    or what belongs to the inscribed ball if that is less.
 
-    A point is doubtful when its inscribed ball meets that of another vessel whose line has left its own.
+    A point is doubtful when its inscribed ball meets that of another vessel whose line has left its own, or when
+    that vessel is near and the section is larger by most of its lumen.
     """
     area = np.where(np.isfinite(line.area), line.area, np.inf)
     floor = np.pi * line.radius**2
@@ -162,10 +169,28 @@ def clean_area(line: VesselLine, others: list[VesselLine]) -> Array:
             continue
         points, radius = other.points[apart], other.radius[apart]
         gap, nearest = cKDTree(points).query(line.points)
-        doubtful |= gap < 1.1 * line.radius + radius[nearest]
+        beside = radius[nearest]
+        doubtful |= gap < 1.1 * line.radius + beside
+        doubtful |= (gap < 1.5 * (line.radius + beside)) & (area > floor + 0.6 * np.pi * beside**2)
     good = ~doubtful
     if good.sum() < 2:
         return np.where(np.isfinite(line.area), np.minimum(line.area, 2.0 * floor), floor)
     arc = arc_length(line.points)
     between = np.interp(arc, arc[good], np.sqrt(area[good])) ** 2
-    return np.where(doubtful, np.maximum(np.minimum(area, between), floor), area)
+    # The ball tells of a throat beside the bifurcation, which the sections on either side do not; a ball that reaches
+    # into the other vessel is larger than the vessel's own section, and does not count.
+    of_ball = floor * np.interp(arc, arc[good], area[good] / floor[good])
+    return np.where(doubtful, np.minimum(area, np.minimum(between, of_ball)), area)
+
+
+def clean_perimeter(line: VesselLine, area: Array) -> Array | None:
+    """(n,) outline lengths that belong to cleaned areas (n,); None where no outline was measured.
+
+    Where the section was not the vessel's own, the outline's excess over a circle's is interpolated.
+    """
+    own = np.isfinite(line.perimeter) & np.isclose(area, line.area)
+    if not own.any():
+        return None
+    arc = arc_length(line.points)
+    circle = 2.0 * np.sqrt(np.pi * area)
+    return np.asarray(circle * np.interp(arc, arc[own], line.perimeter[own] / circle[own]))

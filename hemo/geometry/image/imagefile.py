@@ -7,20 +7,38 @@ so that half a file would pass for a smaller lumen; and its libraries write to s
 from __future__ import annotations
 
 import gzip
+import logging
+import math
 import struct
 import zlib
-from math import prod
 from pathlib import Path
 
+import numpy as np
+
 from hemo.errors import InputError
+from hemo.geometry.image.placement import check_right_angles
+
+_log = logging.getLogger(__name__)
 
 # Formats that keep the voxels' place in the patient.
 _NIFTI = (".nii", ".nii.gz", ".hdr", ".img", ".hdr.gz", ".img.gz")
 _METAIMAGE = (".mha", ".mhd")
 _NRRD = (".nrrd", ".nhdr")
 
+_TWO_SIZES = 2e-3  # relative difference of the voxel sizes in two places of a header
 _BLOCK = 1 << 20  # bytes
 _ZLIB_OR_GZIP = 47  # zlib's window bits for either header
+# Numbers of a MetaImage's header, in whose place ITK takes 0 where they are none.
+_NUMBERS = {
+    "Offset",
+    "Position",
+    "Origin",
+    "ElementSpacing",
+    "ElementSize",
+    "TransformMatrix",
+    "Rotation",
+    "Orientation",
+}
 _ELEMENT_BYTES = {"CHAR": 1, "SHORT": 2, "INT": 4, "LONG": 4, "LONG_LONG": 8, "FLOAT": 4, "DOUBLE": 8}
 
 
@@ -34,7 +52,10 @@ def check_complete(path: Path) -> None:
     """
     name = path.name.lower()
     if not name.endswith((*_NIFTI, *_METAIMAGE, *_NRRD)):
-        raise InputError(f"{path}: a label map is NIfTI, NRRD or MetaImage (.nii.gz, .nrrd, .mha); convert it first.")
+        raise InputError(
+            f"{path}: a label map is NIfTI, NRRD, MetaImage (.nii.gz, .nrrd, .mha) or a DICOM segmentation; "
+            f"convert it first."
+        )
     try:
         if name.endswith(_NIFTI):
             _check_nifti(path)
@@ -65,7 +86,8 @@ def _check_nifti(path: Path) -> None:
         raise InputError(f"{path}: {header.name} and {voxels.name} belong together, and one is missing.")
     size, first = _size(header, 544)
     order = "<" if struct.unpack_from("<i", first)[0] in (348, 540) else ">"
-    if struct.unpack_from(order + "i", first)[0] == 540:
+    second = struct.unpack_from(order + "i", first)[0] == 540
+    if second:
         dimensions, bits = struct.unpack_from(order + "8q", first, 16), struct.unpack_from(order + "h", first, 14)[0]
         offset = struct.unpack_from(order + "q", first, 168)[0]
     else:
@@ -76,8 +98,45 @@ def _check_nifti(path: Path) -> None:
         raise ValueError("no NIfTI header")
     if voxels != header:
         size, _ = _size(voxels)
-    if size < int(offset) + prod(dimensions[1 : rank + 1]) * bits // 8:
+    if size < int(offset) + math.prod(dimensions[1 : rank + 1]) * bits // 8:
         raise EOFError
+    _check_nifti_axes(path, first, order, second)
+
+
+def _check_nifti_axes(path: Path, header: bytes, order: str, second: bool) -> None:
+    """Refuse a sheared or contradictory sform, in whose place ITK takes the qform without a word."""
+    if second:
+        qform, sform = struct.unpack_from(order + "2i", header, 344)
+        size, rows = struct.unpack_from(order + "4d", header, 104), struct.unpack_from(order + "12d", header, 400)
+    else:
+        qform, sform = struct.unpack_from(order + "2h", header, 252)
+        size, rows = struct.unpack_from(order + "4f", header, 76), struct.unpack_from(order + "12f", header, 280)
+        if header[344:347] not in (b"n+1", b"ni1"):  # Analyze
+            qform = sform = 0
+    if sform > 0:
+        axes, origin = np.reshape(rows, (3, 4))[:, :3], np.reshape(rows, (3, 4))[:, 3]
+        length = np.linalg.norm(axes, axis=0)
+        if not np.all(np.isfinite(rows)) or np.any(length == 0.0) or not np.all(np.isfinite(origin)):
+            raise InputError(f"{path}: its place in the patient is not a number; export the segmentation again.")
+        check_right_angles(axes / length, str(path))
+        if np.abs(length / np.maximum(np.abs(size[1:]), 1e-12) - 1.0).max() > _TWO_SIZES:
+            stated = " x ".join(f"{value:g}" for value in size[1:])
+            raise InputError(
+                f"{path}: its voxels are {stated} in one place of the header and another size in the other."
+            )
+    elif not np.all(np.isfinite(size[1:])) or min(size[1:]) <= 0.0:
+        stated = " x ".join(f"{value:g}" for value in size[1:])
+        raise InputError(f"{path}: voxels of {stated} mm are impossible; correct the spacing.")
+    elif qform <= 0:
+        _warn_of_orientation(path)
+
+
+def _warn_of_orientation(path: Path) -> None:
+    _log.warning(
+        "%s: does not say how it lies in the patient; its axes are taken as left, posterior and superior, so left and "
+        "right, front and back may be exchanged.",
+        path,
+    )
 
 
 def _nifti_files(path: Path) -> tuple[Path, Path]:
@@ -99,6 +158,11 @@ def _check_metaimage(path: Path) -> None:
             if key.strip() == "ElementDataFile":
                 break
         start = stream.tell()
+    for key in fields.keys() & _NUMBERS:
+        if not all(math.isfinite(float(number)) for number in fields[key].split()):
+            raise InputError(
+                f"{path}: its place in the patient ({key}) is not a number; export the segmentation again."
+            )
     voxels = path if fields["ElementDataFile"].upper() == "LOCAL" else path.parent / fields["ElementDataFile"]
     if not voxels.is_file():
         return
@@ -107,7 +171,7 @@ def _check_metaimage(path: Path) -> None:
         size = _inflated_size(voxels, start if voxels == path else 0)
     element = fields["ElementType"].removeprefix("MET_").removeprefix("U")
     channels = int(fields.get("ElementNumberOfChannels", "1"))
-    if size < prod(int(count) for count in fields["DimSize"].split()) * channels * _ELEMENT_BYTES.get(element, 1):
+    if size < math.prod(int(count) for count in fields["DimSize"].split()) * channels * _ELEMENT_BYTES.get(element, 1):
         raise EOFError
 
 
@@ -135,6 +199,11 @@ def _check_nrrd(path: Path) -> None:
                 break
             fields[key.lower().replace(" ", "")] = value.strip()
         start = stream.tell()
+    units = set(fields.get("spaceunits", "").replace('"', " ").lower().split()) - {"", "mm", "millimeter", "millimetre"}
+    if units:
+        raise InputError(f"{path}: its space units are {', '.join(sorted(units))}; write the spacing in mm.")
+    if not fields.keys() & {"space", "spacedimension"}:
+        _warn_of_orientation(path)
     if fields.get("encoding", "").lower() not in ("gzip", "gz") or fields.keys() & {"lineskip", "byteskip"}:
         return
     voxels = path.parent / fields["datafile"] if "datafile" in fields else path

@@ -1,28 +1,27 @@
 """Label maps: what a reader segmented, voxel by voxel, placed in the patient's LPS frame.
 
-SimpleITK reads the files (NIfTI, NRRD, MetaImage) and gives LPS millimetres for all of them; from here on
-lengths are metres. Anisotropic spacing and oblique directions are kept.
+Files give millimetres; from here on lengths are metres. Anisotropic spacing and oblique directions are kept.
+Only the labelled part of a volume is held, and what every later stage sees is one lumen: gaps of a voxel are
+closed, islands left out, holes filled.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import binary_dilation
 
 from hemo.errors import InputError
-from hemo.geometry.image.imagefile import check_complete
+from hemo.geometry.image.cleaning import clean
+from hemo.geometry.image.dicomseg import is_dicom, read_segmentation, segmentation_in
+from hemo.geometry.image.placement import Array, Placement, checked_placement
+from hemo.geometry.image.segments import AORTA, BACKGROUND, CORONARY, Labels, Segment, choose
+from hemo.geometry.image.voxelfile import label_values, paint, read_voxels
 
-Array = NDArray[np.float64]
-
-BACKGROUND, AORTA, CORONARY = 0, 1, 2
-_MILLIMETRE = 1e-3
-_SPACING_RANGE = (0.08e-3, 5e-3)
+__all__ = ["AORTA", "BACKGROUND", "CORONARY", "LabelImage", "label_file", "label_image", "read_labels"]
 
 
 @dataclass(frozen=True)
@@ -70,95 +69,72 @@ class LabelImage:
         return bool(np.any(self.labels == AORTA))
 
 
-def read_labels(path: Path | str, labels: Mapping[str, int]) -> LabelImage:
+def label_file(path: Path | str) -> Path:
+    """The file of a label map: itself, or the one DICOM segmentation in a folder.
+
+    Raises
+    ------
+    InputError
+        No such file, or a folder that holds no segmentation or several.
+    """
+    path = Path(path)
+    if path.is_dir():
+        return segmentation_in(path)
+    if not path.is_file():
+        raise InputError(f"{path}: there is no such file; check the path in the case file.")
+    return path
+
+
+def read_labels(path: Path | str, labels: Labels | None = None) -> LabelImage:
     """Read a label map.
 
     Parameters
     ----------
     path
-        NIfTI, NRRD or MetaImage.
+        NIfTI, NRRD, MetaImage or DICOM segmentation (or a folder that holds one).
     labels
-        The value of ``"coronary"`` and of ``"aorta"`` in the file. Without ``"aorta"`` the image holds
-        one lumen label, and the aorta is found by its calibre later.
+        What is ``"coronary"`` and what ``"aorta"`` in the file: a number, a name or a list of them; see
+        :func:`hemo.geometry.image.segments.choose`. Without ``"aorta"`` the image holds one lumen label, and
+        the aorta is found by its calibre later.
 
     Raises
     ------
     InputError
-        Missing or unreadable file, not a three-dimensional scalar volume, an absurd voxel size, an
+        Missing or unreadable file, not a three-dimensional volume of labels, an absurd voxel size, an
         empty mask, a label that does not occur, or an aorta that touches no coronary.
     """
-    values, origin, spacing, direction = _read_volume(Path(path))
-    return label_image(values, origin, spacing, direction, labels, str(path))
+    file = label_file(path)
+    mapped, placement = (read_segmentation if is_dicom(file) else read_voxels)(file, labels)
+    return _whole(mapped, placement, labels, str(file))
 
 
 def label_image(
-    values: NDArray[Any], origin: Array, spacing: Array, direction: Array, labels: Mapping[str, int], where: str
+    values: NDArray[Any], origin: Array, spacing: Array, direction: Array, labels: Labels | None, where: str
 ) -> LabelImage:
     """The same from an array (nz, ny, nx) in memory; lengths in m, ``where`` names the source in messages."""
-    if not np.all(np.isfinite(spacing)) or np.any(spacing < _SPACING_RANGE[0]) or np.any(spacing > _SPACING_RANGE[1]):
-        size = " x ".join(f"{1e3 * value:g}" for value in spacing)
-        raise InputError(f"{where}: voxels of {size} mm are no coronary CT image; correct the spacing (in mm).")
-    if not np.any(values):
-        raise InputError(f"{where}: the label map is empty (every voxel is 0); export the segmentation again.")
-    unknown = sorted(labels.keys() - {"aorta", "coronary"})
-    if unknown:
-        raise InputError(f"{where}: labels names {unknown[0]!r}; the names are aorta and coronary.")
-    mapped = np.zeros(values.shape, dtype=np.uint8)
+    placement = checked_placement(origin, spacing, direction, where)
+    present = tuple(Segment(value) for value in label_values(values, where))
+    mapped, first = paint((values,), choose(present, labels, where))
+    return _whole(mapped, placement.moved(first), labels, where)
+
+
+def _whole(mapped: NDArray[np.uint8], placement: Placement, labels: Labels | None, where: str) -> LabelImage:
+    """The label image of the chosen voxels, as every later stage sees it."""
     for name, target in (("aorta", AORTA), ("coronary", CORONARY)):
-        if name not in labels:
-            continue
-        voxels = values == labels[name]
-        if not voxels.any():
-            present = ", ".join(str(value) for value in np.unique(values[values != 0])[:8])
-            raise InputError(
-                f"{where}: no voxel has the {name} label {labels[name]}; the file holds {present}; "
-                f"state the right number under labels."
-            )
-        mapped[voxels] = target
-    if "coronary" not in labels:
-        raise InputError(f"{where}: no label is given for the coronary lumen; state labels = {{ coronary = NUMBER }}.")
-    if "aorta" in labels and not _touching(mapped):
+        if labels is not None and name in labels and not np.any(mapped == target):
+            raise InputError(f"{where}: the segment {labels[name]} of the {name} is empty; export it again.")
+    image = LabelImage(mapped, placement.origin, placement.spacing, placement.direction)
+    image = replace(image, labels=clean(mapped, placement, where))
+    if image.has_aorta and not _touching(image.labels):
         raise InputError(
-            f"{where}: the aorta (label {labels['aorta']}) touches no coronary (label {labels['coronary']}); "
-            f"segment the vessel up to the ostium."
+            f"{where}: the aorta touches no coronary, not even across a gap of one voxel; "
+            f"segment the vessels up to their ostia."
         )
-    return LabelImage(mapped, np.asarray(origin, float), np.asarray(spacing, float), np.asarray(direction, float))
-
-
-def _read_volume(path: Path) -> tuple[NDArray[Any], Array, Array, Array]:
-    """Voxels (nz, ny, nx), origin, spacing (m) and direction of an image file."""
-    import SimpleITK as sitk
-
-    if not path.is_file():
-        raise InputError(f"{path}: there is no such file; check the path in the case file.")
-    check_complete(path)
-    try:
-        image = sitk.ReadImage(str(path))
-    except RuntimeError as error:
-        raise InputError(
-            f"{path}: cannot be read as an image: it is damaged or of another format; export it again."
-        ) from error
-    if image.GetNumberOfComponentsPerPixel() != 1:
-        raise InputError(f"{path}: holds several values a voxel; a label map holds one.")
-    if image.GetDimension() == 4 and image.GetSize()[3] == 1:
-        image = image[:, :, :, 0]
-    if image.GetDimension() != 3 or min(image.GetSize()) < 3:
-        shape = " x ".join(str(size) for size in image.GetSize())
-        raise InputError(f"{path}: is {shape}, not a three-dimensional volume; give the whole stack.")
-    values = sitk.GetArrayFromImage(image)
-    if not np.issubdtype(values.dtype, np.integer):
-        if not np.all(np.isfinite(values)) or np.any(values != np.round(values)):
-            raise InputError(f"{path}: holds values that are no whole numbers; give the label map, not the CT image.")
-        values = values.astype(np.int64)
-    direction = np.asarray(image.GetDirection(), dtype=np.float64).reshape(3, 3)
-    origin = _MILLIMETRE * np.asarray(image.GetOrigin(), dtype=np.float64)
-    return values, origin, _MILLIMETRE * np.asarray(image.GetSpacing(), dtype=np.float64), direction
+    return image
 
 
 def _touching(mapped: NDArray[np.uint8]) -> bool:
-    """Whether an aortic and a coronary voxel are neighbours (26-connected)."""
-    where = np.argwhere(mapped == CORONARY)
-    low, high = np.maximum(where.min(axis=0) - 1, 0), where.max(axis=0) + 2
-    box = mapped[low[0] : high[0], low[1] : high[1], low[2] : high[2]]
-    near_aorta = binary_dilation(box == AORTA, np.ones((3, 3, 3), dtype=bool))
-    return bool(np.any(near_aorta & (box == CORONARY)))
+    """Whether an aortic and a coronary voxel are neighbours (26-connected), in labels with background around."""
+    coronary = np.argwhere(mapped == CORONARY)
+    steps = np.indices((3, 3, 3)).reshape(3, -1).T - 1
+    return any(np.any(mapped[tuple((coronary + step).T)] == AORTA) for step in steps)

@@ -45,7 +45,7 @@ class SurfaceDistance:
 
     def rough(self, points: Array) -> tuple[Array, Array, Array]:
         """The same to the middle of the nearest small triangle: a few per cent of ``edge`` off, and fast."""
-        gap, found = self._tree.query(points)
+        gap, found = self._tree.query(points, workers=-1)
         return np.asarray(gap), self._middles[found], self._normal[found]
 
     def rough_depth(self, points: Array) -> Array:
@@ -59,7 +59,7 @@ class SurfaceDistance:
         return np.where(_dot(points - place, normal) <= 0.0, gap, -gap)
 
     def _nearest(self, points: Array) -> tuple[Array, Array, Array]:
-        _, found = self._tree.query(points, k=self._candidates)
+        _, found = self._tree.query(points, k=self._candidates, workers=-1)
         found = np.asarray(found).reshape(len(points), -1)
         flat = found.ravel()
         place = closest_on_triangles(np.repeat(points, found.shape[1], axis=0), self._corners[flat])

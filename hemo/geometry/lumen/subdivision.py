@@ -37,7 +37,7 @@ def subdivide_curved(points: Array, triangles: Indices, tolerance: float, rounds
         number = np.full(len(edges), -1, dtype=np.int64)
         number[split] = len(points) + np.arange(int(split.sum()))
         points = np.concatenate([points, middle[split]])
-        triangles = _split_triangles(triangles, number[of_triangle])
+        triangles = split_triangles(triangles, number[of_triangle])
     return points, triangles
 
 
@@ -99,7 +99,7 @@ def _corner_angles(points: Array, triangles: Indices) -> Array:
     return angles
 
 
-def _split_triangles(triangles: Indices, middles: Indices) -> Indices:
+def split_triangles(triangles: Indices, middles: Indices) -> Indices:
     """New triangles; ``middles`` (m, 3) holds the new vertex on each side, or -1."""
     has = middles >= 0
     count = has.sum(axis=1)

@@ -195,12 +195,20 @@ def _local_radius(branch: Branch, arc: float) -> float:
 
 
 def frame_at(branch: Branch, arc: float) -> tuple[Array, Array]:
-    """Centre (3,) and unit tangent (3,) at an arc length; the tangent is the chord over one radius each way."""
-    radius = _local_radius(branch, arc)
-    ends = np.clip([arc - radius, arc, arc + radius], 0.0, branch.length)
-    before, centre, after = np.stack([np.interp(ends, branch.arc, branch.points[:, k]) for k in range(3)], axis=1)
-    chord = after - before
-    return centre, chord / np.linalg.norm(chord)
+    """Centre (3,) and unit tangent (3,) at an arc length.
+
+    The tangent is that of the parabola fitted to two radii of centreline round the place; at an end, where these lie
+    to one side, a chord would lag behind a bend.
+    """
+    reach = min(2.0 * _local_radius(branch, arc), branch.length)
+    low = float(np.clip(arc - reach / 2.0, 0.0, branch.length - reach))
+    along = np.linspace(low, low + reach, 9)
+    near, centre = (
+        np.stack([np.interp(places, branch.arc, branch.points[:, k]) for k in range(3)], axis=-1)
+        for places in (along, arc)
+    )
+    tangent = np.polynomial.polynomial.polyfit((along - arc) / reach, near - centre, 2)[1]
+    return centre, tangent / np.linalg.norm(tangent)
 
 
 def _kept_part(

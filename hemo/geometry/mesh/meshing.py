@@ -12,7 +12,7 @@ import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,12 +22,13 @@ from hemo.geometry.lumen.surface import Surface
 from hemo.geometry.lumen.surfacecheck import enclosed_volume
 from hemo.geometry.mesh.clipping import ClippedLumen, clip_to_tree, keep_flat_ends
 from hemo.geometry.mesh.compensation import conserve_volume
+from hemo.geometry.mesh.extensions import Extension, ExtensionLength, extend_caps, with_extensions
 from hemo.geometry.mesh.filling import fill
 from hemo.geometry.mesh.remeshing import Sizes, remesh
 from hemo.geometry.mesh.sections import section_probes
 from hemo.geometry.mesh.untangling import untangle
 from hemo.geometry.truncate import truncate
-from hemo.tetmesh import TetMesh
+from hemo.tetmesh import INLET, TetMesh
 from hemo.tree import VesselTree
 
 Array = NDArray[np.float64]
@@ -51,6 +52,8 @@ class MeshOptions:
         Keep the flat ends that the surface has, instead of cutting it.
     conserve_volume
         Move the wall outward by what its chords cut off.
+    outlet_extension, inlet_extension
+        Flow extensions beyond the outlets and before the inlet; None for none.
     """
 
     cells_per_diameter: float = 6.0
@@ -58,6 +61,13 @@ class MeshOptions:
     gradation: float = 1.3
     keep_ends: bool = False
     conserve_volume: bool = True
+    outlet_extension: ExtensionLength | None = None
+    inlet_extension: ExtensionLength | None = None
+
+    def extensions(self, tree: VesselTree) -> dict[str, ExtensionLength]:
+        """Wanted length of the extension at each cap that gets one."""
+        wanted = {INLET: self.inlet_extension, **dict.fromkeys(tree.outlets, self.outlet_extension)}
+        return {name: length for name, length in wanted.items() if length is not None}
 
     def __post_init__(self) -> None:
         if not 2.0 <= self.cells_per_diameter <= 60.0:
@@ -102,11 +112,12 @@ class MeshReport:
 
 @dataclass(frozen=True)
 class MeshResult:
-    """A mesh, the tree cut at its caps, and what is to be said about it."""
+    """A mesh, the tree cut at its caps (extensions left out), what is to be said about it, and the flow extensions."""
 
     mesh: TetMesh
     tree: VesselTree
     report: MeshReport
+    extensions: tuple[Extension, ...] = ()
 
 
 def build_mesh(surface: Surface, tree: VesselTree, options: MeshOptions | None = None) -> MeshResult:
@@ -162,9 +173,11 @@ def _from_surface(
     clock = _Clock()
     with clock.step("clip"):
         clipped = keep_flat_ends(surface, tree) if options.keep_ends else clip_to_tree(surface, tree)
+        extended, extensions = extend_caps(clipped.surface, options.extensions(tree))
+        clipped = replace(clipped, surface=extended)
     with clock.step("remesh"):
         sizes = Sizes(options.cells_per_diameter, options.gradation)
-        boundary, remesher = remesh(clipped.surface, clipped.tree, sizes)
+        boundary, remesher = remesh(clipped.surface, with_extensions(clipped.tree, extensions), sizes)
         boundary, _ = untangle(boundary)
     if options.conserve_volume:
         with clock.step("volume_compensation"):
@@ -174,7 +187,7 @@ def _from_surface(
     with clock.step("check"):
         check_mesh(mesh, tree)
         report = _report(mesh, quality, clipped, f"{route}, {remesher}, gmsh", notes, clock.seconds)
-    return MeshResult(mesh, clipped.tree, report)
+    return MeshResult(mesh, clipped.tree, report, extensions)
 
 
 def check_mesh(mesh: TetMesh, tree: VesselTree) -> None:

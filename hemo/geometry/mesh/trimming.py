@@ -5,11 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hemo.tree import Branch, VesselTree
-
-Array = NDArray[np.float64]
 
 
 def trim_tree(tree: VesselTree, start: float, ends: dict[str, float]) -> tuple[VesselTree, list[str]]:
@@ -23,7 +20,7 @@ def trim_tree(tree: VesselTree, start: float, ends: dict[str, float]) -> tuple[V
     for branch in tree.branches:
         low = start if branch.parent is None else 0.0
         high = ends.get(branch.name, branch.length)
-        cut = _between(branch, low, high)
+        cut = branch.between(low, high)
         shift[branch.name] = low
         if branch.parent is not None:
             parent = next(b for b in branches if b.name == branch.parent)
@@ -41,25 +38,3 @@ def trim_tree(tree: VesselTree, start: float, ends: dict[str, float]) -> tuple[V
             warnings.append(f"lesion {lesion.id} is cut by the end of the meshed part of {lesion.branch}.")
         lesions.append(replace(lesion, start=max(low, 0.0), minimum=middle, end=min(high, length)))
     return VesselTree(tree.name, tuple(branches), tuple(lesions)), warnings
-
-
-def _between(branch: Branch, low: float, high: float) -> Branch:
-    """The branch from one arc length to another, with end points exactly there."""
-    arc = branch.arc
-    step = 0.2 * float(np.median(np.diff(arc)))
-    inner = arc[(arc > low + step) & (arc < high - step)]
-    wanted = np.concatenate([[max(low, 0.0)], inner, [min(high, branch.length)]])
-    if low <= 0.0 and high >= branch.length:
-        return branch
-
-    def at(values: Array) -> Array:
-        return np.asarray(np.interp(wanted, arc, values))
-
-    points = np.stack([at(branch.points[:, k]) for k in range(3)], axis=1)
-    return replace(
-        branch,
-        points=points,
-        radius=at(branch.radius),
-        area=at(branch.area),
-        reference_radius=at(branch.reference_radius),
-    )

@@ -17,12 +17,10 @@ from scipy.interpolate import CubicSpline
 from scipy.spatial import cKDTree
 
 from hemo.geometry.lumen.surface import Surface
+from hemo.geometry.synthetic.tubes import Tube, round_tube
 from hemo.tree import Branch, Lesion, VesselTree
 
 Array = NDArray[Any]
-
-AORTA_LABEL = 1
-CORONARY_LABEL = 2
 
 
 @dataclass(frozen=True)
@@ -43,12 +41,52 @@ class Stenosis:
 
 
 @dataclass(frozen=True)
+class Contact:
+    """Where two vessels that do not branch from each other touch or overlap.
+
+    ``place`` (3,) is the deepest point, LPS; ``length`` the stretch of the first one that is in contact;
+    ``depth`` how far the walls overlap there; m.
+    """
+
+    first: str
+    second: str
+    place: Array
+    length: float
+    depth: float
+
+
+@dataclass(frozen=True)
 class SyntheticVessels:
-    """An aortic stub (centreline and radius, or None) with one coronary tree."""
+    """An aortic stub with its coronary trees.
+
+    Attributes
+    ----------
+    tree
+        The (first) coronary tree.
+    aorta_points, aorta_radius
+        (n, 3) straight axis and (n,) radius of the stub, m.
+    tubes
+        Walls of all vessels, with the part inside their parent, and of the aorta.
+    others
+        Further trees on the same aorta.
+    dominance
+        ``"right"``, ``"left"``, ``"balanced"``, or empty.
+    contacts
+        Where vessels that do not branch from each other touch.
+    """
 
     tree: VesselTree
     aorta_points: Array
     aorta_radius: Array
+    tubes: tuple[Tube, ...]
+    others: tuple[VesselTree, ...] = ()
+    dominance: str = ""
+    contacts: tuple[Contact, ...] = ()
+
+    @property
+    def trees(self) -> tuple[VesselTree, ...]:
+        """All trees."""
+        return (self.tree, *self.others)
 
 
 def straight_stenosis(
@@ -104,9 +142,12 @@ def left_coronary(severity: float = 0.6) -> SyntheticVessels:
     d1 = _side("D1", lad, 37e-3, [(8, -5, -4), (16, -9, -11), (22, -11, -22), (25, -11, -33)], (2.2, 1.6))
     om1 = _side("OM1", lcx, 25e-3, [(7, 1, -6), (12, 1, -15), (15, 0, -26), (16, -2, -36)], (2.1, 1.6))
     height = np.linspace(-18e-3, 34e-3, 105)
-    aorta = np.column_stack([np.zeros_like(height), np.zeros_like(height), height])
-    tree = _assemble("left", (main, lad, lcx, d1, om1), {"LAD": lesion} if severity > 0.0 else {})
-    return SyntheticVessels(tree, aorta, np.full_like(height, 14e-3))
+    axis = np.column_stack([np.zeros_like(height), np.zeros_like(height), height])
+    vessels = (main, lad, lcx, d1, om1)
+    tree = _assemble("left", vessels, {"LAD": lesion} if severity > 0.0 else {})
+    aorta = round_tube("aorta", axis, np.full_like(height, 14e-3), flat_ends=True)
+    tubes = (*(round_tube(vessel.name, vessel.points, vessel.radius) for vessel in vessels), aorta)
+    return SyntheticVessels(tree, aorta.points, aorta.radius, tubes)
 
 
 @dataclass(frozen=True)
@@ -204,85 +245,19 @@ def _lesion_of(identifier: str, branch: Branch, stenosis: Stenosis) -> Lesion:
     )
 
 
-def signed_distance(vessels: SyntheticVessels, points: Array, part: str, reach: float = 3e-3) -> Array:
-    """Approximate signed distance (m) of (n, 3) points to the ``"aorta"`` or the ``"coronary"`` lumen.
+def write_label_map(
+    path: Path, labels: NDArray[np.uint8], origin: Array, spacing: float | Array, direction: Array | None = None
+) -> None:
+    """Write a label map in millimetres and LPS (NIfTI, NRRD or MHA by the file's ending).
 
-    Negative inside. The lumen is the union of the spheres of each vessel's centreline, including the
-    stretch that joins a branch to its parent's centreline. Further than ``reach`` from every coronary
-    centreline the distance is infinite.
+    ``labels`` (nz, ny, nx); ``origin`` (3,) and ``spacing`` (one or three values along x, y, z) in m;
+    ``direction`` (3, 3) columns are the image axes in LPS.
     """
-    if part == "aorta":
-        height = vessels.aorta_points[:, 2]
-        radial = np.hypot(points[:, 0], points[:, 1]) - vessels.aorta_radius[0]
-        axial = np.maximum(height.min() - points[:, 2], points[:, 2] - height.max())
-        return np.maximum(radial, axial)
-    best = np.full(len(points), np.inf)
-    for branch in vessels.tree.branches:
-        centre, radius = _joined(vessels.tree, branch)
-        distance, nearest = cKDTree(centre).query(points, distance_upper_bound=reach)
-        near = np.isfinite(distance)
-        best[near] = np.minimum(best[near], distance[near] - radius[nearest[near]])
-    return best
-
-
-def _joined(tree: VesselTree, branch: Branch, step: float = 0.05e-3) -> tuple[Array, Array]:
-    """The branch's centreline and radius, prolonged to its parent's centreline, resampled finely."""
-    points, radius = branch.points, branch.radius
-    if branch.parent is not None and branch.parent_index is not None:
-        points = np.vstack([tree[branch.parent].points[branch.parent_index], points])
-        radius = np.concatenate([radius[:1], radius])
-    arc = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1))])
-    fine = np.linspace(0.0, arc[-1], round(arc[-1] / step) + 1)
-    return np.column_stack([np.interp(fine, arc, points[:, k]) for k in range(3)]), np.interp(fine, arc, radius)
-
-
-def label_map(vessels: SyntheticVessels, spacing: float = 0.35e-3) -> tuple[NDArray[np.uint8], Array]:
-    """Rasterise: a voxel belongs to the lumen that holds its centre.
-
-    Returns
-    -------
-    labels
-        (nz, ny, nx) uint8: 0 background, 1 aorta, 2 coronary.
-    origin
-        (3,) centre of voxel (0, 0, 0), m.
-    """
-    margin = 2e-3
-    clouds = [b.points for b in vessels.tree.branches] + [
-        vessels.aorta_points + side * vessels.aorta_radius.max() * np.array([1.0, 1.0, 0.0]) for side in (-1, 1)
-    ]
-    cloud = np.vstack(clouds)
-    largest = max(float(b.radius.max()) for b in vessels.tree.branches)
-    origin = cloud.min(axis=0) - largest - margin
-    shape = np.ceil((cloud.max(axis=0) + largest + margin - origin) / spacing).astype(int) + 1
-    axes = [origin[k] + spacing * np.arange(shape[k]) for k in range(3)]
-    labels = np.zeros(tuple(shape[::-1]), dtype=np.uint8)
-    xy = np.stack(np.meshgrid(axes[0], axes[1], indexing="xy"), axis=-1).reshape(-1, 2)
-    for k, z in enumerate(axes[2]):
-        plane = np.column_stack([xy, np.full(len(xy), z)])
-        slab = np.zeros(len(plane), dtype=np.uint8)
-        slab[signed_distance(vessels, plane, "coronary") < 0.0] = CORONARY_LABEL
-        slab[signed_distance(vessels, plane, "aorta") < 0.0] = AORTA_LABEL
-        labels[k] = slab.reshape(shape[1], shape[0])
-    return labels, origin
-
-
-def write_label_map(path: Path, labels: NDArray[np.uint8], origin: Array, spacing: float) -> None:
-    """Write a label map in millimetres and LPS (NIfTI, NRRD or MHA by the file's ending)."""
     import SimpleITK as sitk
 
     image = sitk.GetImageFromArray(labels)
     image.SetOrigin(tuple(float(1e3 * value) for value in origin))
-    image.SetSpacing((1e3 * spacing,) * 3)
+    image.SetSpacing(tuple(float(1e3 * value) for value in np.broadcast_to(spacing, (3,))))
+    if direction is not None:
+        image.SetDirection(tuple(float(value) for value in np.ravel(direction)))
     sitk.WriteImage(image, str(path), useCompression=True)
-
-
-def main(path: str, spacing: float = 0.35e-3) -> None:
-    """Write the label map of ``cases/left_coronary``: ``python -m hemo.geometry.synthetic.vessels FILE``."""
-    labels, origin = label_map(left_coronary(), spacing)
-    write_label_map(Path(path), labels, origin, spacing)
-
-
-if __name__ == "__main__":
-    import sys
-
-    main(sys.argv[1])
