@@ -107,6 +107,7 @@ def test_an_ellipse_is_measured(tmp_path):
     (tree,) = trees_from_contours([tmp_path / "RCA.ctgr"], "mm")
     assert tree.name == "right"
     assert tree.root.area == pytest.approx(2e-6 * np.pi, rel=2e-3)
+    assert tree.root.perimeter == pytest.approx(9.688e-3, rel=2e-3)
 
 
 def test_sparse_contours_are_warned_about(tmp_path, caplog):

@@ -178,13 +178,7 @@ def _trimmed(members: list[Branch], aorta: Sequence[VesselLine]) -> list[Branch]
         within = np.flatnonzero(gap.min(axis=1) < line.radius[nearest])
         inside = max(inside, int(within[-1]) + 1 if len(within) else 0)
     inside = min(inside, len(root.points) - 2)
-    cut = replace(
-        root,
-        points=root.points[inside:],
-        radius=root.radius[inside:],
-        area=root.area[inside:],
-        reference_radius=root.reference_radius[inside:],
-    )
+    cut = root.sampled(root.arc[inside:])
     moved = [
         replace(b, parent_index=max((b.parent_index or 0) - inside, 0)) if b.parent == root.name else b
         for b in members[1:]
