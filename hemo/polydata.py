@@ -223,6 +223,12 @@ def _ply_header(text: str) -> tuple[str, list[_PlyElement]]:
     return form, elements
 
 
+def _whole(values: Array) -> Indices:
+    if not np.all(np.isfinite(values)):
+        raise ValueError("a list holds no whole numbers")
+    return values.astype(np.int64)
+
+
 class _PlyAscii:
     """The body as one run of numbers."""
 
@@ -242,7 +248,7 @@ class _PlyAscii:
                 values = self._numbers[self._at + 1 : self._at + 1 + count]
                 if len(values) != count:
                     raise IndexError("it ends in the middle of a face")
-                columns[name].append(values.astype(np.int64))
+                columns[name].append(_whole(values))
                 self._at += 1 + count
         return columns
 
@@ -260,14 +266,14 @@ class _PlyBinary:
         names = [(name, listed) for name, _, listed in element.properties]
         if all(np.all(table[f"{name} count"] == n) for (name, listed), n in zip(names, lengths, strict=True) if listed):
             self._at += table.nbytes
-            return {name: table[name].astype(np.int64) if listed else table[name] for name, listed in names}
+            return {name: _whole(table[name]) if listed else table[name] for name, listed in names}
         columns: dict[str, list[Any]] = {name: [] for name, _ in names}
         for _ in range(element.count):
             record = self._record(element, self._lengths(element, self._at))
             row = np.frombuffer(self._data, record, 1, self._at)[0]
             self._at += record.itemsize
             for name, listed in names:
-                columns[name].append(row[name].astype(np.int64) if listed else row[name])
+                columns[name].append(_whole(row[name]) if listed else row[name])
         return columns
 
     def _lengths(self, element: _PlyElement, at: int) -> list[int]:

@@ -7,6 +7,9 @@ this module costs nothing.
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +24,8 @@ Array = NDArray[Any]
 
 SURFACE_ENDINGS = (".obj", ".ply", ".stl", ".vtk", ".vtp")
 
+# Seconds after which a VTK file that is still being read is taken for damaged.
+_PATIENCE = 300.0
 # Cell arrays by which surface tools number the faces of a model, and what its caps are called then.
 _PATCH_ARRAYS = {"ModelFaceID": "face", "CapID": "cap", "CellEntityIds": "face", "BoundaryID": "face"}
 
@@ -45,27 +50,24 @@ def read_polydata(path: Path) -> PolyData:
     try:
         if ending in plain:
             return _from_polygons(path, plain[ending](path))
-        return _from_vtk(path, _vtk_output(path, ending))
+        return _from_vtk(path, _vtk_arrays(path))
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); check the file.") from error
 
 
-def _vtk_output(path: Path, ending: str) -> Any:
-    from vtkmodules.vtkIOLegacy import vtkPolyDataReader
-    from vtkmodules.vtkIOXML import vtkXMLPolyDataReader
-
-    _quieten()
-    reader: Any = vtkXMLPolyDataReader() if ending == ".vtp" else vtkPolyDataReader()
-    messages: list[str] = []
-    reader.AddObserver("ErrorEvent", lambda *_: messages.append("error"))
-    reader.SetFileName(str(path))
-    reader.Update()
-    output = reader.GetOutput()
-    if output is None or output.GetNumberOfPoints() == 0:
-        raise InputError(f"{path}: no points could be read; the file is empty, truncated or of another format.")
-    if messages:
-        raise InputError(f"{path}: the file is damaged (the reader reported an error); export it again.")
-    return output
+def _vtk_arrays(path: Path) -> Mapping[str, Array]:
+    """What :mod:`hemo.vtkchild` reads, in a process of its own: vtk aborts on some damaged files."""
+    with tempfile.TemporaryDirectory() as folder:
+        stored = Path(folder) / "read.npz"
+        command = [sys.executable, "-m", "hemo.vtkchild", str(path), str(stored)]
+        try:
+            ended = subprocess.run(command, capture_output=True, timeout=_PATIENCE, check=False)
+        except subprocess.TimeoutExpired:
+            ended = None
+        if ended is None or ended.returncode or not stored.is_file():
+            raise InputError(f"{path}: the file is damaged, truncated or of another format; export it again.")
+        with np.load(stored) as data:
+            return dict(data)
 
 
 def _from_polygons(path: Path, read: Polygons) -> PolyData:
@@ -109,37 +111,35 @@ def _triangulated(points: Array, corners: Array, sizes: Array) -> tuple[Array, A
     return triangles, vtk_to_numpy(output.GetCellData().GetArray("owner")).astype(np.int64)
 
 
-def _from_vtk(path: Path, output: Any) -> PolyData:
+def _from_vtk(path: Path, read: Mapping[str, Array]) -> PolyData:
     """vtk orders the data of cells as vertices, lines, polygons, strips."""
-    from vtkmodules.util.numpy_support import vtk_to_numpy
-
-    points = vtk_to_numpy(output.GetPoints().GetData()).astype(np.float64)
-    lines = _pieces(_cells(path, output.GetLines(), len(points)))
-    corners, sizes = _cells(path, output.GetPolys(), len(points))
+    points = read["points"].astype(np.float64)
+    if not len(points):
+        raise InputError(f"{path}: no points could be read; the file is empty, truncated or of another format.")
+    lines = _pieces(_cells(path, read, "lines", len(points)))
+    corners, sizes = _cells(path, read, "polys", len(points))
     number = np.arange(len(sizes))
-    for i, strip in enumerate(_pieces(_cells(path, output.GetStrips(), len(points))), start=len(sizes)):
+    strips = _pieces(_cells(path, read, "strips", len(points)))
+    before = int(read["verts"])
+    count = before + len(lines) + len(sizes) + len(strips)
+    for i, strip in enumerate(strips, start=len(sizes)):
         faces = [strip[k : k + 3][:: 1 if k % 2 == 0 else -1] for k in range(len(strip) - 2)]
         corners = np.concatenate([corners, *faces])
         sizes, number = (np.concatenate([old, np.full(len(faces), new)]) for old, new in ((sizes, 3), (number, i)))
     proper = sizes >= 3
     triangles, owner = _triangulated(points, corners[np.repeat(proper, sizes)], sizes[proper])
-    before = output.GetNumberOfVerts()
-    cells = _arrays(output.GetCellData(), output.GetNumberOfCells())
-    line_data = {name: values[before : before + len(lines)] for name, values in cells.items()}
-    point_data = _arrays(output.GetPointData(), len(points))
     cell = before + len(lines) + number[proper][owner]
+    cells = _arrays(read, "cell ", count)
+    line_data = {name: values[before : before + len(lines)] for name, values in cells.items()}
     patch, names = _patches({name: values[cell] for name, values in cells.items()})
-    return PolyData(points, triangles, lines, point_data, line_data, patch, names)
+    return PolyData(points, triangles, lines, _arrays(read, "point ", len(points)), line_data, patch, names)
 
 
-def _cells(path: Path, cells: Any, count: int) -> tuple[Array, Array]:
-    """Point numbers of all cells in one row, all below ``count``, and how many each cell has."""
-    from vtkmodules.util.numpy_support import vtk_to_numpy
-
-    if cells is None or not cells.GetNumberOfCells():
+def _cells(path: Path, read: Mapping[str, Array], kind: str, count: int) -> tuple[Array, Array]:
+    """Point numbers of all cells of a kind in one row, all below ``count``, and how many each cell has."""
+    offsets, corners = read[f"{kind} offsets"].astype(np.int64), read[kind].astype(np.int64)
+    if not len(offsets):
         return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
-    offsets = vtk_to_numpy(cells.GetOffsetsArray()).astype(np.int64)
-    corners = vtk_to_numpy(cells.GetConnectivityArray()).astype(np.int64)
     sizes = np.diff(offsets)
     if offsets[0] != 0 or offsets[-1] != len(corners) or np.any(sizes < 0):
         raise InputError(f"{path}: its list of cells is damaged; export the file again.")
@@ -148,17 +148,14 @@ def _cells(path: Path, cells: Any, count: int) -> tuple[Array, Array]:
     return corners, sizes
 
 
+def _arrays(read: Mapping[str, Array], kind: str, count: int) -> dict[str, Array]:
+    named = {name.removeprefix(kind): values for name, values in read.items() if name.startswith(kind)}
+    return {name: values for name, values in named.items() if len(values) == count}
+
+
 def _pieces(cells: tuple[Array, Array]) -> tuple[Array, ...]:
     corners, sizes = cells
     return tuple(np.split(corners, np.cumsum(sizes)[:-1])) if len(sizes) else ()
-
-
-def _arrays(data: Any, count: int) -> dict[str, Array]:
-    from vtkmodules.util.numpy_support import vtk_to_numpy
-
-    found = (data.GetArray(i) for i in range(data.GetNumberOfArrays()))
-    arrays = {array.GetName(): vtk_to_numpy(array).copy() for array in found if array is not None}
-    return {name: values for name, values in arrays.items() if len(values) == count}
 
 
 def _patches(cell_data: Mapping[str, Array]) -> tuple[Array | None, dict[int, str]]:

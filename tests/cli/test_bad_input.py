@@ -144,10 +144,25 @@ def test_bad_label_options(hemo, tmp_path):
         assert not (tmp_path / "tree.json").exists()
 
 
-def test_open_surface(hemo, tmp_path):
+def test_surface_with_a_hole(hemo, tmp_path):
     surface, _ = straight_stenosis()
-    opened = Surface(surface.points, surface.triangles[40:])
-    refused(hemo, tmp_path, write_case(tmp_path, surface_file(tmp_path, opened)), "open")
+    middle = surface.points[surface.triangles].mean(axis=1)
+    torn = (middle[:, 1] > 0.0) & (middle[:, 2] < 8e-3) & (middle[:, 2] > 4e-3)
+    opened = Surface(surface.points, surface.triangles[~torn])
+    refused(hemo, tmp_path, write_case(tmp_path, surface_file(tmp_path, opened)), "has a hole", "z 6.0 mm", "close it")
+
+
+def test_lines_and_contours_without_a_lumen(hemo, tmp_path):
+    surface, _ = straight_stenosis()
+    refused(hemo, tmp_path, write_case(tmp_path, 'centreline = "none.vtp"'), "none.vtp")
+    refused(hemo, tmp_path, write_case(tmp_path, 'contours = "none"'), "none", "not a file")
+    (tmp_path / "empty").mkdir()
+    refused(hemo, tmp_path, write_case(tmp_path, 'contours = "empty"'), "no .ctgr file")
+    surface_file(tmp_path, surface, name="wall.vtp")
+    refused(hemo, tmp_path, write_case(tmp_path, 'centreline = "wall.vtp"'), "MaximumInscribedSphereRadius")
+    both = 'contours = "empty"\nsurface = "wall.vtp"'
+    refused(hemo, tmp_path, write_case(tmp_path, both), "exactly one of", "contours")
+    refused(hemo, tmp_path, write_case(tmp_path, 'centreline = "wall.vtp"'), "--method reduced", method="fem")
 
 
 def test_self_crossing_surface(hemo, tmp_path):

@@ -178,18 +178,19 @@ def _trimmed(members: list[Branch], aorta: Sequence[VesselLine]) -> list[Branch]
         within = np.flatnonzero(gap.min(axis=1) < line.radius[nearest])
         inside = max(inside, int(within[-1]) + 1 if len(within) else 0)
     inside = min(inside, len(root.points) - 2)
-    cut = replace(
-        root,
-        points=root.points[inside:],
-        radius=root.radius[inside:],
-        area=root.area[inside:],
-        reference_radius=root.reference_radius[inside:],
-    )
-    moved = (
+    cut = root.sampled(root.arc[inside:])
+    moved = [
         replace(b, parent_index=max((b.parent_index or 0) - inside, 0)) if b.parent == root.name else b
         for b in members[1:]
-    )
-    return [cut, *moved]
+    ]
+    return [replace(b, is_outlet=not _ends_in_daughter(b, moved)) for b in (cut, *moved)]
+
+
+def _ends_in_daughter(branch: Branch, members: list[Branch]) -> bool:
+    """Whether another branch leaves within a radius of the branch's end, as from a left main."""
+    left = branch.length - branch.arc
+    daughters = [b.parent_index or 0 for b in members if b.parent == branch.name]
+    return any(float(left[min(place, len(left) - 1)]) < branch.radius[-1] for place in daughters)
 
 
 def _sides(branches: dict[str, Branch], roots: list[Branch], aorta: Sequence[VesselLine]) -> list[str]:

@@ -102,7 +102,10 @@ def trees_from_lines(
             vessel_lines = [measured_line(graph, courses, number, measure) for number in range(len(courses))]
         else:
             vessel_lines = [_own_line(nodes, skeleton, courses, number, options) for number in range(len(courses))]
-        trees.append(VesselTree(side, name_branches(assemble(vessel_lines, courses, options), side)))
+        branches = assemble(vessel_lines, courses, options)
+        if measure is None:  # no outline was measured
+            branches = [replace(branch, perimeter=None) for branch in branches]
+        trees.append(VesselTree(side, name_branches(branches, side)))
     return tuple(sorted(trees, key=lambda tree: tree.name))
 
 
@@ -149,8 +152,7 @@ def _without_aorta(nodes: Nodes, options: CentrelineOptions) -> tuple[LumenGraph
         before[root] = -1
     run = _runs(nodes.points, before)
     edges = np.stack([np.flatnonzero(before >= 0), before[before >= 0]], axis=1)
-    centre = nodes.points[aorta].mean(axis=0) if aorta.any() else np.full(3, np.nan)
-    graph = LumenGraph(nodes.points, nodes.radius, edges, contact, centre, SPACING)
+    graph = LumenGraph(nodes.points, nodes.radius, edges, contact, nodes.points[aorta], SPACING)
     found = []
     for tips in roots.values():
         ends = tuple(sorted((tip for tip in tips if not aorta[tip]), key=lambda tip: -run[tip]))

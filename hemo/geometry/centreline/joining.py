@@ -18,6 +18,8 @@ Array = NDArray[np.float64]
 SPACING = 0.2e-3
 _SAME = 0.1
 _SAME_AT_LEAST = 0.1e-3
+# An end within this many radii of another line lies in its lumen.
+_LUMEN = 1.5
 
 
 @dataclass(frozen=True)
@@ -60,29 +62,42 @@ def _wider_first(line: Polyline) -> Polyline:
 
 
 def _attached(lines: list[Polyline]) -> list[Polyline]:
-    """Single vessels as lines from their root: each goes on from the line in whose lumen one of its ends lies.
+    """Single vessels as lines from their root: each is led in by the line in whose lumen one of its ends lies.
 
-    The widest vessel whose wider end lies in no other is a root; then, in turn, the line whose end is nearest to the
-    lines done, within their lumen.
+    In turn the end nearest to the lines done, within their lumen, is joined on. Where there is none, a root is
+    next: of the lines whose wider end lies in no other, the widest there.
     """
-    waiting = sorted(lines, key=lambda line: -float(np.median(line.radius)) * np.sqrt(len(line.points)))
+    waiting = [_wider_first(line) for line in lines]
     done: list[Polyline] = []
     while waiting:
-        best: tuple[float, int, Polyline, int, int] | None = None
-        for number, line in enumerate(waiting):
-            for way in (line, _reversed(line)):
-                for owner, base in enumerate(done):
-                    gap = np.linalg.norm(base.points - way.points[0], axis=1) / base.radius
-                    place = int(gap.argmin())
-                    if gap[place] < 1.5 and (best is None or gap[place] < best[0]):
-                        best = (float(gap[place]), number, way, owner, place)
-        if best is None:
-            done.append(_wider_first(waiting.pop(0)))
-            continue
-        _, number, way, owner, place = best
-        waiting.pop(number)
-        done.append(_continued(done[owner], place, way))
+        found = [
+            (*_nearest(way.points[0], base), number, owner, way)
+            for number, line in enumerate(waiting)
+            for way in (line, _reversed(line))
+            for owner, base in enumerate(done)
+        ]
+        best = min(found, key=lambda item: item[0], default=None)
+        if best is not None and best[0] < _LUMEN:
+            _, place, number, owner, way = best
+            del waiting[number]
+            done.append(_continued(done[owner], place, way))
+        else:
+            done.append(waiting.pop(_next_root(waiting)))
     return done
+
+
+def _nearest(place: Array, line: Polyline) -> tuple[float, int]:
+    """Distance of a place from a line, in the line's radii, and the number of the point there."""
+    gap = np.linalg.norm(line.points - place, axis=1) / line.radius
+    return float(gap.min()), int(gap.argmin())
+
+
+def _next_root(lines: list[Polyline]) -> int:
+    def free(number: int) -> bool:
+        others = (line for k, line in enumerate(lines) if k != number)
+        return all(_nearest(lines[number].points[0], other)[0] >= _LUMEN for other in others)
+
+    return max(range(len(lines)), key=lambda number: (free(number), lines[number].radius[0]))
 
 
 def _continued(base: Polyline, place: int, line: Polyline) -> Polyline:

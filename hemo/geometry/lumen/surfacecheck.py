@@ -78,12 +78,13 @@ def enclosed_volume(points: Array, triangles: Indices) -> float:
 
 
 def triangle_components(triangles: Indices) -> Indices:
-    """(m,) number of the connected piece that each triangle belongs to."""
+    """(m,) number, from 0 without gaps, of the connected piece that each triangle belongs to."""
     size = int(triangles.max()) + 1
     rows = np.concatenate([triangles[:, 0], triangles[:, 1]])
     columns = np.concatenate([triangles[:, 1], triangles[:, 2]])
     graph = coo_matrix((np.ones(len(rows), dtype=np.int8), (rows, columns)), shape=(size, size))
-    return np.asarray(connected_components(graph, directed=False)[1][triangles[:, 0]], dtype=np.int64)
+    piece = connected_components(graph, directed=False)[1][triangles[:, 0]]
+    return np.unique(piece, return_inverse=True)[1].astype(np.int64)
 
 
 def orient_outwards(points: Array, triangles: Indices) -> tuple[Indices, int]:
