@@ -20,7 +20,7 @@ SURFACES = {".stl", ".vtp", ".ply", ".obj", ".vtk"}
     "labels",
     multiple=True,
     metavar="PART=LABEL",
-    help="Number or name of the aorta or the coronaries, or several: coronary=LCA,RCA.  [default: aorta=1 coronary=2]",
+    help="Number or name of the aorta or the coronaries, or several: coronary=LCA,RCA.  [default: what the file says]",
 )
 @click.option("--unit", type=click.Choice(["mm", "cm", "m"]), help="Unit of a surface; guessed and checked without.")
 @click.option("--minimal-outlet-diameter", default="1.5 mm", show_default=True)
