@@ -26,7 +26,7 @@ from hemo.vtkio import SURFACE_ENDINGS, read_polydata
     "labels",
     multiple=True,
     metavar="PART=LABEL",
-    help="Number or name of the aorta or the coronaries, or several: coronary=LCA,RCA.  [default: aorta=1 coronary=2]",
+    help="Number or name of the aorta or the coronaries, or several: coronary=LCA,RCA.  [default: what the file says]",
 )
 @click.option("--unit", type=click.Choice(["mm", "cm", "m"]), help="Of surface, lines, contours; else checked by size.")
 @click.option("--centreline", "lines", multiple=True, metavar="FILE", help="Measure these lines on INPUT's lumen.")

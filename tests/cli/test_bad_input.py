@@ -13,6 +13,7 @@ from hemo import cli
 from hemo.geometry.lumen.surface import Surface
 from hemo.geometry.synthetic.vessels import straight_stenosis, write_label_map
 from hemo.vtkio import write_polydata
+from tests.geometry.segmentations import ct_series, lumen_at, places, segmentation
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENT = '[patient]\nsystolic = "128 mmHg"\ndiastolic = "76 mmHg"\n'
@@ -142,6 +143,22 @@ def test_bad_label_options(hemo, tmp_path):
         assert code == 2
         assert "--label" in err
         assert not (tmp_path / "tree.json").exists()
+
+
+def test_dicom_that_is_no_segmentation_and_unknown_names(hemo, tmp_path):
+    folder = tmp_path / "series"
+    folder.mkdir()
+    refused(hemo, tmp_path, write_case(tmp_path, 'label_map = "series"'), "series", "no DICOM file")
+    for k, ct in enumerate(ct_series()[:2]):
+        ct.save_as(folder / f"{k}.dcm", enforce_file_format=True)
+    refused(hemo, tmp_path, write_case(tmp_path, 'label_map = "series"'), "2 CT Image")
+    refused(hemo, tmp_path, write_case(tmp_path, 'label_map = "series/0.dcm"'), "0.dcm", "CT Image", "SEG")
+    segmentation(lumen_at(places())).save_as(folder / "seg")
+    case = write_case(tmp_path, 'label_map = "series"\nlabels = { aorta = "Aorta", coronary = ["LCA", "RCX"] }')
+    refused(hemo, tmp_path, case, "'RCX'", "3 (RCA)", "did you mean 'RCA'?")
+    code, out, err = hemo("tree", folder, "--label", "aorta=Aorta", "--label", "coronary=LCA,RCX", "-o", "-")
+    assert (code, out) == (2, "")
+    assert "'RCX'" in err.splitlines()[-1]
 
 
 def test_surface_with_a_hole(hemo, tmp_path):

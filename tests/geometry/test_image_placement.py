@@ -7,6 +7,7 @@ import struct
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from scipy.spatial.transform import Rotation
 
 from hemo.errors import InputError
 from hemo.geometry.image.labelimage import CORONARY, read_labels
@@ -121,6 +122,25 @@ def test_a_header_that_would_misplace_the_voxels_is_refused(tmp_path, capfd, arg
         read_labels(path, LABELS)
     assert "\n" not in str(caught.value)
     assert capfd.readouterr().err == ""
+
+
+def quaternion(direction, origin):
+    """b, c, d and offset of a qform in RAS, of a right-handed direction in LPS; lengths in mm."""
+    turn = Rotation.from_matrix(np.diag([-1.0, -1.0, 1.0]) @ direction).as_quat(canonical=True)
+    return (*turn[:3], *(np.array([-1.0, -1.0, 1.0]) * origin))
+
+
+@pytest.mark.parametrize(
+    ("codes", "taken"), [((1, 1), "sform"), ((1, 2), "qform"), ((2, 1), "sform"), ((1, 4), "qform")]
+)
+def test_two_placements_of_a_nifti(tmp_path, caplog, codes, taken):
+    same = nifti(tmp_path / "same.nii", rows(), codes=codes, quaternion=quaternion(OBLIQUE, (12.0, 150.0, 1700.0)))
+    assert np.abs(found(same) - places()).max() < 1e-3
+    assert caplog.text == ""
+    other = nifti(tmp_path / "other.nii", rows(), codes=codes, quaternion=quaternion(OBLIQUE, (12.0, 140.0, 1700.0)))
+    origin = (12.0, 150.0 if taken == "sform" else 140.0, 1700.0)
+    assert np.abs(found(other) - places(origin=origin)).max() < 1e-3
+    assert f"up to 10 apart, in the unit of the file; the {taken} is taken" in caplog.text
 
 
 def test_a_nifti_without_orientation_warns(tmp_path, caplog):

@@ -4,9 +4,12 @@ import logging
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from hemo.errors import InputError
 from hemo.geometry.centreline.trees import find_trees
+from hemo.geometry.lumen.surface import Surface
+from hemo.geometry.synthetic.vessels import straight_stenosis
 from tests.geometry.shapes import AORTA, MM, lumen
 
 LEFT = ([0, 0, 0], [32, 0, 0], 1.5)
@@ -45,3 +48,13 @@ def test_a_given_ostium_keeps_the_tree_that_leaves_the_aorta_there():
     surface = lumen(AORTA, LEFT, ([0, 0, 0], [-30, 12, 0], 1.3))
     (tree,) = find_trees(surface, ostia=MM * np.array([[-6.5, 2.0, 0.0]]))
     assert tree.root.points[-1, 0] < -25 * MM
+
+
+@pytest.mark.parametrize("severity", [0.8, 0.95])
+def test_a_throat_finer_than_the_grid_does_not_break_the_vessel(severity):
+    # 0.6 and 0.15 mm wide, on a grid of 0.35 mm that lies askew to the vessel.
+    straight, _ = straight_stenosis(3e-3, 60e-3, severity)
+    turn = Rotation.from_rotvec([0.4, 0.7, -0.2]).as_matrix()
+    (tree,) = find_trees(Surface(straight.points @ turn.T + 12.3e-3, straight.triangles))
+    assert tree.root.length > 55e-3
+    assert tree.root.area.min() == pytest.approx(np.pi * (1.5e-3 * (1.0 - severity)) ** 2, rel=0.02)

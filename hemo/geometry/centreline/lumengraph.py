@@ -13,8 +13,10 @@ from scipy.spatial import cKDTree
 from hemo.errors import InputError
 from hemo.geometry.image.labelimage import AORTA, CORONARY, LabelImage
 from hemo.geometry.lumen.distance import SurfaceDistance
+from hemo.geometry.lumen.labelfield import tangent_ball_radius
 from hemo.geometry.lumen.surface import Surface
 from hemo.geometry.lumen.vtkgrid import inside_grid
+from hemo.tetmesh import vertex_normals
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]
@@ -31,7 +33,7 @@ class LumenGraph:
     Attributes
     ----------
     points
-        (n, 3) nodes, m.
+        (n, 3) nodes of a grid, and the middles of throats too narrow for it, m.
     depth
         (n,) distance to the wall, m.
     edges
@@ -109,6 +111,10 @@ def lumen_graph(
     depth, nearest, normal = wall.rough(points)
     edges, contact = _edges(number, index[coronary])
     edges = edges[~_wall_between(points, depth, nearest, normal, edges, spacing)]
+    throat = _throat_nodes(surface, spacing)
+    edges = np.concatenate([edges, _throat_edges(points, throat, wall, spacing)])
+    points, depth = np.concatenate([points, throat]), np.concatenate([depth, wall.rough(throat)[0]])
+    contact = np.concatenate([contact, np.zeros(len(throat), dtype=bool)])
     thin = np.flatnonzero(aorta)[np.all(index[aorta] % max(1, round(1.5e-3 / spacing)) == 0, axis=1)]
     return LumenGraph(points, depth, edges, contact, low + spacing * index[thin][:, ::-1], spacing)
 
@@ -156,6 +162,31 @@ def _edges(number: Indices, index: Indices) -> tuple[Indices, Flags]:
         contact |= (other == -2) | (back == -2)
         pairs.append(np.stack([here, other], axis=1)[other >= 0])
     return np.concatenate(pairs), contact
+
+
+def _throat_nodes(surface: Surface, spacing: float) -> Array:
+    """(k, 3) middles of lumen so narrow that the grid may have no node in it: centres of its inscribed balls."""
+    limit = 1.2 * spacing
+    normal = vertex_normals(surface.points, surface.triangles)
+    ball = tangent_ball_radius(surface.points, normal, limit, rounds=4)
+    centre = (surface.points - ball[:, None] * normal)[ball < 0.99 * limit]
+    _, kept = np.unique(np.round(centre / (0.4 * spacing)).astype(np.int64), axis=0, return_index=True)
+    return np.asarray(centre[kept])
+
+
+def _throat_edges(points: Array, throat: Array, wall: SurfaceDistance, spacing: float) -> Indices:
+    """(e, 2) pairs of throat nodes, numbered after the grid's, and of them with the grid's, that see each other."""
+    if not len(throat):
+        return np.zeros((0, 2), dtype=np.int64)
+    own = cKDTree(throat)
+    pairs = [own.query_pairs(1.5 * spacing, output_type="ndarray") + len(points)]
+    near = own.sparse_distance_matrix(cKDTree(points), 1.5 * spacing, output_type="ndarray")
+    pairs.append(np.stack([near["i"] + len(points), near["j"]], axis=1))
+    edges = np.concatenate(pairs).astype(np.int64)
+    every = np.concatenate([points, throat])
+    a, b = every[edges[:, 0]], every[edges[:, 1]]
+    inside = np.all([wall.rough_depth(a + share * (b - a)) > 0.0 for share in (0.25, 0.5, 0.75)], axis=0)
+    return np.asarray(edges[inside])
 
 
 def _wall_between(points: Array, depth: Array, nearest: Array, normal: Array, edges: Indices, spacing: float) -> Flags:

@@ -130,9 +130,10 @@ def _kind(path: Path) -> str:
 
 def _name(kind: str) -> str:
     """What the standard calls a UID, and nothing but that: a damaged element may hold the patient's name."""
+    from pydicom.config import IGNORE
     from pydicom.uid import UID
 
-    known = UID(kind).name if re.fullmatch(r"[0-9.]{1,64}", kind) else kind
+    known = UID(kind, validation_mode=IGNORE).name if re.fullmatch(r"[0-9.]{1,64}", kind) else kind
     return known.removesuffix(" Storage") if known != kind else "of no known kind"
 
 

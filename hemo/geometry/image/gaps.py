@@ -34,6 +34,7 @@ _NEAR = 4e-3  # m, how far from a gap a vessel's radius is taken
 # passes by (a straight tube of radius R beside the gap), also 0.5 for a flat wall.
 _ENDS = 0.7
 _FACING = -0.5  # cosine
+_MOST_GAPS = 10
 _ALIKE = 0.5  # smaller over larger area of the sections on both sides of a lost plane
 _CALIBRE = 0.6  # of a piece's largest radius, at the end by which it may hang on the side of another vessel
 
@@ -109,18 +110,22 @@ def _window(indices: Indices, margin: Array, shape: tuple[int, ...]) -> Box:
 
 
 def _gaps(pieces: Indices, piece: int, larger: Mask, box: Box) -> Iterator[tuple[Indices, int]]:
-    """Connected groups (n, 3) of background voxels that neighbour a piece and one larger piece, and that one."""
+    """Connected groups (n, 3) of background voxels that neighbour a piece and one larger piece, and that one.
+
+    The widest few only: a vessel ends at a gap of its own width, and rough walls have hundreds of narrow ones.
+    """
     corners = np.array([[side.start for side in box], [side.stop - 1 for side in box]])
     window = _window(corners, np.full(3, 2), pieces.shape)
     near = pieces[window]
     rim = maximum_filter((near == piece).view(np.uint8), 3).astype(bool) & (near == 0)
     start = np.array([side.start for side in window])
-    for other in np.unique(near):
-        if larger[other] and other > 0:
-            beside = maximum_filter((near == other).view(np.uint8), 3).astype(bool) & rim
-            groups, count = label(beside, _CUBE)
-            for group in range(1, count + 1):
-                yield np.argwhere(groups == group) + start, int(other)
+    beyond = np.unique(near[maximum_filter(rim.view(np.uint8), 3).astype(bool)])
+    for other in beyond[larger[beyond]]:
+        beside = maximum_filter((near == other).view(np.uint8), 3).astype(bool) & rim
+        groups, count = label(beside, _CUBE)
+        widest = np.argsort(-np.bincount(groups[beside], minlength=count + 1)[1:])[:_MOST_GAPS] + 1
+        for group in widest:
+            yield np.argwhere(groups == group) + start, int(other)
 
 
 def _belong_together(

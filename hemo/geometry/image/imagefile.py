@@ -7,25 +7,19 @@ so that half a file would pass for a smaller lumen; and its libraries write to s
 from __future__ import annotations
 
 import gzip
-import logging
 import math
 import struct
 import zlib
 from pathlib import Path
 
-import numpy as np
-
 from hemo.errors import InputError
-from hemo.geometry.image.placement import check_right_angles
-
-_log = logging.getLogger(__name__)
+from hemo.geometry.image.niftiheader import HEADER_BYTES, check_axes, nifti_header, warn_of_orientation
 
 # Formats that keep the voxels' place in the patient.
 _NIFTI = (".nii", ".nii.gz", ".hdr", ".img", ".hdr.gz", ".img.gz")
 _METAIMAGE = (".mha", ".mhd")
 _NRRD = (".nrrd", ".nhdr")
 
-_TWO_SIZES = 2e-3  # relative difference of the voxel sizes in two places of a header
 _BLOCK = 1 << 20  # bytes
 _ZLIB_OR_GZIP = 47  # zlib's window bits for either header
 # Numbers of a MetaImage's header, in whose place ITK takes 0 where they are none.
@@ -63,7 +57,7 @@ def check_complete(path: Path) -> None:
             _check_metaimage(path)
         else:
             _check_nrrd(path)
-    except (EOFError, OSError, zlib.error, struct.error, ValueError, KeyError) as error:
+    except (EOFError, OSError, zlib.error, struct.error, ValueError, KeyError, OverflowError) as error:
         if isinstance(error, OSError) and not isinstance(error, gzip.BadGzipFile):
             raise InputError(f"{path}: cannot be read ({error.strerror}); check the file and your rights.") from error
         raise InputError(f"{path}: cannot be read: it is cut short or damaged; copy or export it again.") from error
@@ -84,59 +78,13 @@ def _check_nifti(path: Path) -> None:
     header, voxels = _nifti_files(path)
     if not (header.is_file() and voxels.is_file()):
         raise InputError(f"{path}: {header.name} and {voxels.name} belong together, and one is missing.")
-    size, first = _size(header, 544)
-    order = "<" if struct.unpack_from("<i", first)[0] in (348, 540) else ">"
-    second = struct.unpack_from(order + "i", first)[0] == 540
-    if second:
-        dimensions, bits = struct.unpack_from(order + "8q", first, 16), struct.unpack_from(order + "h", first, 14)[0]
-        offset = struct.unpack_from(order + "q", first, 168)[0]
-    else:
-        dimensions, bits = struct.unpack_from(order + "8h", first, 40), struct.unpack_from(order + "h", first, 72)[0]
-        offset = struct.unpack_from(order + "f", first, 108)[0]
-    rank = dimensions[0]
-    if not 1 <= rank <= 7 or min(dimensions[1 : rank + 1]) < 1:
-        raise ValueError("no NIfTI header")
+    size, first = _size(header, HEADER_BYTES)
+    promised = nifti_header(first)
     if voxels != header:
         size, _ = _size(voxels)
-    if size < int(offset) + math.prod(dimensions[1 : rank + 1]) * bits // 8:
+    if size < promised.offset + promised.voxel_bytes():
         raise EOFError
-    _check_nifti_axes(path, first, order, second)
-
-
-def _check_nifti_axes(path: Path, header: bytes, order: str, second: bool) -> None:
-    """Refuse a sheared or contradictory sform, in whose place ITK takes the qform without a word."""
-    if second:
-        qform, sform = struct.unpack_from(order + "2i", header, 344)
-        size, rows = struct.unpack_from(order + "4d", header, 104), struct.unpack_from(order + "12d", header, 400)
-    else:
-        qform, sform = struct.unpack_from(order + "2h", header, 252)
-        size, rows = struct.unpack_from(order + "4f", header, 76), struct.unpack_from(order + "12f", header, 280)
-        if header[344:347] not in (b"n+1", b"ni1"):  # Analyze
-            qform = sform = 0
-    if sform > 0:
-        axes, origin = np.reshape(rows, (3, 4))[:, :3], np.reshape(rows, (3, 4))[:, 3]
-        length = np.linalg.norm(axes, axis=0)
-        if not np.all(np.isfinite(rows)) or np.any(length == 0.0) or not np.all(np.isfinite(origin)):
-            raise InputError(f"{path}: its place in the patient is not a number; export the segmentation again.")
-        check_right_angles(axes / length, str(path))
-        if np.abs(length / np.maximum(np.abs(size[1:]), 1e-12) - 1.0).max() > _TWO_SIZES:
-            stated = " x ".join(f"{value:g}" for value in size[1:])
-            raise InputError(
-                f"{path}: its voxels are {stated} in one place of the header and another size in the other."
-            )
-    elif not np.all(np.isfinite(size[1:])) or min(size[1:]) <= 0.0:
-        stated = " x ".join(f"{value:g}" for value in size[1:])
-        raise InputError(f"{path}: voxels of {stated} mm are impossible; correct the spacing.")
-    elif qform <= 0:
-        _warn_of_orientation(path)
-
-
-def _warn_of_orientation(path: Path) -> None:
-    _log.warning(
-        "%s: does not say how it lies in the patient; its axes are taken as left, posterior and superior, so left and "
-        "right, front and back may be exchanged.",
-        path,
-    )
+    check_axes(promised, str(path))
 
 
 def _nifti_files(path: Path) -> tuple[Path, Path]:
@@ -203,7 +151,7 @@ def _check_nrrd(path: Path) -> None:
     if units:
         raise InputError(f"{path}: its space units are {', '.join(sorted(units))}; write the spacing in mm.")
     if not fields.keys() & {"space", "spacedimension"}:
-        _warn_of_orientation(path)
+        warn_of_orientation(str(path))
     if fields.get("encoding", "").lower() not in ("gzip", "gz") or fields.keys() & {"lineskip", "byteskip"}:
         return
     voxels = path.parent / fields["datafile"] if "datafile" in fields else path
