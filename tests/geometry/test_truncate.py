@@ -122,3 +122,9 @@ def test_a_cut_branch_keeps_everything_along_it():
         ends = np.interp([3.05e-3, 20.1e-3], lad.arc, getattr(lad, name))
         np.testing.assert_allclose(getattr(cut, name)[[0, -1]], ends)
     assert (cut.name, cut.parent, cut.parent_index) == (lad.name, lad.parent, lad.parent_index)
+
+
+def test_an_end_made_on_purpose_stays():
+    cut = truncate(TREE, 2.1e-3, whole=("LAD",))
+    assert cut["LAD"].length == pytest.approx(TREE["LAD"].length)
+    assert cut["LCX"].length < TREE["LCX"].length
