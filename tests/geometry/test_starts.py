@@ -50,11 +50,12 @@ def test_a_given_ostium_keeps_the_tree_that_leaves_the_aorta_there():
     assert tree.root.points[-1, 0] < -25 * MM
 
 
-@pytest.mark.parametrize("severity", [0.8, 0.95])
-def test_a_throat_finer_than_the_grid_does_not_break_the_vessel(severity):
-    # 0.6 and 0.15 mm wide, on a grid of 0.35 mm that lies askew to the vessel.
+@pytest.mark.parametrize(("severity", "tolerance"), [(0.8, 0.03), (0.95, 0.15)])
+def test_a_throat_finer_than_the_grid_does_not_break_the_vessel(severity, tolerance):
+    # 0.6 and 0.15 mm wide, on a grid of 0.35 mm that lies askew to the vessel. Sections every 0.4 mm miss
+    # the narrowest place by up to 0.2 mm, where this cosine is 3 and 15 % larger.
     straight, _ = straight_stenosis(3e-3, 60e-3, severity)
     turn = Rotation.from_rotvec([0.4, 0.7, -0.2]).as_matrix()
     (tree,) = find_trees(Surface(straight.points @ turn.T + 12.3e-3, straight.triangles))
     assert tree.root.length > 55e-3
-    assert tree.root.area.min() == pytest.approx(np.pi * (1.5e-3 * (1.0 - severity)) ** 2, rel=0.02)
+    assert tree.root.area.min() == pytest.approx(np.pi * (1.5e-3 * (1.0 - severity)) ** 2, rel=tolerance)
