@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-BENCHMARKS = ("loss_law", "straight_stenosis", "narco_trees", "random_trees", "stage_times")
+BENCHMARKS = ("loss_law", "straight_stenosis", "narco_trees", "random_trees", "fuzz", "stage_times")
 
 
 def main() -> None:
