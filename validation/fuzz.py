@@ -50,6 +50,7 @@ class Outcome:
 
     @property
     def failed(self) -> bool:
+        """Neither a result nor one plain sentence."""
         return self.verdict not in ("result", "sentence")
 
 
@@ -67,6 +68,7 @@ def lumen_voxels() -> np.ndarray:
 
 
 def write_image(path: Path, voxels: np.ndarray, spacing: float = SPACING) -> None:
+    """Voxels (nz, ny, nx) of an edge in mm; the format by the ending."""
     image = sitk.GetImageFromArray(voxels)
     image.SetSpacing((spacing,) * 3)
     sitk.WriteImage(image, str(path))
@@ -89,7 +91,9 @@ FORMS = (*IMAGES, *SURFACES, ".json")
 
 def bytes_damage(rng: Rng, data: bytes) -> tuple[str, bytes]:
     """A damage that knows nothing of the format."""
-    kind = str(rng.choice(["cut short", "bytes flipped", "block zeroed", "block lost", "block doubled", "empty", "tail"]))
+    kind = str(
+        rng.choice(["cut short", "bytes flipped", "block zeroed", "block lost", "block doubled", "empty", "tail"])
+    )
     raw = bytearray(data)
     a, b = sorted(int(i) for i in rng.integers(0, len(raw), 2))
     if kind == "cut short":
@@ -154,7 +158,10 @@ def image_damage(rng: Rng, voxels: np.ndarray) -> tuple[str, np.ndarray, float]:
         "micrometres": lambda: (v, 1e3 * SPACING),
         "all lumen": lambda: (np.ones_like(v), SPACING),
         "nothing": lambda: (np.zeros_like(v), SPACING),
-        "two voxels": lambda: (np.where(np.arange(v.size).reshape(v.shape) % 97001 == 5, 1, 0).astype(v.dtype), SPACING),
+        "two voxels": lambda: (
+            np.where(np.arange(v.size).reshape(v.shape) % 97001 == 5, 1, 0).astype(v.dtype),
+            SPACING,
+        ),
         "many labels": lambda: ((v * rng.integers(1, 9, v.shape)).astype(v.dtype), SPACING),
         "CT values": lambda: (rng.normal(0.0, 300.0, v.shape).astype(np.int16), SPACING),
         "probabilities": lambda: (v * rng.random(v.shape), SPACING),
@@ -172,7 +179,9 @@ def json_damage(rng: Rng, text: str) -> tuple[str, str]:
     data = json.loads(text)
     branch = data["trees"][0]["branches"][0]
     key = str(rng.choice(list(branch)))
-    value = rng.choice(np.array(["NaN", "-1", "null", '"x"', "[]", "{}", "1e400", "[[1, 2], [3]]", "lost"], dtype=object))
+    value = rng.choice(
+        np.array(["NaN", "-1", "null", '"x"', "[]", "{}", "1e400", "[[1, 2], [3]]", "lost"], dtype=object)
+    )
     if value == "lost":
         del branch[key]
         return f"{key} lost", json.dumps(data)

@@ -1,13 +1,13 @@
 import numpy as np
 import pytest
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import gaussian_filter, label
 
 from hemo.errors import InputError
 from hemo.geometry.image.labelimage import LabelImage
 from hemo.geometry.lumen.crosssection import SectionCutter
 from hemo.geometry.lumen.fromlabels import surface_from_labels
 from hemo.geometry.lumen.labelfield import edge_level, tangent_ball_radius
-from hemo.geometry.lumen.surfacecheck import edge_table, enclosed_volume
+from hemo.geometry.lumen.surfacecheck import edge_table, enclosed_volume, self_crossings, triangle_components
 
 
 def rod(diameter, voxel, seed, severity=0.0, length=16e-3):
@@ -106,3 +106,14 @@ def test_specks_only_are_refused(size):
     labels[5 : 5 + size, 5 : 5 + size, 5 : 5 + size] = 2
     with pytest.raises(InputError, match="no lumen"):
         surface_from_labels(LabelImage(labels, np.zeros(3), np.full(3, 0.4e-3), np.eye(3)))
+
+
+@pytest.mark.parametrize(("voxel", "severity"), [(0.3e-3, 0.8), (0.4e-3, 0.8), (0.5e-3, 0.7)])
+@pytest.mark.parametrize("seed", range(2))
+def test_a_throat_narrower_than_the_blur_does_not_break_the_surface(voxel, severity, seed):
+    # 0.6 to 0.9 mm wide: the mask hangs together, and so must the surface.
+    image = rod(3e-3, voxel, seed, severity)[0]
+    assert label(image.labels, np.ones((3, 3, 3)))[1] == 1
+    surface = surface_from_labels(image)
+    assert triangle_components(surface.triangles).max() == 0
+    assert len(self_crossings(surface.points, surface.triangles)) == 0

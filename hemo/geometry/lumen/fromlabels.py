@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-import logging
-
 import numpy as np
 from numpy.typing import NDArray
 
 from hemo.errors import InputError
 from hemo.geometry.image.labelimage import LabelImage
-from hemo.geometry.lumen.labelfield import blurred_mask, fit_level
+from hemo.geometry.lumen.labelfield import BlurredMask, blurred_mask, fit_level
 from hemo.geometry.lumen.subdivision import subdivide_curved
 from hemo.geometry.lumen.surface import CHORD_TOLERANCE, Surface
 from hemo.geometry.lumen.surfacecheck import triangle_components
 from hemo.geometry.lumen.vtkgrid import contour_grid
 
-_log = logging.getLogger(__name__)
-
 # Blur of a label map in units of its largest voxel edge, and the level of the first contour.
 _BLUR = 1.0
 _FIRST_LEVEL = 0.4
+# A lumen in which the blurred mask nowhere reaches this is narrower than the blur.
+_THIN_LUMEN = 0.55
 
 
 def surface_from_labels(image: LabelImage, blur: float = _BLUR) -> Surface:
     """One closed lumen surface of aorta and coronaries, without the shrinkage of small vessels.
 
     The blurred mask is contoured at the level that a vessel of the local radius has at its own edge (see
-    :mod:`hemo.geometry.lumen.labelfield`); holes are filled, islands under 10 mm^3 left out.
+    :mod:`hemo.geometry.lumen.labelfield`); pieces under 10 mm^3 are left out.
 
     Parameters
     ----------
@@ -41,7 +39,7 @@ def surface_from_labels(image: LabelImage, blur: float = _BLUR) -> Surface:
         If no lumen as large as a vessel is left.
     """
     mask = blurred_mask(image, blur, (0.25e-3, 0.45e-3))
-    places, triangles = contour_grid(mask.nodal(), _FIRST_LEVEL)
+    places, triangles = contour_grid(_above_first_level(mask, image), 0.0)
     if len(triangles):
         triangles = _outer_shells(places * mask.spacing, triangles)
     if not len(triangles):
@@ -55,6 +53,28 @@ def surface_from_labels(image: LabelImage, blur: float = _BLUR) -> Surface:
     return Surface(*subdivide_curved(points, triangles, CHORD_TOLERANCE))
 
 
+def _above_first_level(mask: BlurredMask, image: LabelImage) -> NDArray[np.float32]:
+    """(nz, ny, nx) the blurred mask less the level of the first contour, at its nodes.
+
+    A lumen narrower than the blur nowhere reaches the common level and would fall apart at a tight throat; beside
+    its voxels the level is a share of what the blurred mask reaches there, so that what the labels connect stays so.
+    """
+    values = mask.nodal()
+    z, y, x = np.nonzero(image.labels)
+    node = np.rint((np.stack([x, y, z], axis=1) * image.spacing - mask.start) / mask.spacing).astype(np.int64)
+    reached = values[node[:, 2], node[:, 1], node[:, 0]]
+    thin = node[reached < _THIN_LUMEN]
+    peak = np.zeros(len(thin), dtype=np.float32)
+    around = [np.array([i, j, k]) for i in (-1, 0, 1) for j in (-1, 0, 1) for k in (-1, 0, 1)]
+    for step in around:
+        peak = np.maximum(peak, values[tuple((thin + step).T[::-1])])
+    thin, share = thin[peak < _THIN_LUMEN], 0.6 * reached[reached < _THIN_LUMEN][peak < _THIN_LUMEN]
+    level = np.full_like(values, _FIRST_LEVEL)
+    for step in around:
+        np.minimum.at(level, tuple((thin + step).T[::-1]), share)
+    return values - level
+
+
 def _outer_shells(
     points: NDArray[np.float64], triangles: NDArray[np.int64], minimal_volume: float = 10e-9
 ) -> NDArray[np.int64]:
@@ -63,6 +83,4 @@ def _outer_shells(
     corners = points[triangles]
     volume = np.einsum("ij,ij->i", corners[:, 0], np.cross(corners[:, 1], corners[:, 2])) / 6.0
     enclosed = np.bincount(pieces, volume)
-    if np.any((enclosed > 0.0) & (enclosed < minimal_volume)):
-        _log.info("%d islands of the label map under 10 mm^3 were left out.", (enclosed < minimal_volume).sum())
     return np.asarray(triangles[(enclosed >= minimal_volume)[pieces]])
