@@ -37,9 +37,8 @@ def mesh(case: Path, out: Path, quiet: bool, as_json: bool) -> None:
         geometry = stages.load_geometry(loaded, case, Path(scratch))
         folder = Path(scratch) / "out"
         folder.mkdir()
-        for tree in geometry.trees:
-            progress.stage(f"Meshing the {tree.name} tree")
-            meshed = femstages.mesh_tree(loaded, geometry, tree, Path(scratch) / tree.name)
+        progress.stage(f"Meshing the {' and the '.join(tree.name for tree in geometry.trees)} tree")
+        for tree, meshed in zip(geometry.trees, femstages.mesh_trees(loaded, geometry, Path(scratch)), strict=True):
             _write(folder, tree.name, meshed)
             report.append({"tree": tree.name, **meshed.info.__dict__, "caps": meshed.mesh.names})
         shutil.move(folder, out)
