@@ -5,7 +5,17 @@ from __future__ import annotations
 import importlib
 import sys
 
-BENCHMARKS = ("loss_law", "straight_stenosis", "narco_trees", "random_trees", "fuzz", "stage_times")
+BENCHMARKS = (
+    "loss_law",
+    "straight_stenosis",
+    "narco_trees",
+    "random_trees",
+    "fuzz",
+    "stage_times",
+    "mesh_cost",
+    "mesh_optimisers",
+    "boundary_layers",
+)
 
 
 def main() -> None:
