@@ -90,24 +90,18 @@ def _name_sides(branches: list[Branch], vessel: Branch, names: dict[str, str]) -
         if near_fork and "RI" not in names.values():
             names[child.name] = "RI"
         elif main == "LAD":
-            names[child.name] = _next("D" if _on_the_free_wall(branches, vessel, child) else "S", names)
+            names[child.name] = _next("D" if _on_the_free_wall(vessel, child) else "S", names)
         elif _beneath_from_left(vessel, child) and "PDA" not in names.values():
             names[child.name] = "PDA"
         else:
             names[child.name] = _next("OM", names)
 
 
-def _on_the_free_wall(branches: list[Branch], lad: Branch, child: Branch) -> bool:
-    """Whether a branch of the LAD runs on the side of the LCX (or left, without one), not into the septum."""
-    fork = next((b for b in branches if b.name == lad.parent), None)
-    posterior = [b for b in branches if fork is not None and b.parent == fork.name and b.name != lad.name]
+def _on_the_free_wall(lad: Branch, child: Branch) -> bool:
+    """Whether a branch of the LAD leaves to its left, as diagonals do; septals leave to its right."""
     step = _place(child, 12e-3) - child.points[0]
-    lateral = np.array([1.0, 0.0, 0.0])
-    if posterior:
-        far = max(posterior, key=lambda b: float(_place(b, 40e-3)[1]))
-        lateral = _place(far, 40e-3) - lad.points[child.parent_index or 0]
     along = lad.tangent[child.parent_index or 0]
-    return float(step @ (lateral - (lateral @ along) * along)) >= 0.0
+    return float(step[0] - (step @ along) * along[0]) >= 0.0
 
 
 def _beneath_from_left(vessel: Branch, child: Branch) -> bool:
