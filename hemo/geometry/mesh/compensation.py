@@ -24,7 +24,7 @@ Index = NDArray[np.int64]
 
 # Strang and Fix, three interior points, exact to degree 2: the distance profile over a chord is quadratic.
 QUADRATURE = np.array([[4, 1, 1], [1, 4, 1], [1, 1, 4]], dtype=np.float64) / 6.0
-SWEEPS = 4  # of Jacobi's iteration on the moves; more would follow the triangles' own roughness
+SWEEPS = 2  # of Jacobi's iteration on the moves; more would follow the triangles' own roughness
 
 
 def conserve_volume(mesh: TaggedSurface, original: TaggedSurface, rounds: int = 2) -> TaggedSurface:

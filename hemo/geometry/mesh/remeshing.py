@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 RIDGE_ANGLE = 60  # degrees between the normals of two triangles that makes their edge a feature
 TIME_LIMIT = 600  # s
 # Tetrahedra grown from triangles of this share of D/N come out with N cells across D at least.
-TRIANGLE_SIZE = 0.8
+TRIANGLE_SIZE = 0.82
 MISSED = 0.08  # logarithm of the mean size over the wanted one, round a centreline point, that is corrected
 CORRECTIONS = 1
 NOISE = 25e-6  # m; no segmentation of a CT knows the wall better
