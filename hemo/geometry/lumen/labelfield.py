@@ -137,7 +137,7 @@ def fit_level(
     neighbourhood), evens the triangles out, and projects the vertices along the field's gradient. A radius
     found too small lowers the level and so widens the next: three voxels across want four rounds to settle.
     """
-    average = _neighbour_average(triangles, len(places))
+    average = neighbour_average(triangles, len(places))
     widest = 4e-3 / mask.spacing
     ball: Array = np.full(len(places), widest)
     for _ in range(rounds):
@@ -190,7 +190,7 @@ def tangent_ball_radius(points: Array, normals: Array, limit: float | Array, rou
     return radius
 
 
-def _neighbour_average(triangles: Indices, count: int) -> csr_array:
+def neighbour_average(triangles: Indices, count: int) -> csr_array:
     """(n, n) matrix that averages each vertex's value with its neighbours'."""
     edges, _, _ = edge_table(triangles)
     rows = np.concatenate([edges[:, 0], edges[:, 1], np.arange(count)])
