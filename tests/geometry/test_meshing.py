@@ -104,19 +104,24 @@ def test_a_lesion_keeps_its_sections(stenosis) -> None:
     assert made.tree.lesions == vessel.lesions
 
 
-def test_no_diameter_has_fewer_cells_than_asked_the_throat_included(stenosis, bifurcation, left) -> None:
-    for made, asked in ((stenosis[0], 6.0), (bifurcation, 6.0), (left[0], 5.0)):
-        report = made.report
-        assert report.cells_per_diameter_min > 0.96 * asked
-        # Nor are cells wasted: the crease of the fork is finer than the rest.
-        assert report.cells_per_diameter_median < (1.5 if made is bifurcation else 1.25) * asked
-        across = cells_across(made.mesh, made.probes)
-        assert report.cells_per_diameter_min == pytest.approx(np.nanmin(across))
-        for name, part in report.quality.branches.items():
-            assert part.cells_per_diameter == pytest.approx(np.nanmin(across[slice(*made.probes.branch_slices[name])]))
-        assert sum(part.cells for part in report.quality.branches.values()) == report.cells
-    tight = build_mesh(*straight_stenosis(2 * RADIUS, 20 * MM, 0.8, 10 * MM, 10 * MM), MeshOptions(6.0, keep_ends=True))
-    assert tight.report.cells_per_diameter_min > 0.92 * 6.0  # on the steep shoulders; more in the throat
+def test_cells_across_are_what_was_asked_in_the_throat_too(stenosis, bifurcation) -> None:
+    made, _ = stenosis
+    assert made.report.cells_per_diameter_median == pytest.approx(6.0, rel=0.1)
+    assert made.report.cells_per_diameter_min > 5.0
+    across = cells_across(made.mesh, made.probes)
+    assert made.report.cells_per_diameter_min == pytest.approx(np.nanmin(across))
+    throat = np.abs(made.tree.root.arc - 15 * MM) < 1 * MM
+    assert np.median(across[throat]) == pytest.approx(6.0, rel=0.12)
+    assert bifurcation.report.cells_per_diameter_min > 4.5
+    finer = build_mesh(*straight_stenosis(2 * RADIUS, 12 * MM, 0.0), MeshOptions(9.0, keep_ends=True)).report
+    assert 8.5 < finer.cells_per_diameter_median < 10.5  # a remesher leaves a surface that is finer as it is
+    for part in (made, bifurcation):
+        report = part.report
+        across = cells_across(part.mesh, part.probes)
+        for name, branch in report.quality.branches.items():
+            own = across[slice(*part.probes.branch_slices[name])]
+            assert branch.cells_per_diameter == pytest.approx(np.nanmin(own))
+        assert sum(branch.cells for branch in report.quality.branches.values()) == report.cells
 
 
 def test_cells_are_well_shaped(stenosis, bifurcation, left) -> None:

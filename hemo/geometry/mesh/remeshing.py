@@ -32,11 +32,9 @@ log = logging.getLogger(__name__)
 
 RIDGE_ANGLE = 60  # degrees between the normals of two triangles that makes their edge a feature
 TIME_LIMIT = 600  # s
-# Tetrahedra grown from triangles of this share of D/N come out with N cells across D at least.
-TRIANGLE_SIZE = 0.82
-MISSED = 0.08  # logarithm of the mean size over the wanted one, round a centreline point, that is corrected
+# Tetrahedra grown from triangles of this share of D/N come out with N cells across D in the median.
+TRIANGLE_SIZE = 0.9
 CORRECTIONS = 1
-NOISE = 25e-6  # m; no segmentation of a CT knows the wall better
 # Edges shorter than these shares of the wanted length are collapsed before and after remeshing.
 SHORT_BEFORE, SHORT_AFTER = 0.1, 0.3
 
@@ -56,9 +54,9 @@ def remesh(surface: TaggedSurface, tree: VesselTree, sizes: Sizes) -> tuple[Tagg
         If neither mmgs nor gmsh is installed.
     """
     surface = collapse_short_edges(surface, SHORT_BEFORE * size_at(surface.points, tree, sizes))
-    target = TRIANGLE_SIZE * size_at(surface.points, tree, sizes)
+    target = size_at(surface.points, tree, sizes)
     # The chord of an edge D/N on a circle of radius R lies R/(2 N^2) deep: allow it on the widest vessel.
-    deviation = max(1.5 * float(tube(tree)[1].max()) / (2.0 * sizes.cells_per_diameter**2), NOISE)
+    deviation = 1.5 * float(tube(tree)[1].max()) / (2.0 * sizes.cells_per_diameter**2)
     program = mmgs_program()
     if program is not None:
         try:
@@ -74,19 +72,24 @@ def _to_size(
 ) -> TaggedSurface:
     """Remesh by mmgs, again with a corrected target while the triangles' size misses the wanted one.
 
-    mmgs accepts edges between 0.6 and 1.4 of the target, so that a short throat may be met late and a surface that
-    is somewhat finer is left as it is.
+    mmgs accepts edges between 0.6 and 1.4 of the target, so that a mesh already near it changes little and a
+    short throat is met late. The correction is local, averaged over a diameter of the vessel; the best is kept.
     """
     centre, radius = tube(tree)
-    nearest, factor = cKDTree(centre).query(surface.points)[1], np.ones(len(target))
-    for _ in range(CORRECTIONS):
+    factor, best, error = np.ones(len(target)), surface, np.inf
+    for _ in range(CORRECTIONS + 1):
         made = _checked(surface, _mmgs(surface, factor * target, sizes, deviation, program))
         middle, edge = triangle_sizes(made)
-        miss = _smoothed(np.log(edge / target[cKDTree(surface.points).query(middle)[1]]), middle, centre, radius)
-        if miss.max() <= MISSED and abs(np.median(miss)) <= MISSED:
-            return made
-        factor *= np.exp(-np.clip(miss[nearest], -0.4, 0.4))
-    return _checked(surface, _mmgs(surface, factor * target, sizes, deviation, program))
+        ratio = edge / size_at(middle, tree, sizes)
+        miss = _smoothed(np.log(ratio / TRIANGLE_SIZE), middle, centre, radius)
+        now = float(np.sqrt(np.mean(miss**2)) + max(miss.max(), 0.0))  # too coarse anywhere counts most
+        if now < error:
+            best, error = made, now
+        if error <= 0.12:
+            break
+        nearest = cKDTree(centre).query(surface.points)[1]
+        factor = np.clip(factor * np.exp(-np.clip(miss[nearest], -0.4, 0.4)), 0.4, 2.0)
+    return best
 
 
 def _smoothed(values: Array, places: Array, centre: Array, radius: Array) -> Array:

@@ -36,12 +36,8 @@ class Sizes:
 
 
 def size_at(points: NDArray[Any], tree: VesselTree, sizes: Sizes) -> Array:
-    """(n,) wanted edge length (m) at (n, 3) points: that of the narrowest diameter within one edge along the vessel."""
-    centre, radius = tube(tree)
-    nearest = _nearest_sphere(points, centre, radius)
-    shrinking = np.concatenate([_slope(*branch) for branch in _tubes(tree)])
-    diameter = 2.0 * radius * (1.0 - np.minimum(2.0 * shrinking / sizes.cells_per_diameter, 0.5))
-    return np.asarray(diameter[nearest] / sizes.cells_per_diameter)
+    """(n,) wanted edge length (m) at (n, 3) points."""
+    return np.asarray(2.0 * local_radius(points, tree) / sizes.cells_per_diameter)
 
 
 def local_radius(points: Array, tree: VesselTree) -> Array:
@@ -70,12 +66,6 @@ def _nearest_sphere(points: Array, centre: Array, radius: Array) -> Index:
     best = (distance - radius[nearest]).argmin(axis=1)
     found: Index = nearest[np.arange(len(points)), best]
     return found
-
-
-def _slope(centre: Array, radius: Array) -> Array:
-    """(k,) |dr/ds| along one branch's part of the tube."""
-    arc = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(centre, axis=0), axis=1))])
-    return np.abs(np.gradient(radius, arc)) if len(arc) > 1 else np.zeros(1)
 
 
 def tube(tree: VesselTree, step: float = 0.5) -> tuple[Array, Array]:
