@@ -71,14 +71,14 @@ def test_agreement_with_vmtk(form, side, narco, hemo_data, facet_deficit):
 
 
 @pytest.mark.parametrize("form", ["surface", "label_map"])
-def test_every_branch_has_vmtks_calibre(form, narco, hemo_data):
+def test_every_branch_has_vmtks_calibre(form, narco, hemo_data, facet_deficit):
     """Branch by branch the bias is allowed to be larger: a thin one is few voxels, or few facets, wide."""
     for side, file in FILES.items():
         reference = read_centrelines(hemo_data / "narco_ccta" / file)
         for line in tree_lines([tree for tree in narco[form].trees if tree.name == side]):
             agreement = compare_radius(reference, [line])
             assert agreement.matched_length > 0.95 * agreement.reference_length, line.name
-            assert abs(agreement.bias) <= 0.05, line.name
+            assert abs(agreement.bias + (facet_deficit if form == "label_map" else 0.0)) <= 0.05, line.name
             assert agreement.percentile_90 <= 0.12, line.name
 
 
