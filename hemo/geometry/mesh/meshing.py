@@ -156,7 +156,8 @@ def build_mesh(surface: Surface, tree: VesselTree, options: MeshOptions | None =
     """
     options = options or MeshOptions()
     # Vertices that coincide, as marching cubes leaves them, would defeat mmgs.
-    surface = Surface(*merge_points(surface.points, surface.triangles, MERGE))
+    merged = Surface(*merge_points(surface.points, surface.triangles, MERGE))
+    surface = merged if len(merged.points) < len(surface.points) else surface
     if enclosed_volume(surface.points, surface.triangles) < 0.0:
         surface = Surface(surface.points, surface.triangles[:, ::-1])
     if not options.keep_ends:
