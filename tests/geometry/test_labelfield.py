@@ -140,9 +140,5 @@ def test_chords_are_given_back():
     tube = _revolve(0.36e-3 * np.arange(60), np.full(60, 1.5e-3), 26)
     middle, axis = np.array([[0.0, 0.0, 10e-3]]), np.array([[0.0, 0.0, 1.0]])
     for points, lack in ((tube.points, -0.0097), (tube.points + chord_gap(tube.points, tube.triangles), 0.0)):
-        area = (
-            SectionCutter(Surface(points, tube.triangles))
-            .cut(middle, np.array([[0.0, 0.0, 1.0]]), np.full(1, 4e-3))
-            .area
-        )
+        area = SectionCutter(Surface(points, tube.triangles)).cut(middle, axis, np.full(1, 4e-3)).area
         assert area[0] / (np.pi * 1.5e-3**2) - 1.0 == pytest.approx(lack, abs=0.003)
