@@ -4,13 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-import queue
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
-from logging.handlers import QueueHandler
-from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +14,9 @@ import numpy as np
 from hemo.boundary import FlowConditions
 from hemo.case import Case
 from hemo.errors import InputError
-from hemo.files import file_name, replace_text
+from hemo.files import replace_text
 from hemo.geometry.mesh.extensions import Extension, in_extensions
-from hemo.geometry.mesh.sections import SectionProbes
+from hemo.geometry.mesh.sections import SectionProbes, section_probes
 from hemo.indices import facet_geometry, lesion_wall, map_to_centreline
 from hemo.output import VolumeFields
 from hemo.results import BranchFlow, TreeFlow, WallTraction
@@ -48,36 +43,8 @@ class MeshedTree:
     extensions: tuple[Extension, ...] = ()
 
 
-def mesh_trees(case: Case, geometry: Geometry, work: Path) -> list[MeshedTree]:
-    """Mesh every tree in ``work/TREE``, several at a time where there are cores for it."""
-    trees = geometry.trees
-    processes = min(len(trees), len(os.sched_getaffinity(0)))
-    if processes > 1:
-        with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-            waiting = [pool.submit(_mesh_apart, case, geometry, tree, work / file_name(tree.name)) for tree in trees]
-            for said in (future.result() for future in waiting):
-                for record in said:
-                    logging.getLogger(record.name).handle(record)
-    return [mesh_tree(case, geometry, tree, work / file_name(tree.name)) for tree in trees]
-
-
-def _mesh_apart(case: Case, geometry: Geometry, tree: VesselTree, work: Path) -> list[logging.LogRecord]:
-    """Mesh a tree in a process of its own; returns what was logged there."""
-    said: queue.SimpleQueue[logging.LogRecord] = queue.SimpleQueue()
-    logger, handler = logging.getLogger("hemo"), QueueHandler(said)
-    logger.setLevel(logging.INFO)
-    logger.addHandler(handler)
-    logger.propagate = False
-    try:
-        mesh_tree(case, geometry, tree, work)
-    finally:
-        logger.removeHandler(handler)
-    return [said.get() for _ in range(said.qsize())]
-
-
 def mesh_tree(case: Case, geometry: Geometry, tree: VesselTree, work: Path) -> MeshedTree:
     """Mesh one tree, or take the mesh that an interrupted run left."""
-    from hemo.geometry.mesh.layers import LayerOptions
     from hemo.geometry.mesh.meshing import MeshOptions, build_mesh
 
     if geometry.surface is None:
@@ -85,26 +52,25 @@ def mesh_tree(case: Case, geometry: Geometry, tree: VesselTree, work: Path) -> M
     work.mkdir(parents=True, exist_ok=True)
     record = work / "meshed.json"
     if not record.is_file():
-        wanted = case.fem
         options = MeshOptions(
-            cells_per_diameter=wanted.cells_per_diameter,
+            cells_per_diameter=case.fem.cells_per_diameter,
             minimal_outlet_diameter=0.0,  # the tree's ends are where they belong, those at a surface's caps too
             keep_ends=case.geometry.analytic is not None,
             outlet_extension=case.geometry.flow_extension,
             inlet_extension=case.geometry.inlet_extension,
-            layers=LayerOptions(wanted.boundary_layers, wanted.first_layer, wanted.layer_growth),
         )
         result = build_mesh(geometry.surface, tree, options)
-        report = result.report
-        for warning in report.warnings:
+        for warning in result.report.warnings:
             log.warning("%s tree: %s", tree.name, warning)
         result.mesh.save(work / "mesh.npz")
-        result.probes.save(work / "probes.npz")
-        details = {"method": report.method, "volume_error": report.volume_error, **report.quality.as_json()}
+        section_probes(result.mesh, result.tree).save(work / "probes.npz")
         info = MeshInfo(
-            report.cells, report.vertices, report.min_quality, report.cells_per_diameter_min, report=details
+            result.report.cells,
+            result.report.vertices,
+            result.report.min_quality,
+            result.report.cells_per_diameter_min,
         )
-        log.info("%s tree: %s", tree.name, report)
+        log.info("%s tree: %s", tree.name, result.report)
         extensions = [extension.to_json() for extension in result.extensions]
         text = {"tree": tree_to_json(result.tree), "info": info.__dict__, "extensions": extensions}
         replace_text(record, json.dumps(text))

@@ -15,7 +15,7 @@ from hemo import __version__, femstages, stages
 from hemo.case import Case, read_case
 from hemo.errors import InputError, NotConverged
 from hemo.files import file_name, sha256
-from hemo.geometry.mesh.quality import gamma
+from hemo.geometry.mesh.filling import gamma
 from hemo.meshpicture import mesh_picture
 from hemo.output import VolumeFields, write_centrelines, write_volume, write_walls
 from hemo.report import write_report
@@ -129,7 +129,7 @@ def _run(
     for tree in geometry.trees:
         if "fem" in options.methods:
             with clock.stage("mesh", f"Meshing the {tree.name} tree", tree.name):
-                meshed = femstages.mesh_tree(case, geometry, tree, work / "work" / file_name(tree.name))
+                meshed = femstages.mesh_tree(case, geometry, tree, work / "work" / tree.name)
             clock.progress.detail(f"{meshed.info.cells:,} tetrahedra")
             tree = meshed.tree
         with clock.stage("reduced", f"Reduced-order solve of the {tree.name} tree", tree.name):
@@ -138,13 +138,7 @@ def _run(
             title = f"Finite-element solve of the {tree.name} tree on {options.ranks} ranks"
             with clock.stage("fem", title, tree.name):
                 solution = femstages.solve_fem(
-                    case,
-                    meshed,
-                    result,
-                    work / "work" / file_name(tree.name),
-                    work,
-                    options.ranks,
-                    clock.progress.detail,
+                    case, meshed, result, work / "work" / tree.name, work, options.ranks, clock.progress.detail
                 )
             clock.seconds |= {f"fem_{tree.name}_{key}": value for key, value in solution.timing.items()}
             result = femstages.with_fem(result, meshed, solution)

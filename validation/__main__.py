@@ -13,9 +13,6 @@ BENCHMARKS = (
     "random_trees",
     "fuzz",
     "stage_times",
-    "mesh_cost",
-    "mesh_optimisers",
-    "boundary_layers",
 )
 
 

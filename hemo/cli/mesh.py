@@ -66,8 +66,9 @@ def mesh(
         geometry = stages.load_geometry(loaded, case, Path(scratch))
         progress.detail(stages.describe(geometry.trees))
         write_geometry(folder, geometry, loaded.geometry.minimal_outlet_diameter)
-        progress.stage(f"Meshing the {' and the '.join(tree.name for tree in geometry.trees)} tree")
-        for meshed in femstages.mesh_trees(loaded, geometry, Path(scratch)):
+        for tree in geometry.trees:
+            progress.stage(f"Meshing the {tree.name} tree")
+            meshed = femstages.mesh_tree(loaded, geometry, tree, Path(scratch) / file_name(tree.name))
             trees.append(_write(folder, meshed, formats or FORMATS[:3]))
             progress.detail(f"{meshed.info.cells:,} tetrahedra")
         report = {"case": loaded.case.name, "unit": "mm", "trees": trees, "warnings": said.messages}
@@ -81,7 +82,7 @@ def mesh(
 
 def _write(folder: Path, meshed: MeshedTree, formats: tuple[str, ...]) -> dict[str, Any]:
     """Write one tree's mesh and its picture; return its part of the report."""
-    from hemo.geometry.mesh.quality import gamma
+    from hemo.geometry.mesh.filling import gamma
     from hemo.geometry.mesh.writers import WRITERS
     from hemo.meshpicture import mesh_picture
 

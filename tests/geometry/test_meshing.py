@@ -9,19 +9,14 @@ import pytest
 
 from hemo.errors import HemoError, InputError
 from hemo.geometry.lesion import with_reference_and_lesions
-from hemo.geometry.lumen.surface import Surface
 from hemo.geometry.mesh import filling
-from hemo.geometry.mesh import layers as layers_module
-from hemo.geometry.mesh.filling import split_corner_cells
-from hemo.geometry.mesh.layers import LayerOptions
-from hemo.geometry.mesh.meshing import MeshOptions, MeshResult, build_mesh, check_mesh
-from hemo.geometry.mesh.quality import aspect, cells_across, dihedral_angles, edges_across, gamma
+from hemo.geometry.mesh.filling import gamma, split_corner_cells
+from hemo.geometry.mesh.meshing import MeshOptions, MeshResult, build_mesh, cells_across, check_mesh
 from hemo.geometry.mesh.sections import face_neighbours, section_probes
 from hemo.geometry.synthetic.vessels import left_coronary, straight_stenosis
 from hemo.geometry.truncate import truncate
-from hemo.tetmesh import TetMesh, vertex_normals
-from hemo.tree import Branch, VesselTree
-from tests.fem.tubes import blocks
+from hemo.tetmesh import TetMesh
+from hemo.tree import VesselTree
 from tests.geometry.shapes import AORTA, MAIN, MAIN_RADIUS, MM, SIDE, SIDE_RADIUS, lumen, tree
 
 LENGTH, RADIUS = 30 * MM, 1.5 * MM
@@ -108,27 +103,20 @@ def test_cells_across_are_what_was_asked_in_the_throat_too(stenosis, bifurcation
     made, _ = stenosis
     assert made.report.cells_per_diameter_median == pytest.approx(6.0, rel=0.1)
     assert made.report.cells_per_diameter_min > 5.0
-    across = cells_across(made.mesh, made.probes)
-    assert made.report.cells_per_diameter_min == pytest.approx(np.nanmin(across))
-    throat = np.abs(made.tree.root.arc - 15 * MM) < 1 * MM
+    across = cells_across(made.mesh, made.tree)
+    places = np.unique(np.append(np.arange(0, len(made.tree.root.arc), 2), len(made.tree.root.arc) - 1))
+    throat = np.abs(made.tree.root.arc[places] - 15 * MM) < 1 * MM
     assert np.median(across[throat]) == pytest.approx(6.0, rel=0.12)
     assert bifurcation.report.cells_per_diameter_min > 4.5
     finer = build_mesh(*straight_stenosis(2 * RADIUS, 12 * MM, 0.0), MeshOptions(9.0, keep_ends=True)).report
     assert 8.5 < finer.cells_per_diameter_median < 10.5  # a remesher leaves a surface that is finer as it is
-    for part in (made, bifurcation):
-        report = part.report
-        across = cells_across(part.mesh, part.probes)
-        for name, branch in report.quality.branches.items():
-            own = across[slice(*part.probes.branch_slices[name])]
-            assert branch.cells_per_diameter == pytest.approx(np.nanmin(own))
-        assert sum(branch.cells for branch in report.quality.branches.values()) == report.cells
 
 
 def test_cells_are_well_shaped(stenosis, bifurcation, left) -> None:
     for made in (stenosis[0], bifurcation, left[0]):
         quality = gamma(made.mesh)
         assert made.report.min_quality == pytest.approx(quality.min())
-        assert quality.min() > 0.15  # the fork has a crease, where its two tubes meet
+        assert quality.min() > 0.2
         assert np.median(quality) > 0.75
         assert (made.report.cells, made.report.vertices) == (len(made.mesh.cells), len(made.mesh.points))
 
@@ -238,8 +226,8 @@ def test_poor_cells_make_the_wall_smoother(stenosis, monkeypatch: pytest.MonkeyP
     spiked = filling.TaggedSurface(points, facets, mesh.facet_tags, mesh.names, planes)
     with monkeypatch.context() as patch:
         patch.setattr(filling, "RELAXATIONS", 0)
-        before = gamma(filling.fill(spiked)[0]).min()
-    after = gamma(filling.fill(spiked)[0]).min()
+        before = filling.fill(spiked)[1].min()
+    after = filling.fill(spiked)[1].min()
     assert before < filling.POOR_QUALITY < after
 
 
@@ -249,127 +237,3 @@ def test_gmsh_that_fails_is_told_in_a_sentence(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setattr(filling.sys, "executable", str(tmp_path / "fails"))
     with pytest.raises(HemoError, match="gmsh could not fill the lumen: no luck today"):
         filling.run_gmsh("fill", {"points": np.zeros((1, 3))})
-
-
-def test_boundary_layers_lie_along_the_whole_wall(stenosis, bifurcation) -> None:
-    layers = LayerOptions(3, 0.05, 1.3)
-    surface, vessel = straight_stenosis(2 * RADIUS, LENGTH, 0.5, 10 * MM, 15 * MM)
-    straight = build_mesh(surface, vessel, MeshOptions(5.0, keep_ends=True, layers=layers))
-    forked = build_mesh(lumen(AORTA, MAIN, SIDE), tree(), MeshOptions(5.0, layers=layers))
-    for made, tolerance in ((straight, 1e-3), (forked, 0.04)):
-        assert made.report.warnings == ()
-        assert_sound(made, tolerance)
-        assert abs(made.report.volume_error) < 1e-3
-        mesh, quality = made.mesh, made.report.quality
-        # Three layers of prisms, three tetrahedra each, on every triangle of the wall.
-        assert quality.layer_cells == 9 * len(mesh.facets_of("wall"))
-        owner = np.flatnonzero((face_neighbours(mesh.cells) < 0).any(axis=1))
-        assert np.isin(mesh.facets_of("wall"), mesh.cells[owner[owner >= len(mesh.cells) - quality.layer_cells]]).all()
-        assert 2.0 < quality.layer_dihedral_min < quality.layer_dihedral_max < 175.0
-        assert quality.gamma_min > 0.1
-    # The first sheet off the wall lies 0.05 R from it, away from the ends.
-    mesh = straight.mesh
-    wall = np.unique(mesh.facets_of("wall"))
-    flat = mesh.cells[-straight.report.quality.layer_cells :]
-    first = np.setdiff1d(flat[np.isin(flat, wall).sum(axis=1) == 3], wall)
-    plain = np.abs(mesh.points[first, 2] - 4 * MM) < 2 * MM
-    depth = 1.0 - np.hypot(*mesh.points[first[plain], :2].T) / RADIUS
-    assert np.median(depth) == pytest.approx(0.05, abs=0.012)
-
-
-def test_layers_that_do_not_fit_are_left_out_with_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(layers_module, "THINNEST", 2.0)
-    surface, vessel = straight_stenosis(2 * RADIUS, 12 * MM, 0.0)
-    monkeypatch.setattr(layers_module, "SQUARE", 1.1)  # nothing fits
-    made = build_mesh(surface, vessel, MeshOptions(4.0, keep_ends=True, layers=LayerOptions(2)))
-    assert made.report.quality.layer_cells == 0
-    assert "the mesh has no layers" in made.report.warnings[0]
-    assert np.all(made.mesh.cell_volumes() > 0.0)
-
-
-@pytest.mark.parametrize("options", [(30,), (2, 0.05, 9.0), (10, 0.1, 2.0)])
-def test_absurd_layers_are_refused(options) -> None:
-    with pytest.raises(InputError, match="give"):
-        LayerOptions(*options)
-
-
-def test_angles_and_aspect_of_known_cells() -> None:
-    regular = np.array([[1.0, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]])
-    corner = np.array([[0.0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]])
-    mesh = TetMesh(
-        np.vstack([regular, corner]), np.arange(8).reshape(2, 4), np.zeros((0, 3), int), np.zeros(0, np.int32), {}
-    )
-    acute = np.degrees(np.arccos(1 / np.sqrt(3)))
-    np.testing.assert_allclose(dihedral_angles(mesh), [[np.degrees(np.arccos(1 / 3)), acute], [70.528779, 90.0]])
-    # The corner of a cube: r = 1 / (3 + sqrt 3), longest edge sqrt 2.
-    np.testing.assert_allclose(aspect(mesh), [1.0, np.sqrt(2) * (3 + np.sqrt(3)) / (2 * np.sqrt(6))])
-
-
-def test_edges_across_a_grid_of_cubes() -> None:
-    """On ten cubes across, each cut into six tetrahedra, a line along the grid passes ten sizes."""
-    ends = {0.0: 2, 4e-4: 3}
-
-    def tag(corners: np.ndarray) -> np.ndarray:
-        z = corners[:, :, 2]
-        flat = np.ptp(z, axis=1) < 1e-9
-        return np.array([ends.get(round(h, 7), 1) if f else 1 for h, f in zip(z[:, 0], flat, strict=True)], np.int32)
-
-    mesh = blocks(np.ones((10, 10, 4), dtype=bool), 1e-4, tag, {1: "wall", 2: "inlet", 3: "A"})
-    line = np.column_stack([np.full(3, 5e-4), np.full(3, 5e-4), [0.0, 2.05e-4, 4e-4]])
-    r = np.full(3, 5e-4)
-    probes = section_probes(mesh, VesselTree("t", (Branch("A", line, r, np.full(3, 1e-6), r),)))
-    across = cells_across(mesh, probes)[1]
-    assert across == pytest.approx(2 / np.sqrt(np.pi) * 10.0, rel=1e-9)
-    mean_edge = (3 + 2 * np.sqrt(2) + np.sqrt(3)) / 6
-    assert edges_across(mesh, probes)[1].min() == pytest.approx(10.0 / mean_edge, rel=1e-9)
-
-
-def dirty(kind: str) -> Surface:
-    """The lumen of the fork, spoilt in one way."""
-    clean = lumen(AORTA, MAIN, SIDE)
-    rng = np.random.default_rng(5)
-    points, triangles = clean.points.copy(), clean.triangles
-    normals = vertex_normals(points, triangles)
-    along = np.flatnonzero((points[:, 0] > 9 * MM) & (points[:, 0] < 25 * MM))
-    if kind == "noise of 0.1 mm":
-        points += 0.1 * MM * rng.normal(size=(len(points), 1)) * normals
-    elif kind == "spikes":
-        victims = rng.choice(along, 12, replace=False)
-        points[victims] += 1.0 * MM * normals[victims]
-    elif kind == "folds":
-        victims = rng.choice(along, 40, replace=False)
-        points[victims] += rng.normal(scale=0.5 * MM, size=(40, 3))
-    elif kind == "tiny holes":
-        triangles = np.delete(triangles, rng.choice(np.flatnonzero(np.isin(triangles, along).all(axis=1)), 3), axis=0)
-    elif kind == "a wall that passes through itself":
-        victims = np.linalg.norm(points - [12 * MM, MAIN_RADIUS, 0], axis=1) < 1.0 * MM
-        points[victims] -= 2.6 * MM * np.array([0, 1, 0])
-    return Surface(points, triangles)
-
-
-@pytest.mark.parametrize(
-    "kind", ["noise of 0.1 mm", "spikes", "folds", "tiny holes", "a wall that passes through itself"]
-)
-def test_a_dirty_surface_still_gives_a_mesh_and_says_which_way(kind: str) -> None:
-    made = build_mesh(dirty(kind), tree(), MeshOptions(4.0))
-    assert_sound(made, 0.15)
-    route, _, _ = made.report.method.split(", ")
-    assert route in ("surface", "rebuilt lumen")
-    assert any("rebuilt round the tree" in warning for warning in made.report.warnings) == (route == "rebuilt lumen")
-    assert made.report.min_quality > 0.05
-    cylinders = np.pi * (MAIN_RADIUS**2 * made.tree["M"].length + SIDE_RADIUS**2 * made.tree["S"].length)
-    assert made.mesh.cell_volumes().sum() == pytest.approx(cylinders, rel=0.12)
-
-
-def test_delaunay_takes_over_when_hxt_fails(monkeypatch: pytest.MonkeyPatch) -> None:
-    run = filling.run_gmsh
-
-    def failing(task: str, arrays: dict, **options: object) -> dict:
-        if options.get("algorithm") == 10:
-            raise InputError("gmsh could not fill the lumen: no luck.")
-        return run(task, arrays, **options)
-
-    monkeypatch.setattr(filling, "run_gmsh", failing)
-    made = build_mesh(*straight_stenosis(3 * MM, 8 * MM, 0.0), MeshOptions(3.0, keep_ends=True))
-    assert made.report.method == "surface, mmgs, Delaunay and Netgen"
-    assert np.all(made.mesh.cell_volumes() > 0.0)

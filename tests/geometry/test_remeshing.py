@@ -14,14 +14,14 @@ from hemo.geometry.mesh import remeshing
 from hemo.geometry.mesh.clipping import WALL_TAG, TaggedSurface, keep_flat_ends
 from hemo.geometry.mesh.compensation import conserve_volume
 from hemo.geometry.mesh.remeshing import (
-    TRIANGLE_SIZE,
+    Sizes,
+    local_radius,
     mmgs_program,
     read_medit,
+    relative_size,
     remesh,
-    triangle_sizes,
     write_medit,
 )
-from hemo.geometry.mesh.sizing import Sizes, local_radius, size_at
 from hemo.geometry.mesh.untangling import tangled, untangle
 from hemo.geometry.synthetic.vessels import Stenosis
 from hemo.tree import Branch, VesselTree
@@ -91,8 +91,7 @@ def test_the_program_is_in_the_environment() -> None:
 
 def test_triangles_have_the_wanted_size(tube) -> None:
     _, tree, made = tube
-    middle, edge = triangle_sizes(made)
-    assert np.median(edge / size_at(middle, tree, Sizes(6.0))) == pytest.approx(TRIANGLE_SIZE, rel=0.12)
+    assert np.median(relative_size(made, tree, Sizes(6.0))[1]) == pytest.approx(0.9, rel=0.12)
 
 
 def test_the_throat_is_as_finely_resolved(stenosis) -> None:
@@ -148,8 +147,7 @@ def test_gmsh_takes_over_without_mmgs(monkeypatch: pytest.MonkeyPatch) -> None:
     made, program = remesh(clipped, tree, Sizes(5.0))
     assert program == "gmsh"
     assert made.genus == 0
-    middle, edge = triangle_sizes(made)
-    assert np.median(edge / size_at(middle, tree, Sizes(5.0))) == pytest.approx(TRIANGLE_SIZE, abs=0.2)
+    assert np.median(relative_size(made, tree, Sizes(5.0))[1]) == pytest.approx(0.9, abs=0.2)
     full = conserve_volume(made, clipped)
     assert full.cap_area(2) == pytest.approx(np.pi * RADIUS**2, rel=1e-6)
     assert full.volume == pytest.approx(np.pi * RADIUS**2 * LENGTH, rel=2e-3)
@@ -231,15 +229,3 @@ def test_the_nearest_point_of_a_triangle_in_every_region() -> None:
         ([-1, 5, 0], [0, 2, 0]),
     ):
         np.testing.assert_allclose(closest_point(np.array([point], dtype=float), a, b, c)[0], nearest, atol=1e-14)
-
-
-def test_triangles_are_smaller_where_the_wall_bends_sharply() -> None:
-    surface, tree = vessel(around=96)
-    place = np.array([RADIUS, 0.0, LENGTH / 2])
-    away = np.linalg.norm(surface.points - place, axis=1)
-    points = surface.points + (0.4e-3 * np.exp(-((away / 0.4e-3) ** 2)))[:, None] * np.array([1.0, 0, 0])
-    made, _ = remesh(keep_flat_ends(Surface(points, surface.triangles), tree).surface, tree, Sizes(6.0))
-    middle, edge = triangle_sizes(made)
-    near = np.linalg.norm(middle - place, axis=1) < 0.6e-3
-    level = np.abs(middle[:, 2] - LENGTH / 2) < 5e-3
-    assert np.median(edge[near]) < 0.75 * np.median(edge[level & ~near])

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +18,6 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from hemo.errors import InputError
 from hemo.tetmesh import INLET, TetMesh
 from hemo.tree import Branch, VesselTree
 
@@ -216,33 +214,14 @@ class _Cutter:
 
 
 def face_neighbours(cells: Index) -> Index:
-    """(m, 4) neighbour of each cell over the face opposite each of its vertices; -1 on the boundary.
-
-    Raises
-    ------
-    InputError
-        If more than two cells share a face.
-    """
-    key = face_keys(cells[:, FACES].reshape(-1, 3), int(cells.max()) + 1)
-    order = np.argsort(key)
-    key = key[order]
-    same = key[1:] == key[:-1]
-    if np.any(same[1:] & same[:-1]):
-        raise InputError("three cells of the mesh share a face.")
+    """(m, 4) neighbour of each cell over the face opposite each of its vertices; -1 on the boundary."""
+    faces = np.sort(cells[:, FACES].reshape(-1, 3), axis=1)
+    order = np.lexsort(faces.T)
+    same = np.all(faces[order][1:] == faces[order][:-1], axis=1)
     first, second = order[:-1][same], order[1:][same]
     neighbours = np.full(4 * len(cells), -1, dtype=np.int64)
     neighbours[first], neighbours[second] = second // 4, first // 4
     return neighbours.reshape(-1, 4)
-
-
-def face_keys(faces: Index, size: int) -> NDArray[Any]:
-    """(k,) a number for each triangle of vertices below ``size``, whatever their order."""
-    low, high = faces.min(axis=1), faces.max(axis=1)
-    middle = faces.sum(axis=1) - low - high
-    if size < 2_000_000:  # the cube of which fits into 64 bits
-        return np.asarray((low * size + middle) * size + high)
-    sides = np.stack([low, middle, high], axis=1)
-    return sides.view([("low", sides.dtype), ("middle", sides.dtype), ("high", sides.dtype)]).reshape(-1)
 
 
 def cut_tetrahedra(corners: Array, height: Array) -> tuple[Index, Array]:

@@ -22,14 +22,14 @@ Index = NDArray[np.int64]
 FOLD = -0.5  # cosine between the normals of two neighbours below which they count as folded
 
 
-def untangle(surface: TaggedSurface, rounds: int = 20, crossings: bool = True) -> tuple[TaggedSurface, int]:
-    """The surface without folds and, unless ``crossings`` is false, without crossings; and how many vertices moved.
+def untangle(surface: TaggedSurface, rounds: int = 20) -> tuple[TaggedSurface, int]:
+    """The surface without folds, and how many vertices had to move; caps stay planar.
 
-    Caps stay planar: a vertex on a cap's rim moves towards its neighbours on the rim, which stays a curve in its plane.
+    A vertex on a cap's rim moves towards its neighbours on the rim, so that the rim stays a curve in its plane.
     """
     moved = np.zeros(len(surface.points), dtype=bool)
     for _ in range(rounds):
-        bad = tangled(surface.points, surface.triangles, crossings)
+        bad = tangled(surface.points, surface.triangles)
         if len(bad) == 0:
             break
         near = np.zeros(len(surface.points), dtype=bool)
@@ -49,17 +49,15 @@ def relax(surface: TaggedSurface, chosen: NDArray[np.bool_], steps: int = 3) -> 
     return replace(surface, points=points)
 
 
-def tangled(points: Array, triangles: Index, crossings: bool = True) -> Index:
-    """Triangles that are folded back on a neighbour or, unless ``crossings`` is false, cut another one."""
+def tangled(points: Array, triangles: Index) -> Index:
+    """Triangles that are folded back on a neighbour or cut another one."""
     owners = _across_edges(triangles)
     a, b, c = (points[triangles[:, i]] for i in range(3))
     normal = np.cross(b - a, c - a)
     normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-300)
     folded = owners[np.einsum("ij,ij->i", normal[owners[:, 0]], normal[owners[:, 1]]) < FOLD]
-    found = [folded]
-    if crossings:
-        found += [self_crossings(points, triangles), _crossing_at_a_vertex(points, triangles)]
-    bad: Index = np.unique(np.concatenate([pairs.ravel() for pairs in found]))
+    crossing = self_crossings(points, triangles), _crossing_at_a_vertex(points, triangles)
+    bad: Index = np.unique(np.concatenate([folded.ravel(), *(pairs.ravel() for pairs in crossing)]))
     return bad
 
 
