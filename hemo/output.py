@@ -40,6 +40,7 @@ def write_centrelines(path: Path, trees: Sequence[VesselTree], flows: Sequence[d
     """
     points, lines, start = [], [], 0
     columns: dict[str, list[Array]] = {}
+    measured = all(branch.perimeter is not None for tree in trees for branch in tree.branches)
     for number, (tree, solved) in enumerate(zip(trees, flows, strict=True)):
         for index, branch in enumerate(tree.branches):
             n = len(branch.points)
@@ -56,7 +57,7 @@ def write_centrelines(path: Path, trees: Sequence[VesselTree], flows: Sequence[d
                 "TreeId": np.full(n, float(number)),
                 "BranchId": np.full(n, float(index)),
             }
-            if all(item.perimeter is not None for one in trees for item in one.branches):
+            if measured:
                 assert branch.perimeter is not None
                 row["Perimeter"] = branch.perimeter / MILLIMETRE
             best = solved.get("fem") or solved.get("reduced")

@@ -59,8 +59,7 @@ class Branch:
     @property
     def arc(self) -> Array:
         """(n,) distance along the centreline from the branch's first point, m."""
-        steps = np.linalg.norm(np.diff(self.points, axis=0), axis=1)
-        return np.concatenate([[0.0], np.cumsum(steps)])
+        return arc_length(self.points)
 
     @property
     def length(self) -> float:
@@ -110,6 +109,11 @@ class Branch:
         step = 0.2 * float(np.median(np.diff(arc)))
         inner = arc[(arc > low + step) & (arc < high - step)]
         return self.sampled(np.concatenate([[max(low, 0.0)], inner, [min(high, self.length)]]))
+
+
+def arc_length(points: Array) -> Array:
+    """(n,) length along a polyline (n, 3) from its first point."""
+    return np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1))])
 
 
 def transported_normals(points: Array, tangent: Array) -> Array:

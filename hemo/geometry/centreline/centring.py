@@ -7,15 +7,11 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
 from hemo.geometry.lumen.distance import SurfaceDistance
+from hemo.tree import arc_length
 
 Array = NDArray[np.float64]
 
 _DIRECTIONS = 8
-
-
-def arc_length(points: Array) -> Array:
-    """(n,) length along a polyline (n, 3) from its first point."""
-    return np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1))])
 
 
 def resample(points: Array, spacing: float) -> Array:

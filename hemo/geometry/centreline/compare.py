@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from hemo.geometry.centreline.linefile import Polyline, read_lines
-from hemo.tree import VesselTree
+from hemo.tree import VesselTree, arc_length
 
 Array = NDArray[np.float64]
 
@@ -183,7 +183,7 @@ def _without_reference(
 
 def _sample(line: Polyline, step: float) -> tuple[Array, Array, Array]:
     """Places at even steps, unit tangents and radii of a polyline."""
-    arc = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(line.points, axis=0), axis=1))])
+    arc = arc_length(line.points)
     even = np.linspace(0.0, arc[-1], max(2, round(arc[-1] / step) + 1))
     points = np.column_stack([np.interp(even, arc, line.points[:, k]) for k in range(3)])
     reach = max(1, round(0.5e-3 / step))

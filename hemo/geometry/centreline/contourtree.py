@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
 
 from hemo.errors import InputError
-from hemo.geometry.centreline.centring import arc_length, resample
+from hemo.geometry.centreline.centring import resample
+from hemo.geometry.centreline.naming import numbered
 from hemo.geometry.centreline.simvascular import ContourVessel, contour_files, read_contours
 from hemo.geometry.centreline.trees import CentrelineOptions
 from hemo.geometry.centreline.vesselline import VesselLine, leave_parent
-from hemo.tree import Branch, VesselTree
+from hemo.tree import Branch, VesselTree, arc_length
 
 Array = NDArray[np.float64]
 _log = logging.getLogger(__name__)
@@ -196,7 +197,7 @@ def _ends_in_daughter(branch: Branch, members: list[Branch]) -> bool:
 def _sides(branches: dict[str, Branch], roots: list[Branch], aorta: Sequence[VesselLine]) -> list[str]:
     """``left`` or ``right`` by the vessels' names, else by where the tree lies (LPS: x to the left)."""
     centre = np.mean(np.concatenate([line.points for line in aorta]), axis=0)[0] if aorta else np.nan
-    names: list[str] = []
+    found: list[str] = []
     for root in roots:
         family = " ".join(branch.name.upper() for branch in _family(branches, root.name))
         left = bool(re.search(r"LAD|LCX|LCA|LMCA|\bLM\b|CIRC", family))
@@ -204,7 +205,5 @@ def _sides(branches: dict[str, Branch], roots: list[Branch], aorta: Sequence[Ves
         if left == right and np.isfinite(centre):
             left = float(np.mean([b.points[-1, 0] for b in _family(branches, root.name)])) > centre
             right = not left
-        side = "left" if left and not right else "right" if right and not left else "vessel"
-        taken = sum(name.split("_")[0] == side for name in names)
-        names.append(side if taken == 0 else f"{side}_{taken + 1}")
-    return names
+        found.append("left" if left and not right else "right" if right and not left else "vessel")
+    return numbered(found)

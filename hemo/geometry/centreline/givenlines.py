@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from hemo.errors import InputError
-from hemo.geometry.centreline.centring import arc_length, resample, smooth
+from hemo.geometry.centreline.centring import resample, smooth
 from hemo.geometry.centreline.courses import Course, find_courses
 from hemo.geometry.centreline.joining import SPACING, Nodes, joined, rooted
 from hemo.geometry.centreline.linefile import Polyline, read_lines
@@ -24,12 +24,13 @@ from hemo.geometry.centreline.lumengraph import LumenGraph
 from hemo.geometry.centreline.naming import name_branches
 from hemo.geometry.centreline.simvascular import read_paths
 from hemo.geometry.centreline.skeleton import Skeleton
+from hemo.geometry.centreline.starts import path_lengths
 from hemo.geometry.centreline.trees import CentrelineOptions, assemble, sides
 from hemo.geometry.centreline.vesselline import Measure, VesselLine, measured_line
 from hemo.geometry.lumen.crosssection import SectionCutter
 from hemo.geometry.lumen.distance import SurfaceDistance
 from hemo.geometry.lumen.surface import Surface, check_size
-from hemo.tree import VesselTree
+from hemo.tree import VesselTree, arc_length
 
 Array = NDArray[np.float64]
 _log = logging.getLogger(__name__)
@@ -150,7 +151,9 @@ def _without_aorta(nodes: Nodes, options: CentrelineOptions) -> tuple[LumenGraph
     for root in roots:
         contact[root] = before[root] >= 0
         before[root] = -1
-    run = _runs(nodes.points, before)
+    run = path_lengths(
+        nodes.points, np.arange(len(before), dtype=np.float64), before
+    )  # a node comes after the one before it
     edges = np.stack([np.flatnonzero(before >= 0), before[before >= 0]], axis=1)
     graph = LumenGraph(nodes.points, nodes.radius, edges, contact, nodes.points[aorta], SPACING)
     found = []
@@ -159,15 +162,6 @@ def _without_aorta(nodes: Nodes, options: CentrelineOptions) -> tuple[LumenGraph
         if ends and run[ends[0]] >= options.skeleton.minimal_tree:
             found.append(Skeleton(before, run, ends))
     return graph, tuple(sorted(found, key=lambda skeleton: -sum(run[tip] for tip in skeleton.tips)))
-
-
-def _runs(points: Array, before: NDArray[np.int64]) -> Array:
-    """(n,) length from the root; a node comes after the one before it."""
-    run = np.zeros(len(points))
-    for node in range(len(points)):
-        if before[node] >= 0:
-            run[node] = run[before[node]] + np.linalg.norm(points[node] - points[before[node]])
-    return run
 
 
 def _own_line(

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from hemo.geometry.centreline.centring import arc_length, resample
+from hemo.geometry.centreline.centring import resample
 from hemo.geometry.centreline.linefile import Polyline
+from hemo.tree import arc_length
 
 Array = NDArray[np.float64]
 

@@ -19,6 +19,7 @@ from scipy.spatial import cKDTree
 
 from hemo.geometry.centreline.lumengraph import LumenGraph
 from hemo.geometry.centreline.skeleton import Skeleton
+from hemo.tree import arc_length
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]
@@ -74,7 +75,8 @@ def part_vessels(
     told: list[Array] = []
     for _ in range(_MOST_KISSES):
         loops = find_loops(graph, skeletons) if skeletons else []
-        kisses = [kiss for kiss in (find_kiss(graph, skeletons, loop) for loop in loops) if kiss is not None]
+        paths = [skeleton.path(tip) for skeleton in skeletons for tip in skeleton.tips] if loops else []
+        kisses = [kiss for kiss in (find_kiss(graph, paths, loop) for loop in loops) if kiss is not None]
         fresh = [kiss for kiss in kisses if not _known(kiss.place, told)]
         if not fresh:
             break
@@ -151,7 +153,7 @@ def _ways(before: Indices, a: int, b: int) -> tuple[tuple[int, ...], tuple[int, 
 
 
 def _length(graph: LumenGraph, way: tuple[int, ...]) -> float:
-    return float(np.linalg.norm(np.diff(graph.points[list(way)], axis=0), axis=1).sum())
+    return float(arc_length(graph.points[list(way)])[-1])
 
 
 def _wall_between(graph: LumenGraph, first: tuple[int, ...], second: tuple[int, ...]) -> bool:
@@ -164,9 +166,11 @@ def _wall_between(graph: LumenGraph, first: tuple[int, ...], second: tuple[int, 
     return False
 
 
-def find_kiss(graph: LumenGraph, skeletons: Sequence[Skeleton], loop: Loop) -> Kiss | None:
-    """The junction of a loop where four arms meet, two and two straight on; None if there is none."""
-    paths = [skeleton.path(tip) for skeleton in skeletons for tip in skeleton.tips]
+def find_kiss(graph: LumenGraph, paths: list[list[int]], loop: Loop) -> Kiss | None:
+    """The junction of a loop where four arms meet, two and two straight on; None if there is none.
+
+    ``paths`` are the nodes of the skeletons from the ostia to each tip.
+    """
     best: tuple[float, Kiss] | None = None
     for way in (loop.first, loop.second):
         for at in _junctions(graph, paths, way):

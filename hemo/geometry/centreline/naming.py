@@ -43,6 +43,15 @@ def name_branches(branches: list[Branch], side: str) -> tuple[Branch, ...]:
     return tuple(replace(b, name=names[b.name], parent=None if b.parent is None else names[b.parent]) for b in branches)
 
 
+def numbered(sides: list[str]) -> list[str]:
+    """The trees' sides as distinct names: ``left``, ``right``, ``left_2`` ..."""
+    names: list[str] = []
+    for side in sides:
+        taken = sum(name.split("_")[0] == side for name in names)
+        names.append(side if taken == 0 else f"{side}_{taken + 1}")
+    return names
+
+
 def _children(branches: list[Branch], name: str) -> list[Branch]:
     return sorted((b for b in branches if b.parent == name), key=lambda b: b.parent_index or 0)
 

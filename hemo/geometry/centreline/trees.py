@@ -18,7 +18,7 @@ from hemo.errors import InputError
 from hemo.geometry.centreline.courses import Course, find_courses
 from hemo.geometry.centreline.loops import part_vessels
 from hemo.geometry.centreline.lumengraph import LumenGraph, lumen_graph
-from hemo.geometry.centreline.naming import name_branches
+from hemo.geometry.centreline.naming import name_branches, numbered
 from hemo.geometry.centreline.skeleton import Skeleton, SkeletonOptions, find_skeletons
 from hemo.geometry.centreline.vesselline import (
     Measure,
@@ -124,11 +124,7 @@ def sides(graph: LumenGraph, skeletons: tuple[Skeleton, ...]) -> list[str]:
     if len(offsets) >= 2:
         leftmost = int(np.argmax(offsets[:2]))
         found[leftmost], found[1 - leftmost] = "left", "right"
-    names: list[str] = []
-    for side in found:
-        taken = sum(name.split("_")[0] == side for name in names)
-        names.append(side if taken == 0 else f"{side}_{taken + 1}")
-    return names
+    return numbered(found)
 
 
 def _leftward(graph: LumenGraph, skeleton: Skeleton) -> float:

@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from hemo.geometry.centreline.centring import arc_length, centre_line, deepest_in_plane, normal_planes
+from hemo.geometry.centreline.centring import centre_line, deepest_in_plane, normal_planes
 from hemo.geometry.centreline.courses import Course
 from hemo.geometry.centreline.lumengraph import LumenGraph
 from hemo.geometry.lumen.crosssection import SectionCutter
 from hemo.geometry.lumen.distance import SurfaceDistance
-from hemo.tree import Branch
+from hemo.tree import Branch, arc_length
 
 Array = NDArray[np.float64]
 
@@ -162,8 +162,9 @@ def clean_area(line: VesselLine, others: list[VesselLine]) -> Array:
     area = np.where(np.isfinite(line.area), line.area, np.inf)
     floor = np.pi * line.radius**2
     doubtful = area > 6.0 * floor
+    own = cKDTree(line.points)
     for other in others:
-        own_gap, own_nearest = cKDTree(line.points).query(other.points)
+        own_gap, own_nearest = own.query(other.points)
         apart = own_gap > 0.35 * line.radius[own_nearest]
         if not apart.any():
             continue

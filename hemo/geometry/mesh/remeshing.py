@@ -23,7 +23,7 @@ from hemo.errors import EnvironmentMissing, HemoError
 from hemo.geometry.mesh.clipping import WALL_TAG, TaggedSurface
 from hemo.geometry.mesh.collapsing import collapse_short_edges
 from hemo.geometry.mesh.filling import MM, run_gmsh
-from hemo.tree import VesselTree
+from hemo.tree import VesselTree, arc_length
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -89,7 +89,7 @@ def tube(tree: VesselTree, step: float = 0.5) -> tuple[Array, Array]:
         if branch.parent is not None:
             points = np.vstack([tree[branch.parent].points[branch.parent_index or 0], points])
             radius = np.concatenate([radius[:1], radius])
-        arc = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1))])
+        arc = arc_length(points)
         spacing = min(step * float(radius.min()), 0.5e-3)
         fine = np.linspace(0.0, arc[-1], max(int(np.ceil(arc[-1] / spacing)), 1) + 1)
         centres.append(np.stack([np.interp(fine, arc, points[:, k]) for k in range(3)], axis=1))

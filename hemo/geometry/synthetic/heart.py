@@ -16,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
 
+from hemo.tree import arc_length
+
 Array = NDArray[Any]
 
 STEP = 0.25e-3
@@ -143,12 +145,12 @@ def bridge(start: Array, leaving: Array, end: Array, arriving: Array) -> Array:
 
 def evenly(places: Array) -> Array:
     """(n, 3) points every 0.25 mm on the cubic spline through knots of a course: its curvature is continuous."""
-    arc = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(places, axis=0), axis=1))])
+    arc = arc_length(places)
     count = max(round(arc[-1] / _KNOT), 3)
     knots = np.linspace(0.0, arc[-1], count + 1)
     spline = CubicSpline(knots, np.column_stack([np.interp(knots, arc, places[:, k]) for k in range(3)]))
     fine = spline(np.linspace(0.0, arc[-1], 20 * count))
-    length = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(fine, axis=0), axis=1))])
+    length = arc_length(fine)
     dense = CubicSpline(length, fine)
     return np.asarray(dense(STEP * np.arange(int(length[-1] / STEP) + 1)))
 

@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
 from scipy.spatial import cKDTree
 
+from hemo.tree import arc_length, transported_normals
+
 Array = NDArray[Any]
 
 _SHARPNESS = 3
@@ -53,8 +55,7 @@ class Tube:
     @cached_property
     def arc(self) -> Array:
         """(n,) arc length, m."""
-        steps = np.linalg.norm(np.diff(self.points, axis=0), axis=1)
-        return np.concatenate([[0.0], np.cumsum(steps)])
+        return arc_length(self.points)
 
     @cached_property
     def tangent(self) -> Array:
@@ -170,30 +171,10 @@ def bump_area_factor(bump: Array) -> Array:
     return 1.0 - 2.0 * bump * MEAN_BUMP + bump**2 * MEAN_SQUARE_BUMP
 
 
-def transported(points: Array, tangent: Array, start: Array) -> Array:
-    """(n, 3) unit normals along a curve that do not twist, from ``start`` (3,) at its first point.
-
-    Double reflection (Wang et al. 2008, ACM Trans Graph 27:2).
-    """
-    normals = np.empty_like(points)
-    first = start - (start @ tangent[0]) * tangent[0]
-    normals[0] = first / np.linalg.norm(first)
-    for i in range(len(points) - 1):
-        step = points[i + 1] - points[i]
-        scale = 2.0 / (step @ step)
-        normal = normals[i] - scale * (step @ normals[i]) * step
-        mirrored = tangent[i] - scale * (step @ tangent[i]) * step
-        second = tangent[i + 1] - mirrored
-        size = float(second @ second)
-        normals[i + 1] = normal - (2.0 / size) * (second @ normal) * second if size > 1e-24 else normal
-    return normals
-
-
 def round_tube(name: str, points: Array, radius: Array, flat_ends: bool = False) -> Tube:
     """A tube of circular sections."""
     smooth = Tube(name, points, radius, np.zeros_like(radius), np.zeros_like(points), flat_ends)
-    start = np.eye(3)[int(np.argmin(np.abs(smooth.tangent[0])))]
-    return replace(smooth, bump_direction=transported(points, smooth.tangent, start))
+    return replace(smooth, bump_direction=transported_normals(points, smooth.tangent))
 
 
 def inscribed_radius(tube: Tube, start: int) -> Array:

@@ -18,7 +18,7 @@ from scipy.spatial import cKDTree
 
 from hemo.geometry.lumen.surface import Surface
 from hemo.geometry.synthetic.tubes import Tube, round_tube
-from hemo.tree import Branch, Lesion, VesselTree
+from hemo.tree import Branch, Lesion, VesselTree, arc_length
 
 Array = NDArray[Any]
 
@@ -168,10 +168,10 @@ def _vessel(
 ) -> _Vessel:
     """A spline through control points, evenly sampled at 0.25 mm, with linear taper."""
     control = 1e-3 * np.asarray(control_mm, dtype=np.float64)
-    chord = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(control, axis=0), axis=1))])
+    chord = arc_length(control)
     spline = CubicSpline(chord, control)
     fine = spline(np.linspace(0.0, chord[-1], 4000))
-    arc = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(fine, axis=0), axis=1))])
+    arc = arc_length(fine)
     even = np.linspace(0.0, arc[-1], round(arc[-1] / 0.25e-3) + 1)
     points = np.column_stack([np.interp(even, arc, fine[:, k]) for k in range(3)])
     reference = np.interp(even, [0.0, even[-1]], 0.5e-3 * np.asarray(diameters_mm))
