@@ -24,8 +24,9 @@ from hemo.geometry.mesh.clipping import ClippedLumen, clip_to_tree, keep_flat_en
 from hemo.geometry.mesh.compensation import conserve_volume
 from hemo.geometry.mesh.extensions import Extension, ExtensionLength, extend_caps, with_extensions
 from hemo.geometry.mesh.filling import fill
-from hemo.geometry.mesh.remeshing import Sizes, remesh
+from hemo.geometry.mesh.remeshing import remesh
 from hemo.geometry.mesh.sections import section_probes
+from hemo.geometry.mesh.sizing import Sizes
 from hemo.geometry.mesh.untangling import untangle
 from hemo.geometry.truncate import truncate
 from hemo.tetmesh import INLET, TetMesh
