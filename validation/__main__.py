@@ -8,6 +8,8 @@ import sys
 BENCHMARKS = (
     "loss_law",
     "straight_stenosis",
+    "axisymmetric",
+    "realisations",
     "surface_accuracy",
     "narco_trees",
     "random_trees",

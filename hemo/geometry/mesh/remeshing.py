@@ -32,8 +32,8 @@ log = logging.getLogger(__name__)
 
 RIDGE_ANGLE = 60  # degrees between the normals of two triangles that makes their edge a feature
 TIME_LIMIT = 600  # s
-# Tetrahedra grown from triangles of this share of D/N come out with N cells across D.
-TRIANGLE_SIZE = 0.9
+# Tetrahedra grown from triangles of this share of D/N come out with N cells across D at least, but at caps.
+TRIANGLE_SIZE = 0.82
 CORRECTIONS = 1
 # Edges shorter than these shares of the wanted length are collapsed before and after remeshing.
 SHORT_BEFORE, SHORT_AFTER = 0.1, 0.3

@@ -1,4 +1,9 @@
-"""How large the cells of a mesh are to be: by the calibre of the vessel.
+"""How large the cells of a mesh are to be: by the calibre of the vessel, finer in a stenosis.
+
+In a stenosis the boundary layer thins against the diameter D as Re^(-1/2), and at a given flow Re grows as 1/D
+(Schlichting and Gersten 2017, Boundary-Layer Theory, chapter 2): N cells across a throat of D instead of D_ref
+do not resolve the layer that N cells resolve in the healthy vessel; (D_ref / D)^(1/2) N do. Where the jet's shear layer
+forms behind the throat the throat's size is kept: there the flow is most sensitive (docs/solver.md, section 5).
 
 Where the wall bends more sharply than a tube (a carina, a nodule) mmgs makes smaller triangles by itself, so that
 no chord lies deeper than the deviation it is given.
@@ -18,15 +23,20 @@ from hemo.tree import VesselTree, arc_length
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
 
+# A lesion that leaves less of the diameter than this throttles its own flow: Re at the throat grows no further.
+NARROWEST = 0.4
+# Growth of the wanted edge along a vessel, in metres a metre, and the diameters behind a throat without it.
+GROWTH, WAKE = 0.05, 1.0
+
 
 @dataclass(frozen=True)
 class Sizes:
-    """Wanted edge length: local diameter over cells per diameter.
+    """Wanted edge length: local diameter over cells per diameter, less in a stenosis (:func:`size_at`).
 
     Attributes
     ----------
     cells_per_diameter
-        Edges across the local diameter.
+        Edges across the local diameter, at least.
     gradation
         Largest ratio of neighbouring edge lengths.
     """
@@ -36,8 +46,35 @@ class Sizes:
 
 
 def size_at(points: NDArray[Any], tree: VesselTree, sizes: Sizes) -> Array:
-    """(n,) wanted edge length (m) at (n, 3) points."""
-    return np.asarray(2.0 * local_radius(points, tree) / sizes.cells_per_diameter)
+    """(n,) wanted edge length (m) at (n, 3) points.
+
+    D/N (D/D_ref)^(1/2), where D_ref is the healthy calibre, kept for a diameter downstream, then growing
+    by 5 % of the distance.
+    """
+    centre, radius = tube(tree)
+    return np.asarray(_edges(tree, sizes)[_nearest_sphere(points, centre, radius)])
+
+
+def _edges(tree: VesselTree, sizes: Sizes) -> Array:
+    """(k,) wanted edge length at the points of :func:`tube`; a branch begins with what its parent has there."""
+    made: dict[str, tuple[Array, Array]] = {}
+    for branch, (centre, radius) in zip(tree.branches, _tubes(tree), strict=True):
+        arc = arc_length(centre)
+        healthy = np.interp(arc + branch.length - arc[-1], branch.arc, branch.reference_radius)
+        left = np.clip(radius / healthy, NARROWEST, 1.0)
+        edge = 2.0 * radius * np.sqrt(left) / sizes.cells_per_diameter
+        if branch.parent is not None:
+            before, along = made[branch.parent]
+            edge[0] = min(edge[0], along[cKDTree(before).query(centre[0])[1]])
+        made[branch.name] = centre, _slowly_growing(edge, arc, 2.0 * radius)
+    return np.concatenate([edge for _, edge in made.values()])
+
+
+def _slowly_growing(edge: Array, arc: Array, diameter: Array) -> Array:
+    """(n,) the largest lengths below the given ones that grow by GROWTH along the arc, in the WAKE not at all."""
+    ahead = arc - arc[:, None]  # of the place (row) to the narrow one (column)
+    distance = np.maximum(ahead, -ahead - WAKE * diameter)
+    return np.asarray((edge + GROWTH * np.maximum(distance, 0.0)).min(axis=1))
 
 
 def local_radius(points: Array, tree: VesselTree) -> Array:
