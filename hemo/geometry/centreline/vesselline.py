@@ -74,7 +74,9 @@ def measured_line(graph: LumenGraph, courses: list[Course], number: int, measure
         line, radius = _centred(graph.points[nodes], measure, share * measure.smoothing)
         first = _first_open(line, radius) if course.parent is None and not graph.contact.any() else 0
         last = len(line) if course.ends_in_daughters else _last_open(line, radius)
-        line, radius = line[first:last], radius[first:last]
+        if last - first < len(line):
+            # The path's end lay somewhere on the vessel's tip, beside its middle: now the line may end in the middle.
+            line, radius = _centred(line[first:last], measure, share * measure.smoothing, 0.15e-3)
         if radius.min() > 0.1e-3:
             break
     radius = np.maximum(radius, 0.1e-3)
@@ -83,9 +85,9 @@ def measured_line(graph: LumenGraph, courses: list[Course], number: int, measure
     return VesselLine(line, radius, section.area, section.perimeter)
 
 
-def _centred(path: Array, measure: Measure, smoothing: float) -> tuple[Array, Array]:
+def _centred(path: Array, measure: Measure, smoothing: float, step: float = 0.3e-3) -> tuple[Array, Array]:
     """The centred line and the radius of the largest ball inside in each of its normal planes."""
-    line = centre_line(path, measure.wall, measure.spacing, smoothing)
+    line = centre_line(path, measure.wall, measure.spacing, smoothing, step)
     places, _ = deepest_in_plane(line, measure.wall, 0.15e-3, 5)
     return line, measure.wall.depth(places)
 

@@ -10,8 +10,9 @@ from hemo.geometry.image.labelimage import LabelImage
 from hemo.geometry.lumen.labelfield import BlurredMask, blurred_mask, fit_level
 from hemo.geometry.lumen.subdivision import subdivide_curved
 from hemo.geometry.lumen.surface import CHORD_TOLERANCE, Surface
-from hemo.geometry.lumen.surfacecheck import triangle_components
+from hemo.geometry.lumen.surfacecheck import edge_table, triangle_components
 from hemo.geometry.lumen.vtkgrid import contour_grid
+from hemo.tetmesh import vertex_normals
 
 # Blur of a label map in units of its largest voxel edge, and the level of the first contour.
 _BLUR = 1.0
@@ -50,7 +51,24 @@ def surface_from_labels(image: LabelImage, blur: float = _BLUR) -> Surface:
     points = image.origin + (mask.start + mask.spacing * places) @ image.direction.T
     if np.linalg.det(image.direction) < 0.0:
         triangles = triangles[:, [0, 2, 1]]
-    return Surface(*subdivide_curved(points, triangles, CHORD_TOLERANCE))
+    points, triangles = subdivide_curved(points, triangles, CHORD_TOLERANCE)
+    return Surface(points + chord_gap(points, triangles), triangles)
+
+
+def chord_gap(points: NDArray[np.float64], triangles: NDArray[np.int64]) -> NDArray[np.float64]:
+    """(n, 3) moves outward that give back what the flat triangles cut off the smooth wall through their vertices.
+
+    On z = (k1 x^2 + k2 y^2) / 2 an equilateral triangle of edge e with its vertices on the wall lies H e^2 / 8 below
+    it in the mean, H = (k1 + k2) / 2: 0.9 % of the area of a vessel of 3 mm with triangles of 0.35 mm. The mean of
+    (n_j - n_i) . (p_j - p_i) over the edges of a vertex is H e^2, n being the normals.
+    """
+    edges, _, _ = edge_table(triangles)
+    normals = vertex_normals(points, triangles)
+    i, j = edges.T
+    bend = np.einsum("ij,ij->i", normals[j] - normals[i], points[j] - points[i])
+    total = np.bincount(edges.ravel(), np.repeat(bend, 2), len(points))
+    mean = total / np.maximum(np.bincount(edges.ravel(), minlength=len(points)), 1)
+    return np.asarray(mean[:, None] / 8.0 * normals)
 
 
 def _above_first_level(mask: BlurredMask, image: LabelImage) -> NDArray[np.float32]:
