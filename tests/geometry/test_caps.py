@@ -19,9 +19,11 @@ STUB = 5e-3  # m: in a shorter branch the cap is where a clean section is
 
 
 def direction(branch: Branch, place: int) -> np.ndarray:
-    """Chord of the whole, uncut vessel over one radius each way."""
+    """Chord of the whole, uncut vessel over up to one radius each way, the same both ways (to one side it would lag
+    behind a bend); at an end over the quarter of a radius beside it."""
     arc, radius = branch.arc, branch.diameter[place] / 2.0
-    ends = np.clip(arc[place] + np.array([-radius, radius]), 0.0, branch.length)
+    half = np.clip(min(arc[place], branch.length - arc[place]), radius / 4.0, radius)
+    ends = np.clip(arc[place] + np.array([-half, half]), 0.0, branch.length)
     chord = np.diff(np.stack([np.interp(ends, arc, branch.points[:, k]) for k in range(3)], axis=1), axis=0)[0]
     return chord / np.linalg.norm(chord)
 
