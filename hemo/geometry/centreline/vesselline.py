@@ -96,7 +96,7 @@ def _centred(path: Array, measure: Measure, smoothing: float, step: float = 0.3e
 
 
 def _straightened_start(line: Array, drawn: float = 2e-3, taken: float = 5e-3) -> Array:
-    """The line with its first part, up to ``drawn`` (m), as the parabola through the next one, up to ``taken``, has it."""
+    """The line with its first part, up to ``drawn`` (m), as the parabola through the next, up to ``taken``, has it."""
     arc = arc_length(line)
     known = (arc >= drawn) & (arc <= taken)
     if known.sum() < 4:
