@@ -16,7 +16,7 @@ from hemo.case import Case
 from hemo.errors import InputError
 from hemo.files import replace_text
 from hemo.geometry.mesh.extensions import Extension, in_extensions
-from hemo.geometry.mesh.sections import SectionProbes, section_probes
+from hemo.geometry.mesh.sections import SectionProbes
 from hemo.indices import facet_geometry, lesion_wall, map_to_centreline
 from hemo.output import VolumeFields
 from hemo.results import BranchFlow, TreeFlow, WallTraction
@@ -60,17 +60,21 @@ def mesh_tree(case: Case, geometry: Geometry, tree: VesselTree, work: Path) -> M
             inlet_extension=case.geometry.inlet_extension,
         )
         result = build_mesh(geometry.surface, tree, options)
-        for warning in result.report.warnings:
+        report = result.report
+        for warning in report.warnings:
             log.warning("%s tree: %s", tree.name, warning)
         result.mesh.save(work / "mesh.npz")
-        section_probes(result.mesh, result.tree).save(work / "probes.npz")
+        result.probes.save(work / "probes.npz")
+        details = {
+            "method": report.method,
+            "volume_error": report.volume_error,
+            "cells_per_diameter_median": report.cells_per_diameter_median,
+            **report.quality.as_json(),
+        }
         info = MeshInfo(
-            result.report.cells,
-            result.report.vertices,
-            result.report.min_quality,
-            result.report.cells_per_diameter_min,
+            report.cells, report.vertices, report.min_quality, report.cells_per_diameter_min, report=details
         )
-        log.info("%s tree: %s", tree.name, result.report)
+        log.info("%s tree: %s", tree.name, report)
         extensions = [extension.to_json() for extension in result.extensions]
         text = {"tree": tree_to_json(result.tree), "info": info.__dict__, "extensions": extensions}
         replace_text(record, json.dumps(text))

@@ -15,7 +15,7 @@ from hemo import __version__, femstages, stages
 from hemo.case import Case, read_case
 from hemo.errors import InputError, NotConverged
 from hemo.files import file_name, sha256
-from hemo.geometry.mesh.filling import gamma
+from hemo.geometry.mesh.quality import gamma
 from hemo.meshpicture import mesh_picture
 from hemo.output import VolumeFields, write_centrelines, write_volume, write_walls
 from hemo.report import write_report

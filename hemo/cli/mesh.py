@@ -82,7 +82,7 @@ def mesh(
 
 def _write(folder: Path, meshed: MeshedTree, formats: tuple[str, ...]) -> dict[str, Any]:
     """Write one tree's mesh and its picture; return its part of the report."""
-    from hemo.geometry.mesh.filling import gamma
+    from hemo.geometry.mesh.quality import gamma
     from hemo.geometry.mesh.writers import WRITERS
     from hemo.meshpicture import mesh_picture
 

@@ -15,7 +15,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hemo.errors import EnvironmentMissing, HemoError, InputError
 from hemo.geometry.lumen.surface import Surface
@@ -24,15 +23,15 @@ from hemo.geometry.mesh.clipping import ClippedLumen, clip_to_tree, keep_flat_en
 from hemo.geometry.mesh.compensation import conserve_volume
 from hemo.geometry.mesh.extensions import Extension, ExtensionLength, extend_caps, with_extensions
 from hemo.geometry.mesh.filling import fill
+from hemo.geometry.mesh.quality import MeshQuality, cells_across, mesh_quality
 from hemo.geometry.mesh.remeshing import remesh
-from hemo.geometry.mesh.sections import section_probes
+from hemo.geometry.mesh.sections import SectionProbes, section_probes
 from hemo.geometry.mesh.sizing import Sizes
 from hemo.geometry.mesh.untangling import untangle
 from hemo.geometry.truncate import truncate
 from hemo.tetmesh import INLET, TetMesh
 from hemo.tree import VesselTree
 
-Array = NDArray[np.float64]
 log = logging.getLogger(__name__)
 
 
@@ -89,11 +88,13 @@ class MeshReport:
         Smallest gamma of a cell: three times inscribed over circumscribed radius, 1 for a regular one.
     cells_per_diameter_min, cells_per_diameter_median
         Over the centreline points: equivalent diameter of the section over the mean size of
-        its cells (see :func:`cells_across`).
+        its cells (see :func:`hemo.geometry.mesh.quality.cells_across`).
     volume_error
         Enclosed volume of the mesh over that of the clipped surface, minus 1.
     method
-        Which route and which remesher made it.
+        Which route, which remesher and which filling made it.
+    quality
+        Shapes and sizes of the cells, by branch.
     warnings
         Sentences.
     timings
@@ -107,16 +108,18 @@ class MeshReport:
     cells_per_diameter_median: float
     volume_error: float
     method: str
+    quality: MeshQuality
     warnings: tuple[str, ...] = ()
     timings: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class MeshResult:
-    """A mesh, the tree cut at its caps (extensions left out), what is to be said about it, and the flow extensions."""
+    """A mesh, the tree cut at its caps (extensions left out), the sections at its points, the flow extensions."""
 
     mesh: TetMesh
     tree: VesselTree
+    probes: SectionProbes
     report: MeshReport
     extensions: tuple[Extension, ...] = ()
 
@@ -184,11 +187,13 @@ def _from_surface(
         with clock.step("volume_compensation"):
             boundary, _ = untangle(conserve_volume(boundary, clipped.surface))
     with clock.step("fill"):
-        mesh, quality = fill(boundary)
+        mesh, filler = fill(boundary)
     with clock.step("check"):
         check_mesh(mesh, tree)
-        report = _report(mesh, quality, clipped, f"{route}, {remesher}, gmsh", notes, clock.seconds)
-    return MeshResult(mesh, clipped.tree, report, extensions)
+        probes = section_probes(mesh, clipped.tree)
+        quality = mesh_quality(mesh, clipped.tree, probes)
+        report = _report(mesh, quality, probes, clipped, f"{route}, {remesher}, {filler}", notes, clock.seconds)
+    return MeshResult(mesh, clipped.tree, probes, report, extensions)
 
 
 def check_mesh(mesh: TetMesh, tree: VesselTree) -> None:
@@ -215,7 +220,8 @@ def check_mesh(mesh: TetMesh, tree: VesselTree) -> None:
 
 def _report(
     mesh: TetMesh,
-    quality: Array,
+    quality: MeshQuality,
+    probes: SectionProbes,
     clipped: ClippedLumen,
     method: str,
     notes: tuple[str, ...],
@@ -225,31 +231,19 @@ def _report(
     genus = clipped.surface.genus
     if genus > 0:
         warnings.append(f"vessels of the tree touch and form {genus} ring(s) in the lumen; flow can short-cut there.")
-    across = cells_across(mesh, clipped.tree)
+    across = cells_across(mesh, probes)
     return MeshReport(
         cells=len(mesh.cells),
         vertices=len(mesh.points),
-        min_quality=float(quality.min()),
-        cells_per_diameter_min=float(across.min()),
-        cells_per_diameter_median=float(np.median(across)),
+        min_quality=quality.gamma_min,
+        cells_per_diameter_min=float(np.nanmin(across)),
+        cells_per_diameter_median=float(np.nanmedian(across)),
         volume_error=float(mesh.cell_volumes().sum() / clipped.surface.volume - 1.0),
         method=method,
+        quality=quality,
         warnings=tuple(warnings),
         timings=timings,
     )
-
-
-def cells_across(mesh: TetMesh, tree: VesselTree) -> Array:
-    """(n,) cells per diameter at every second centreline point: a section's diameter over its cells' size.
-
-    The size of a cell of volume V is (6 V)^(1/3), the spacing of a grid of cubes each cut into six tetrahedra.
-    """
-    probes = section_probes(mesh, tree, stride=2)
-    size = np.cbrt(6.0 * mesh.cell_volumes())
-    area = np.bincount(probes.section, probes.weight, probes.n_sections)
-    mean = np.bincount(probes.section, probes.weight * size[probes.cell], probes.n_sections)
-    found = area > 0.0
-    return np.asarray(2.0 * np.sqrt(area[found] / np.pi) / (mean[found] / area[found]))
 
 
 @dataclass
