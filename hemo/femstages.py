@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import queue
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
+from logging.handlers import QueueHandler
+from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +19,8 @@ import numpy as np
 
 from hemo.boundary import FlowConditions
 from hemo.case import Case
-from hemo.errors import InputError
-from hemo.files import replace_text
+from hemo.errors import HemoError, InputError
+from hemo.files import file_name, replace_text
 from hemo.geometry.mesh.extensions import Extension, in_extensions
 from hemo.geometry.mesh.sections import SectionProbes
 from hemo.indices import facet_geometry, lesion_wall, map_to_centreline
@@ -43,6 +49,55 @@ class MeshedTree:
     extensions: tuple[Extension, ...] = ()
 
 
+def mesh_trees(case: Case, geometry: Geometry, work: Path, processes: int | None = None) -> list[MeshedTree]:
+    """Mesh every tree in ``work/TREE``, in so many processes side by side: by default one a core.
+
+    The meshes are those made one after the other; what the processes log is repeated here tree by tree. Each takes its
+    own memory (docs/benchmarks.md, ``mesh_cost``), and where that was too much the trees left follow one by one.
+    """
+    places = [(tree, work / file_name(tree.name)) for tree in geometry.trees]
+    processes = min(len(places), processes or len(os.sched_getaffinity(0)))
+    if processes > 1:
+        try:
+            _mesh_side_by_side(case, geometry, places, processes)
+        except BrokenProcessPool:
+            log.warning("a process that meshed a tree was ended from outside, perhaps for lack of memory.")
+    return [mesh_tree(case, geometry, *place) for place in places]
+
+
+def _mesh_side_by_side(
+    case: Case, geometry: Geometry, places: Sequence[tuple[VesselTree, Path]], processes: int
+) -> None:
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        waiting = [pool.submit(_mesh_apart, case, geometry, *place) for place in places]
+        for future in waiting:
+            records, error = future.result()
+            for record in records:
+                logger = logging.getLogger(record.name)
+                if logger.isEnabledFor(record.levelno):
+                    logger.handle(record)
+            if error is not None:
+                pool.shutdown(cancel_futures=True)
+                raise error
+
+
+def _mesh_apart(
+    case: Case, geometry: Geometry, tree: VesselTree, work: Path
+) -> tuple[list[logging.LogRecord], HemoError | None]:
+    """Mesh a tree in a process of its own; what was logged there, and the error that ended it."""
+    said: queue.SimpleQueue[logging.LogRecord] = queue.SimpleQueue()
+    logger = logging.getLogger("hemo")
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    logger.handlers = [QueueHandler(said)]
+    failed = None
+    try:
+        mesh_tree(case, geometry, tree, work)
+    except HemoError as error:
+        failed = error
+    return [said.get() for _ in range(said.qsize())], failed
+
+
 def mesh_tree(case: Case, geometry: Geometry, tree: VesselTree, work: Path) -> MeshedTree:
     """Mesh one tree, or take the mesh that an interrupted run left."""
     from hemo.geometry.mesh.meshing import MeshOptions, build_mesh
@@ -59,7 +114,10 @@ def mesh_tree(case: Case, geometry: Geometry, tree: VesselTree, work: Path) -> M
             outlet_extension=case.geometry.flow_extension,
             inlet_extension=case.geometry.inlet_extension,
         )
-        result = build_mesh(geometry.surface, tree, options)
+        try:
+            result = build_mesh(geometry.surface, tree, options)
+        except InputError as error:
+            raise error if str(error).startswith("tree ") else InputError(f"tree {tree.name!r}: {error}") from error
         report = result.report
         for warning in report.warnings:
             log.warning("%s tree: %s", tree.name, warning)
@@ -155,7 +213,7 @@ def _keep_logs(job: Path, logs: Path, tree: str) -> None:
             file.write(first.read_text(encoding="utf-8"))
         first.unlink()
     for other in job.glob("log.rank*.txt"):
-        with open(logs / f"log.{tree}{other.name.removeprefix('log')}", "a", encoding="utf-8") as file:
+        with open(logs / f"log.{file_name(tree)}{other.name.removeprefix('log')}", "a", encoding="utf-8") as file:
             file.write(other.read_text(encoding="utf-8"))
         other.unlink()
 

@@ -128,8 +128,9 @@ def _run(
     volumes, meshes = [], []
     for tree in geometry.trees:
         if "fem" in options.methods:
+            place = work / "work" / file_name(tree.name)
             with clock.stage("mesh", f"Meshing the {tree.name} tree", tree.name):
-                meshed = femstages.mesh_tree(case, geometry, tree, work / "work" / tree.name)
+                meshed = femstages.mesh_tree(case, geometry, tree, place)
             clock.progress.detail(f"{meshed.info.cells:,} tetrahedra")
             tree = meshed.tree
         with clock.stage("reduced", f"Reduced-order solve of the {tree.name} tree", tree.name):
@@ -137,9 +138,7 @@ def _run(
         if "fem" in options.methods:
             title = f"Finite-element solve of the {tree.name} tree on {options.ranks} ranks"
             with clock.stage("fem", title, tree.name):
-                solution = femstages.solve_fem(
-                    case, meshed, result, work / "work" / tree.name, work, options.ranks, clock.progress.detail
-                )
+                solution = femstages.solve_fem(case, meshed, result, place, work, options.ranks, clock.progress.detail)
             clock.seconds |= {f"fem_{tree.name}_{key}": value for key, value in solution.timing.items()}
             result = femstages.with_fem(result, meshed, solution)
             volumes.append(femstages.volume(meshed, solution))

@@ -66,9 +66,8 @@ def mesh(
         geometry = stages.load_geometry(loaded, case, Path(scratch))
         progress.detail(stages.describe(geometry.trees))
         write_geometry(folder, geometry, loaded.geometry.minimal_outlet_diameter)
-        for tree in geometry.trees:
-            progress.stage(f"Meshing the {tree.name} tree")
-            meshed = femstages.mesh_tree(loaded, geometry, tree, Path(scratch) / file_name(tree.name))
+        progress.stage(f"Meshing the {' and the '.join(tree.name for tree in geometry.trees)} tree")
+        for meshed in femstages.mesh_trees(loaded, geometry, Path(scratch)):
             trees.append(_write(folder, meshed, formats or FORMATS[:3]))
             progress.detail(f"{meshed.info.cells:,} tetrahedra")
         report = {"case": loaded.case.name, "unit": "mm", "trees": trees, "warnings": said.messages}

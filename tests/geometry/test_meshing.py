@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import logging
+import os
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from hemo import femstages
+from hemo.case import Case, read_case
 from hemo.errors import HemoError, InputError
+from hemo.femstages import mesh_trees
 from hemo.geometry.lesion import with_reference_and_lesions
 from hemo.geometry.mesh import filling
 from hemo.geometry.mesh.filling import split_corner_cells
@@ -17,9 +22,11 @@ from hemo.geometry.mesh.sections import face_neighbours, section_probes
 from hemo.geometry.mesh.sizing import branch_at
 from hemo.geometry.synthetic.vessels import left_coronary, straight_stenosis
 from hemo.geometry.truncate import truncate
+from hemo.stages import Geometry
 from hemo.tetmesh import TetMesh
 from hemo.tree import Branch, VesselTree
 from tests.fem.tubes import blocks
+from tests.geometry.conftest import CASES
 from tests.geometry.shapes import AORTA, MAIN, MAIN_RADIUS, MM, SIDE, SIDE_RADIUS, lumen, tree
 
 LENGTH, RADIUS = 30 * MM, 1.5 * MM
@@ -304,3 +311,60 @@ def test_edges_across_a_grid_of_cubes() -> None:
     assert across == pytest.approx(2 / np.sqrt(np.pi) * 10.0, rel=1e-9)
     mean_edge = (3 + 2 * np.sqrt(2) + np.sqrt(3)) / 6
     assert edges_across(mesh, probes)[1].min() == pytest.approx(10.0 / mean_edge, rel=1e-9)
+
+
+@pytest.fixture(scope="module")
+def both_sides() -> Geometry:
+    """Two trees in one lumen, the fork and its main vessel alone; no vertex of the grid lies on the wall."""
+    surface = lumen(*((start, end, 1.007 * radius) for start, end, radius in (AORTA, MAIN, SIDE)))
+    fork = tree()
+    return Geometry((replace(fork, name="right"), VesselTree("left", fork.branches[:1])), surface, True)
+
+
+def coarse_case() -> Case:
+    case = read_case(CASES / "left_coronary" / "case.toml")
+    return case.model_copy(update={"fem": case.fem.model_copy(update={"cells_per_diameter": 3.0})})
+
+
+def test_trees_meshed_side_by_side_are_those_meshed_one_by_one(both_sides, tmp_path, caplog) -> None:
+    case = coarse_case()
+    with caplog.at_level(logging.INFO):
+        alone = mesh_trees(case, both_sides, tmp_path / "alone", 1)
+        apart = [record.getMessage() for record in caplog.records]
+        caplog.clear()
+        together = mesh_trees(case, both_sides, tmp_path / "together", 2)
+    assert [meshed.tree.name for meshed in together] == ["right", "left"]
+    for one, other in zip(alone, together, strict=True):
+        assert np.array_equal(one.mesh.points, other.mesh.points)
+        assert np.array_equal(one.mesh.cells, other.mesh.cells)
+        assert np.array_equal(one.probes.weight, other.probes.weight)
+        assert one.info == other.info
+    said = [record.getMessage() for record in caplog.records]
+    # The same is logged in the same order, but for the times.
+    assert [line.split("timings")[0] for line in said] == [line.split("timings")[0] for line in apart]
+    assert [line.split(" tree: ")[0] for line in said] == ["right", "left"]
+
+
+def test_the_tree_that_cannot_be_meshed_is_named(both_sides, tmp_path, caplog) -> None:
+    right, left = both_sides.trees
+    far = tuple(replace(branch, points=branch.points + 0.1) for branch in left.branches)
+    geometry = replace(both_sides, trees=(right, replace(left, branches=far)))
+    sentences = []
+    for processes in (1, 2):
+        with pytest.raises(InputError, match="tree 'left'") as caught:
+            mesh_trees(coarse_case(), geometry, tmp_path / str(processes), processes)
+        sentences.append(str(caught.value))
+    assert sentences[0] == sentences[1]
+    warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert len(warnings) == 2 and all(text.startswith("left tree: meshing") for text in warnings)
+
+
+def aborts(*_: object) -> None:
+    os.abort()
+
+
+def test_a_process_that_is_killed_does_not_end_the_meshing(both_sides, tmp_path, monkeypatch, caplog) -> None:
+    monkeypatch.setattr(femstages, "_mesh_apart", aborts)
+    meshed = mesh_trees(coarse_case(), both_sides, tmp_path, 2)
+    assert [one.tree.name for one in meshed] == ["right", "left"]
+    assert "perhaps for lack of memory" in caplog.text

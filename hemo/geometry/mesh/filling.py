@@ -34,18 +34,18 @@ POOR_QUALITY = 0.15  # gamma below which a cell's wall vertices are smoothed
 RELAXATIONS = 3
 
 
-def fill(boundary: TaggedSurface) -> tuple[TetMesh, str]:
+def fill(boundary: TaggedSurface, name: str = "vessel") -> tuple[TetMesh, str]:
     """Tetrahedra inside a closed tagged surface, its triangles kept, and the name of the method that made them.
 
     Where a narrow crease of the wall forces a poor cell, the wall's vertices there are smoothed and the filling is
-    done again, a few times; the best is returned.
+    done again, a few times; the best is returned. ``name`` is that of the tree in warnings.
 
     Raises
     ------
     InputError
         If no method fills the surface.
     """
-    mesh, method = _tetrahedra(boundary)
+    mesh, method = _tetrahedra(boundary, name)
     quality = gamma(mesh)
     best, lowest = (mesh, method), quality.min()
     poor = np.zeros(len(boundary.points), dtype=bool)
@@ -57,9 +57,9 @@ def fill(boundary: TaggedSurface) -> tuple[TetMesh, str]:
             break
         boundary = relax(boundary, poor)
         try:
-            mesh, method = _tetrahedra(boundary)
+            mesh, method = _tetrahedra(boundary, name)
         except InputError as error:
-            log.warning("%s The mesh before smoothing is kept.", error)
+            log.warning("%s tree: %s The mesh before smoothing is kept.", name, error)
             break
         quality = gamma(mesh)
         if quality.min() > lowest:
@@ -67,9 +67,9 @@ def fill(boundary: TaggedSurface) -> tuple[TetMesh, str]:
     return best
 
 
-def _tetrahedra(boundary: TaggedSurface) -> tuple[TetMesh, str]:
+def _tetrahedra(boundary: TaggedSurface, name: str) -> tuple[TetMesh, str]:
     middle = boundary.points.mean(axis=0)
-    made, method = _filled({"points": (boundary.points - middle) / MM, "triangles": boundary.triangles})
+    made, method = _filled({"points": (boundary.points - middle) / MM, "triangles": boundary.triangles}, name)
     points = made["points"] * MM + middle
     points[: len(boundary.points)] = boundary.points
     mesh = TetMesh(points, made["cells"].astype(np.int64), boundary.triangles, boundary.tags, boundary.names)
@@ -95,7 +95,7 @@ def split_corner_cells(mesh: TetMesh) -> TetMesh:
     return replace(mesh, points=points, cells=np.vstack([np.delete(mesh.cells, corner, axis=0), *pieces]))
 
 
-def _filled(given: Mapping[str, Array]) -> tuple[dict[str, Array], str]:
+def _filled(given: Mapping[str, Array], name: str) -> tuple[dict[str, Array], str]:
     """By HXT (Marot, Pellerin and Remacle 2019, Int J Numer Meth Eng 117:967), by Delaunay and Netgen if it fails.
 
     On the straight stenosis HXT's own optimiser reaches a smallest gamma of 0.3 in a quarter of the time in which
@@ -104,7 +104,7 @@ def _filled(given: Mapping[str, Array]) -> tuple[dict[str, Array], str]:
     try:
         return run_gmsh("fill", given, algorithm=10, threshold=0.4), "HXT"
     except InputError as error:
-        log.warning("%s Delaunay with Netgen is tried.", error)
+        log.warning("%s tree: %s Delaunay with Netgen is tried.", name, error)
     return run_gmsh("fill", given, algorithm=1, threshold=0.4, netgen=True), "Delaunay and Netgen"
 
 

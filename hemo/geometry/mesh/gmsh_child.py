@@ -37,7 +37,7 @@ def main(folder: Path) -> None:
 
 @contextmanager
 def _gmsh() -> Iterator[None]:
-    gmsh.initialize(["hemo", "-noenv"], readConfigFiles=False, interruptible=False)
+    gmsh.initialize(["hemo"], readConfigFiles=False, interruptible=False)
     gmsh.option.setNumber("General.Terminal", 0)
     gmsh.logger.start()
     try:

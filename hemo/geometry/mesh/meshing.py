@@ -155,7 +155,8 @@ def build_mesh(surface: Surface, tree: VesselTree, options: MeshOptions | None =
     except HemoError as first:
         if options.keep_ends:
             raise
-        log.warning("meshing the surface as it is failed: %s The lumen round the tree is rebuilt instead.", first)
+        text = "%s tree: meshing the surface as it is failed: %s The lumen round the tree is rebuilt instead."
+        log.warning(text, tree.name, first)
         return _second_route(surface, tree, options, first)
 
 
@@ -177,7 +178,7 @@ def _from_surface(
     clock = _Clock()
     with clock.step("clip"):
         clipped = keep_flat_ends(surface, tree) if options.keep_ends else clip_to_tree(surface, tree)
-        extended, extensions = extend_caps(clipped.surface, options.extensions(tree))
+        extended, extensions = extend_caps(clipped.surface, options.extensions(tree), tree.name)
         clipped = replace(clipped, surface=extended)
     with clock.step("remesh"):
         sizes = Sizes(options.cells_per_diameter, options.gradation)
@@ -187,7 +188,7 @@ def _from_surface(
         with clock.step("volume_compensation"):
             boundary, _ = untangle(conserve_volume(boundary, clipped.surface))
     with clock.step("fill"):
-        mesh, filler = fill(boundary)
+        mesh, filler = fill(boundary, tree.name)
     with clock.step("check"):
         check_mesh(mesh, tree)
         probes = section_probes(mesh, clipped.tree)
