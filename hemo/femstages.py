@@ -16,12 +16,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hemo.boundary import FlowConditions
 from hemo.case import Case
 from hemo.errors import HemoError, InputError
 from hemo.files import file_name, replace_text
 from hemo.geometry.mesh.extensions import Extension, in_extensions
+from hemo.geometry.mesh.quality import gamma
 from hemo.geometry.mesh.sections import SectionProbes
 from hemo.indices import facet_geometry, lesion_wall, map_to_centreline
 from hemo.output import VolumeFields
@@ -47,6 +49,11 @@ class MeshedTree:
     probes: SectionProbes
     info: MeshInfo
     extensions: tuple[Extension, ...] = ()
+
+    @property
+    def quality(self) -> NDArray[np.float64]:
+        """(m,) gamma of the cells, those of boundary layers left out."""
+        return gamma(self.mesh)[: len(self.mesh.cells) - self.info.report["layer_cells"]]
 
 
 def mesh_trees(case: Case, geometry: Geometry, work: Path, processes: int | None = None) -> list[MeshedTree]:
@@ -113,6 +120,7 @@ def mesh_tree(case: Case, geometry: Geometry, tree: VesselTree, work: Path) -> M
             keep_ends=case.geometry.analytic is not None,
             outlet_extension=case.geometry.flow_extension,
             inlet_extension=case.geometry.inlet_extension,
+            layers=case.fem.layers,
         )
         try:
             result = build_mesh(geometry.surface, tree, options)

@@ -15,7 +15,6 @@ from hemo import __version__, femstages, stages
 from hemo.case import Case, read_case
 from hemo.errors import InputError, NotConverged
 from hemo.files import file_name, sha256
-from hemo.geometry.mesh.quality import gamma
 from hemo.meshpicture import mesh_picture
 from hemo.output import VolumeFields, write_centrelines, write_volume, write_walls
 from hemo.report import write_report
@@ -180,7 +179,7 @@ def _write_fields(work: Path, results: Sequence[TreeResult], volumes: Sequence[V
 def _draw_meshes(figures: Path, meshes: Sequence[femstages.MeshedTree]) -> None:
     figures.mkdir(exist_ok=True)
     for meshed in meshes:
-        picture = mesh_picture(meshed.mesh, meshed.tree, gamma(meshed.mesh))
+        picture = mesh_picture(meshed.mesh, meshed.tree, meshed.quality)
         (figures / file_name(f"mesh_{meshed.tree.name}.png")).write_bytes(picture)
 
 

@@ -15,7 +15,9 @@ from hemo.errors import HemoError, InputError
 from hemo.femstages import mesh_trees
 from hemo.geometry.lesion import with_reference_and_lesions
 from hemo.geometry.mesh import filling
+from hemo.geometry.mesh import layers as layers_module
 from hemo.geometry.mesh.filling import split_corner_cells
+from hemo.geometry.mesh.layers import LayerOptions
 from hemo.geometry.mesh.meshing import MeshOptions, MeshResult, build_mesh, check_mesh
 from hemo.geometry.mesh.quality import aspect, cells_across, dihedral_angles, edge_ratio, edges_across, gamma
 from hemo.geometry.mesh.sections import face_neighbours, section_probes
@@ -23,7 +25,7 @@ from hemo.geometry.mesh.sizing import branch_at
 from hemo.geometry.synthetic.vessels import left_coronary, straight_stenosis
 from hemo.geometry.truncate import truncate
 from hemo.stages import Geometry
-from hemo.tetmesh import TetMesh
+from hemo.tetmesh import TetMesh, vertex_normals
 from hemo.tree import Branch, VesselTree
 from tests.fem.tubes import blocks
 from tests.geometry.conftest import CASES
@@ -368,3 +370,87 @@ def test_a_process_that_is_killed_does_not_end_the_meshing(both_sides, tmp_path,
     meshed = mesh_trees(coarse_case(), both_sides, tmp_path, 2)
     assert [one.tree.name for one in meshed] == ["right", "left"]
     assert "perhaps for lack of memory" in caplog.text
+
+
+def first_layer(made: MeshResult) -> tuple[np.ndarray, np.ndarray]:
+    """Height (n,) of the first layer at the wall's vertices off the caps, and its edge's cosine (n,) with the normal."""
+    mesh = made.mesh
+    wall = mesh.facets_of("wall")
+    on_wall = np.zeros(len(mesh.points), dtype=bool)
+    on_wall[wall] = True
+    flat = mesh.cells[-made.report.quality.layer_cells :]
+    # The last tetrahedron of a prism has one vertex on the wall: its other corners are those of the sheet.
+    pairs = np.concatenate([np.sort(flat[:, [i, j]], axis=1) for i in range(4) for j in range(i)])
+    pairs = np.unique(pairs[on_wall[pairs].sum(axis=1) == 1], axis=0)
+    outer = np.where(on_wall[pairs[:, 0]], pairs[:, 0], pairs[:, 1])
+    step = mesh.points[pairs.sum(axis=1) - outer] - mesh.points[outer]
+    length = np.linalg.norm(step, axis=1)
+    # Of a vertex's edges into the lumen the shortest is the one straight across the layer.
+    order = np.lexsort([length, outer])
+    vertex, first = np.unique(outer[order], return_index=True)
+    step, length = step[order[first]], length[order[first]]
+    caps = np.unique(np.concatenate([mesh.facets_of(name) for name in ("inlet", *mesh.outlets)]))
+    free = ~np.isin(vertex, caps)
+    normal = -vertex_normals(mesh.points, wall)[vertex]
+    return length[free], (np.einsum("ij,ij->i", step, normal) / length)[free]
+
+
+def assert_layers(made: MeshResult, count: int, thickness: np.ndarray | float) -> None:
+    """Layers on every triangle of the wall, orthogonal to it, of the wanted first height, caps planar, cells valid."""
+    mesh, quality = made.mesh, made.report.quality
+    assert made.report.warnings == ()
+    assert quality.layer_cells == 3 * count * len(mesh.facets_of("wall"))
+    owner = np.flatnonzero((face_neighbours(mesh.cells) < 0).any(axis=1))
+    layered = mesh.cells[owner[owner >= len(mesh.cells) - quality.layer_cells]]
+    assert np.isin(mesh.facets_of("wall"), layered).all()
+    assert (face_neighbours(mesh.cells) < 0).sum(axis=1).max() <= 2  # pressure is determined in each
+    height, cosine = first_layer(made)
+    assert np.median(height) == pytest.approx(thickness, rel=0.1)
+    assert np.percentile(height, 99) < 1.3 * thickness
+    assert np.median(cosine) > 0.98 and np.percentile(cosine, 1) > 0.8
+    # Where the wall is flat a cell's faces are square to each other: caps and wall alike.
+    assert 1.0 < quality.layer_dihedral_min < quality.layer_dihedral_max < 177.0
+    assert quality.gamma_min > 0.1
+    assert abs(made.report.volume_error) < 1e-3
+
+
+def test_boundary_layers_in_a_tube() -> None:
+    layers = LayerOptions(3, 0.05, 1.3)
+    surface, vessel = straight_stenosis(2 * RADIUS, LENGTH, 0.0)
+    made = build_mesh(surface, vessel, MeshOptions(5.0, keep_ends=True, layers=layers))
+    assert_sound(made, 1e-3)
+    assert_layers(made, 3, 0.05 * RADIUS)
+    plain = build_mesh(surface, vessel, MeshOptions(5.0, keep_ends=True))
+    assert made.mesh.cell_volumes().sum() == pytest.approx(plain.mesh.cell_volumes().sum(), rel=1e-9)
+    assert plain.report.quality.layer_cells == 0 and plain.report.quality.layer_aspect_max is None
+    # The sheets lie at 0.05, 0.115 and 0.1995 R.
+    depth = 1.0 - np.hypot(made.mesh.points[:, 0], made.mesh.points[:, 1]) / RADIUS
+    middle = np.abs(made.mesh.points[:, 2] - LENGTH / 2) < LENGTH / 4
+    assert (middle & (depth > 0.06) & (depth < 0.1)).sum() < 0.02 * middle.sum()
+    assert (middle & (depth > 0.12) & (depth < 0.18)).sum() < 0.02 * middle.sum()
+
+
+def test_boundary_layers_in_a_fork() -> None:
+    made = build_mesh(lumen(AORTA, MAIN, SIDE), tree(), MeshOptions(5.0, layers=LayerOptions(3, 0.05, 1.3)))
+    assert made.report.quality.layer_cells == 9 * len(made.mesh.facets_of("wall"))
+    assert_sound(made, 0.04)
+    height, cosine = first_layer(made)
+    assert 0.9 * 0.05 * SIDE_RADIUS < np.median(height) < 1.1 * 0.05 * MAIN_RADIUS
+    assert np.median(cosine) > 0.98 and np.percentile(cosine, 5) > 0.7
+    assert made.report.quality.gamma_min > 0.1
+    assert abs(made.report.volume_error) < 1e-3
+
+
+def test_layers_that_do_not_fit_are_left_out_with_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(layers_module, "SQUARE", 1.1)  # nothing fits
+    surface, vessel = straight_stenosis(2 * RADIUS, 12 * MM, 0.0)
+    made = build_mesh(surface, vessel, MeshOptions(4.0, keep_ends=True, layers=LayerOptions(2)))
+    assert made.report.quality.layer_cells == 0
+    assert "the mesh has no layers" in made.report.warnings[0]
+    assert np.all(made.mesh.cell_volumes() > 0.0)
+
+
+@pytest.mark.parametrize("options", [(30,), (2, 0.05, 9.0), (10, 0.1, 2.0)])
+def test_absurd_layers_are_refused(options) -> None:
+    with pytest.raises(InputError, match="give"):
+        LayerOptions(*options)

@@ -1,9 +1,10 @@
 """From a lumen surface and a vessel tree to tetrahedra with tagged caps.
 
 Steps: clip to the tree and cap (:mod:`clipping`), remesh the surface by local calibre (:mod:`remeshing`),
-give back the volume that chords cut off (:mod:`compensation`), fill with tetrahedra (gmsh, in a child
-process, from the triangles as they are). Where a dirty surface defeats a step, the lumen is rebuilt as the
-level set of its distance field round the tree (:mod:`implicit`) and the steps are done again.
+give back the volume that chords cut off (:mod:`compensation`), lay boundary layers if asked for
+(:mod:`layers`), fill with tetrahedra (:mod:`filling`: gmsh, in a child process, from the triangles as they
+are). Where a dirty surface defeats a step, the lumen is rebuilt as the level set of its distance field round
+the tree (:mod:`implicit`) and the steps are done again.
 """
 
 from __future__ import annotations
@@ -19,10 +20,11 @@ import numpy as np
 from hemo.errors import EnvironmentMissing, HemoError, InputError
 from hemo.geometry.lumen.surface import Surface
 from hemo.geometry.lumen.surfacecheck import enclosed_volume
-from hemo.geometry.mesh.clipping import ClippedLumen, clip_to_tree, keep_flat_ends
+from hemo.geometry.mesh.clipping import ClippedLumen, TaggedSurface, clip_to_tree, keep_flat_ends
 from hemo.geometry.mesh.compensation import conserve_volume
 from hemo.geometry.mesh.extensions import Extension, ExtensionLength, extend_caps, with_extensions
 from hemo.geometry.mesh.filling import fill
+from hemo.geometry.mesh.layers import LayerOptions, LayersFailed, core_surface, with_layers
 from hemo.geometry.mesh.quality import MeshQuality, cells_across, mesh_quality
 from hemo.geometry.mesh.remeshing import remesh
 from hemo.geometry.mesh.sections import SectionProbes, section_probes
@@ -54,6 +56,8 @@ class MeshOptions:
         Move the wall outward by what its chords cut off.
     outlet_extension, inlet_extension
         Flow extensions beyond the outlets and before the inlet; None for none.
+    layers
+        Boundary layers; none without. Where they do not fit the mesh is made without, with a warning.
     """
 
     cells_per_diameter: float = 6.0
@@ -63,6 +67,7 @@ class MeshOptions:
     conserve_volume: bool = True
     outlet_extension: ExtensionLength | None = None
     inlet_extension: ExtensionLength | None = None
+    layers: LayerOptions | None = None
 
     def extensions(self, tree: VesselTree) -> dict[str, ExtensionLength]:
         """Wanted length of the extension at each cap that gets one."""
@@ -85,7 +90,8 @@ class MeshReport:
     cells, vertices
         Numbers of tetrahedra and of their vertices.
     min_quality
-        Smallest gamma of a cell: three times inscribed over circumscribed radius, 1 for a regular one.
+        Smallest gamma of a cell: three times inscribed over circumscribed radius, 1 for a regular one; that of
+        boundary layers, flat by design, is not looked at.
     cells_per_diameter_min, cells_per_diameter_median
         Over the centreline points: equivalent diameter of the section over the mean size of
         its cells (see :func:`hemo.geometry.mesh.quality.cells_across`).
@@ -182,19 +188,39 @@ def _from_surface(
         clipped = replace(clipped, surface=extended)
     with clock.step("remesh"):
         sizes = Sizes(options.cells_per_diameter, options.gradation)
-        boundary, remesher = remesh(clipped.surface, with_extensions(clipped.tree, extensions), sizes)
+        prolonged = with_extensions(clipped.tree, extensions)
+        boundary, remesher = remesh(clipped.surface, prolonged, sizes)
         boundary, _ = untangle(boundary)
     if options.conserve_volume:
         with clock.step("volume_compensation"):
             boundary, _ = untangle(conserve_volume(boundary, clipped.surface))
     with clock.step("fill"):
-        mesh, filler = fill(boundary, tree.name)
+        mesh, layer_cells, filler, failure = _filled(boundary, prolonged, options.layers)
+        notes += failure
     with clock.step("check"):
         check_mesh(mesh, tree)
         probes = section_probes(mesh, clipped.tree)
-        quality = mesh_quality(mesh, clipped.tree, probes)
+        quality = mesh_quality(mesh, clipped.tree, probes, layer_cells)
         report = _report(mesh, quality, probes, clipped, f"{route}, {remesher}, {filler}", notes, clock.seconds)
     return MeshResult(mesh, clipped.tree, probes, report, extensions)
+
+
+def _filled(
+    boundary: TaggedSurface, tree: VesselTree, layers: LayerOptions | None
+) -> tuple[TetMesh, int, str, tuple[str, ...]]:
+    """Mesh, number of its cells that are boundary layers (the last ones), who filled it, and warnings."""
+    warning: tuple[str, ...] = ()
+    if layers is not None and layers.count > 0:
+        try:
+            core, filler = fill(core_surface(boundary, tree, layers), tree.name)
+            mesh, count = with_layers(boundary, core, layers)
+            if np.all(mesh.cell_volumes() > 0.0):
+                return mesh, count, filler, ()
+            warning = ("cells of the boundary layers were inverted; the mesh has no layers.",)
+        except (LayersFailed, InputError) as error:
+            warning = (f"{str(error).rstrip('.')}; the mesh has no layers.",)
+    mesh, filler = fill(boundary, tree.name)
+    return mesh, 0, filler, warning
 
 
 def check_mesh(mesh: TetMesh, tree: VesselTree) -> None:

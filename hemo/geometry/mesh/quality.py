@@ -26,9 +26,10 @@ RAYS = 4  # diameters on which the edges across a section are counted
 class BranchQuality:
     """The cells of one branch, and how many lie across it (see :func:`cells_across`).
 
-    A cell belongs to the branch whose inscribed sphere comes nearest; those of a flow extension to the branch that
-    it prolongs. ``worst_at`` is where along the branch, m, its worst cell lies; None stands for what a branch without
-    cells, or without sections that meet one, does not have.
+    ``cells`` counts those of boundary layers too; in the shapes they are left out. A cell belongs to the branch whose
+    inscribed sphere comes nearest; those of a flow extension to the branch that it prolongs. ``worst_at`` is where
+    along the branch, m, its worst cell lies. None stands for what a branch without cells, or without sections that
+    meet one, does not have.
     """
 
     cells: int
@@ -42,7 +43,7 @@ class BranchQuality:
 
 @dataclass(frozen=True)
 class MeshQuality:
-    """Shapes and sizes of the cells.
+    """Shapes and sizes of the cells; the shapes of boundary layers, flat by design, are held apart.
 
     Attributes
     ----------
@@ -54,6 +55,8 @@ class MeshQuality:
         Longest edge over the inscribed radius, divided by 2 sqrt(6): 1 for a regular cell.
     edge_ratio_max
         Longest over shortest edge of a cell.
+    layer_cells, layer_dihedral_min, layer_dihedral_max, layer_aspect_max
+        Number and the same of the cells of boundary layers; None without layers.
     size_min, size_max
         (6 V)^(1/3) of the cells, m.
     edges_per_diameter_min, edges_per_diameter_median
@@ -71,6 +74,10 @@ class MeshQuality:
     dihedral_max: float
     aspect_max: float
     edge_ratio_max: float
+    layer_cells: int
+    layer_dihedral_min: float | None
+    layer_dihedral_max: float | None
+    layer_aspect_max: float | None
     size_min: float
     size_max: float
     edges_per_diameter_min: float
@@ -91,9 +98,13 @@ class MeshQuality:
         return plain
 
 
-def mesh_quality(mesh: TetMesh, tree: VesselTree, probes: SectionProbes) -> MeshQuality:
-    """Measure a mesh of a tree; ``probes`` are its sections at every centreline point."""
-    quality, ratio = gamma(mesh), edge_ratio(mesh)
+def mesh_quality(mesh: TetMesh, tree: VesselTree, probes: SectionProbes, layer_cells: int = 0) -> MeshQuality:
+    """Measure a mesh of a tree; ``probes`` are its sections at every centreline point.
+
+    The last ``layer_cells`` cells make boundary layers.
+    """
+    core, flat = np.split(np.arange(len(mesh.cells)), [len(mesh.cells) - layer_cells])
+    quality, ratio, stretch = gamma(mesh)[core], edge_ratio(mesh)[core], aspect(mesh)
     smallest, largest = dihedral_angles(mesh)
     size = np.cbrt(6.0 * mesh.cell_volumes())
     middle = mesh.points[mesh.cells].mean(axis=1)
@@ -105,10 +116,14 @@ def mesh_quality(mesh: TetMesh, tree: VesselTree, probes: SectionProbes) -> Mesh
         gamma_min=float(quality[worst]),
         gamma_percentile_1=float(np.percentile(quality, 1)),
         gamma_median=float(np.median(quality)),
-        dihedral_min=float(smallest.min()),
-        dihedral_max=float(largest.max()),
-        aspect_max=float(aspect(mesh).max()),
+        dihedral_min=float(smallest[core].min()),
+        dihedral_max=float(largest[core].max()),
+        aspect_max=float(stretch[core].max()),
         edge_ratio_max=float(ratio.max()),
+        layer_cells=layer_cells,
+        layer_dihedral_min=_if_any(np.min, smallest[flat]),
+        layer_dihedral_max=_if_any(np.max, largest[flat]),
+        layer_aspect_max=_if_any(np.max, stretch[flat]),
         size_min=float(size.min()),
         size_max=float(size.max()),
         edges_per_diameter_min=float(edges.min()),
@@ -124,13 +139,13 @@ def _branches(
 ) -> dict[str, BranchQuality]:
     made = {}
     for number, branch in enumerate(tree.branches):
-        own = np.flatnonzero(owner == number)
+        own = np.flatnonzero(owner[: len(quality)] == number)
         sections = across[slice(*probes.branch_slices[branch.name])]
         sections = sections[np.isfinite(sections)]
         worst = middle[own[quality[own].argmin()]] if len(own) else None
         place = None if worst is None else branch.arc[np.linalg.norm(branch.points - worst, axis=1).argmin()]
         made[branch.name] = BranchQuality(
-            cells=len(own),
+            cells=int((owner == number).sum()),
             gamma_min=_if_any(np.min, quality[own]),
             gamma_median=_if_any(np.median, quality[own]),
             edge_ratio_max=_if_any(np.max, ratio[own]),
