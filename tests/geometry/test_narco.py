@@ -8,6 +8,7 @@ from hemo.geometry.centreline.compare import compare_radius, outlet_lines, read_
 from hemo.geometry.image.labelimage import read_labels
 from hemo.geometry.lumen.crosssection import SectionCutter
 from hemo.geometry.lumen.surface import read_surface
+from hemo.geometry.mesh.layers import LayerOptions
 from hemo.geometry.mesh.meshing import MeshOptions, build_mesh
 
 BRANCHES = {"left": {"LM", "LAD", "LCX", "D1", "D2", "OM1"}, "right": {"RCA", "RM1", "RM2", "PDA"}}
@@ -93,6 +94,18 @@ def test_meshes_are_sound(form, side, narco):
     assert abs(made.report.volume_error) < 1e-3
     assert made.report.cells_per_diameter_min > 3.2
     assert np.all(made.mesh.cell_volumes() > 0.0)
+
+
+def test_layers_along_the_right_vessels(narco):
+    (tree,) = (tree for tree in narco["label_map"].trees if tree.name == "right")
+    options = MeshOptions(cells_per_diameter=4.0, layers=LayerOptions(2, 0.06, 1.4))
+    made = build_mesh(narco["label_map"].surface, tree, options)
+    quality = made.report.quality
+    assert quality.layer_cells == 6 * len(made.mesh.facets_of("wall"))
+    assert np.all(made.mesh.cell_volumes() > 0.0)
+    assert abs(made.report.volume_error) < 1e-3
+    assert quality.gamma_min >= 0.1
+    assert 1.0 < quality.layer_dihedral_min < quality.layer_dihedral_max < 175.0
 
 
 def test_frames_agree(narco, hemo_data):

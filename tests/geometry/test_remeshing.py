@@ -13,15 +13,8 @@ from hemo.geometry.lumen.surfacecheck import self_crossings
 from hemo.geometry.mesh import remeshing
 from hemo.geometry.mesh.clipping import WALL_TAG, TaggedSurface, keep_flat_ends
 from hemo.geometry.mesh.compensation import conserve_volume
-from hemo.geometry.mesh.remeshing import (
-    Sizes,
-    local_radius,
-    mmgs_program,
-    read_medit,
-    relative_size,
-    remesh,
-    write_medit,
-)
+from hemo.geometry.mesh.remeshing import mmgs_program, read_medit, relative_size, remesh, write_medit
+from hemo.geometry.mesh.sizing import Sizes, local_radius
 from hemo.geometry.mesh.untangling import tangled, untangle
 from hemo.geometry.synthetic.vessels import Stenosis
 from hemo.tree import Branch, VesselTree

@@ -16,7 +16,7 @@ from scipy.spatial import cKDTree
 from hemo.errors import EnvironmentMissing, InputError
 from hemo.geometry.lumen.proximity import Proximity
 from hemo.geometry.lumen.surface import Surface
-from hemo.geometry.mesh.remeshing import tube
+from hemo.geometry.mesh.sizing import tube
 from hemo.tree import VesselTree
 
 Array = NDArray[np.float64]

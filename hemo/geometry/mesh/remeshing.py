@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,8 @@ from hemo.errors import EnvironmentMissing, HemoError
 from hemo.geometry.mesh.clipping import WALL_TAG, TaggedSurface
 from hemo.geometry.mesh.collapsing import collapse_short_edges
 from hemo.geometry.mesh.filling import MM, run_gmsh
-from hemo.tree import VesselTree, arc_length
+from hemo.geometry.mesh.sizing import Sizes, size_at, tube
+from hemo.tree import VesselTree
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -40,61 +41,6 @@ SHORT_BEFORE, SHORT_AFTER = 0.1, 0.3
 
 class RemeshingFailed(HemoError):
     """A remesher gave up or returned something that is no closed surface."""
-
-
-@dataclass(frozen=True)
-class Sizes:
-    """Wanted edge length: local diameter over cells per diameter.
-
-    Attributes
-    ----------
-    cells_per_diameter
-        Edges across the local diameter.
-    gradation
-        Largest ratio of neighbouring edge lengths.
-    """
-
-    cells_per_diameter: float
-    gradation: float = 1.3
-
-
-def size_at(points: NDArray[Any], tree: VesselTree, sizes: Sizes) -> Array:
-    """(n,) wanted edge length (m) at (n, 3) points."""
-    return np.asarray(2.0 * local_radius(points, tree) / sizes.cells_per_diameter)
-
-
-def local_radius(points: Array, tree: VesselTree) -> Array:
-    """(n,) radius (m) of the vessel that each of (n, 3) points belongs to.
-
-    That is the centreline point whose sphere comes nearest, min over |x - c| - r, so that a wide vessel's
-    wall is not taken for that of a thin branch beside it; the inscribed radius, or the area-equivalent one
-    where that is smaller.
-    """
-    centre, radius = tube(tree)
-    count = min(16, len(centre))
-    distance, nearest = cKDTree(centre).query(points, k=count)
-    distance, nearest = distance.reshape(len(points), count), nearest.reshape(len(points), count)
-    best = (distance - radius[nearest]).argmin(axis=1)
-    return np.asarray(radius[nearest[np.arange(len(points)), best]])
-
-
-def tube(tree: VesselTree, step: float = 0.5) -> tuple[Array, Array]:
-    """Centreline points (k, 3) and radii (k,) of all branches, each joined to its parent's centreline.
-
-    Points are at most ``step`` radii apart.
-    """
-    centres, radii = [], []
-    for branch in tree.branches:
-        points, radius = branch.points, np.minimum(branch.radius, branch.diameter / 2.0)
-        if branch.parent is not None:
-            points = np.vstack([tree[branch.parent].points[branch.parent_index or 0], points])
-            radius = np.concatenate([radius[:1], radius])
-        arc = arc_length(points)
-        spacing = min(step * float(radius.min()), 0.5e-3)
-        fine = np.linspace(0.0, arc[-1], max(int(np.ceil(arc[-1] / spacing)), 1) + 1)
-        centres.append(np.stack([np.interp(fine, arc, points[:, k]) for k in range(3)], axis=1))
-        radii.append(np.interp(fine, arc, radius))
-    return np.concatenate(centres), np.concatenate(radii)
 
 
 def remesh(surface: TaggedSurface, tree: VesselTree, sizes: Sizes) -> tuple[TaggedSurface, str]:
@@ -117,7 +63,7 @@ def remesh(surface: TaggedSurface, tree: VesselTree, sizes: Sizes) -> tuple[Tagg
             made = _to_size(surface, tree, sizes, target, deviation, program)
             return collapse_short_edges(made, SHORT_AFTER * size_at(made.points, tree, sizes)), "mmgs"
         except RemeshingFailed as error:
-            log.warning("mmgs failed (%s); gmsh remeshes the surface instead", error)
+            log.warning("%s tree: mmgs failed (%s); gmsh remeshes the surface instead", tree.name, error)
     return _checked(surface, _gmsh(surface, target)), "gmsh"
 
 

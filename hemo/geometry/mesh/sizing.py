@@ -1,0 +1,93 @@
+"""How large the cells of a mesh are to be: by the calibre of the vessel.
+
+Where the wall bends more sharply than a tube (a carina, a nodule) mmgs makes smaller triangles by itself, so that
+no chord lies deeper than the deviation it is given.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from hemo.tree import VesselTree, arc_length
+
+Array = NDArray[np.float64]
+Index = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Wanted edge length: local diameter over cells per diameter.
+
+    Attributes
+    ----------
+    cells_per_diameter
+        Edges across the local diameter.
+    gradation
+        Largest ratio of neighbouring edge lengths.
+    """
+
+    cells_per_diameter: float
+    gradation: float = 1.3
+
+
+def size_at(points: NDArray[Any], tree: VesselTree, sizes: Sizes) -> Array:
+    """(n,) wanted edge length (m) at (n, 3) points."""
+    return np.asarray(2.0 * local_radius(points, tree) / sizes.cells_per_diameter)
+
+
+def local_radius(points: Array, tree: VesselTree) -> Array:
+    """(n,) radius (m) of the vessel that each of (n, 3) points belongs to.
+
+    That is the centreline point whose sphere comes nearest, min over |x - c| - r, so that a wide vessel's
+    wall is not taken for that of a thin branch beside it; the inscribed radius, or the area-equivalent one
+    where that is smaller.
+    """
+    centre, radius = tube(tree)
+    return np.asarray(radius[_nearest_sphere(points, centre, radius)])
+
+
+def branch_at(points: Array, tree: VesselTree) -> Index:
+    """(n,) number of the branch that each of (n, 3) points belongs to, as :func:`local_radius` has it."""
+    parts = _tubes(tree)
+    centre, radius = (np.concatenate(values) for values in zip(*parts, strict=True))
+    owner = np.repeat(np.arange(len(parts)), [len(part[1]) for part in parts])
+    return np.asarray(owner[_nearest_sphere(points, centre, radius)])
+
+
+def _nearest_sphere(points: Array, centre: Array, radius: Array) -> Index:
+    count = min(16, len(centre))
+    distance, nearest = cKDTree(centre).query(points, k=count)
+    distance, nearest = distance.reshape(len(points), count), nearest.reshape(len(points), count)
+    best = (distance - radius[nearest]).argmin(axis=1)
+    found: Index = nearest[np.arange(len(points)), best]
+    return found
+
+
+def tube(tree: VesselTree, step: float = 0.5) -> tuple[Array, Array]:
+    """Centreline points (k, 3) and radii (k,) of all branches, each joined to its parent's centreline.
+
+    Points are at most ``step`` radii apart.
+    """
+    parts = _tubes(tree, step)
+    return np.concatenate([centre for centre, _ in parts]), np.concatenate([radius for _, radius in parts])
+
+
+def _tubes(tree: VesselTree, step: float = 0.5) -> list[tuple[Array, Array]]:
+    """The tube of each branch."""
+    parts = []
+    for branch in tree.branches:
+        points, radius = branch.points, np.minimum(branch.radius, branch.diameter / 2.0)
+        if branch.parent is not None:
+            points = np.vstack([tree[branch.parent].points[branch.parent_index or 0], points])
+            radius = np.concatenate([radius[:1], radius])
+        arc = arc_length(points)
+        spacing = min(step * float(radius.min()), 0.5e-3)
+        fine = np.linspace(0.0, arc[-1], max(int(np.ceil(arc[-1] / spacing)), 1) + 1)
+        centre = np.stack([np.interp(fine, arc, points[:, k]) for k in range(3)], axis=1)
+        parts.append((centre, np.interp(fine, arc, radius)))
+    return parts
