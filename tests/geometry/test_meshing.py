@@ -145,7 +145,9 @@ def test_the_left_tree_keeps_its_lesion_and_sections(left) -> None:
     areas = section_areas(made, "LAD")
     arc = made.tree["LAD"].arc
     throat = areas[np.abs(arc - lesion.minimum) < 2 * MM].min()
-    assert throat == pytest.approx(true.lesions[0].minimal_lumen_area, rel=0.10)
+    # The surface's throat is this placement's in the voxels (its own test: test_minimal_lumen_area_of_the_case).
+    assert throat == pytest.approx(lesion.minimal_lumen_area, rel=0.03)
+    assert throat == pytest.approx(true.lesions[0].minimal_lumen_area, rel=0.13)
     # Away from the bifurcations a section of the mesh is the section of the surface.
     clear = (arc > 8 * MM) & (arc < arc[-1] - 1 * MM)
     for child in made.tree.children("LAD"):
@@ -373,7 +375,7 @@ def test_a_process_that_is_killed_does_not_end_the_meshing(both_sides, tmp_path,
 
 
 def first_layer(made: MeshResult) -> tuple[np.ndarray, np.ndarray]:
-    """Height (n,) of the first layer at the wall's vertices off the caps, and its edge's cosine (n,) with the normal."""
+    """Height (n,) of the first layer at the wall's vertices off the caps, its edge's cosine (n,) with the normal."""
     mesh = made.mesh
     wall = mesh.facets_of("wall")
     on_wall = np.zeros(len(mesh.points), dtype=bool)
