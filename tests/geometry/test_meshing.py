@@ -16,7 +16,9 @@ from hemo.femstages import mesh_trees
 from hemo.geometry.lesion import with_reference_and_lesions
 from hemo.geometry.mesh import filling
 from hemo.geometry.mesh import layers as layers_module
+from hemo.geometry.mesh.clipping import TaggedSurface
 from hemo.geometry.mesh.filling import split_corner_cells
+from hemo.geometry.mesh.flipping import flip_ears
 from hemo.geometry.mesh.layers import LayerOptions
 from hemo.geometry.mesh.meshing import MeshOptions, MeshResult, build_mesh, check_mesh
 from hemo.geometry.mesh.quality import aspect, cells_across, dihedral_angles, edge_ratio, edges_across, gamma
@@ -375,7 +377,7 @@ def test_a_process_that_is_killed_does_not_end_the_meshing(both_sides, tmp_path,
 
 
 def first_layer(made: MeshResult) -> tuple[np.ndarray, np.ndarray]:
-    """Height (n,) of the first layer at the wall's vertices off the caps, its edge's cosine (n,) with the normal."""
+    """Height (n,) of the first layer off the caps, and the cosine (n,) of its edge with the wall's normal."""
     mesh = made.mesh
     wall = mesh.facets_of("wall")
     on_wall = np.zeros(len(mesh.points), dtype=bool)
@@ -456,3 +458,20 @@ def test_layers_that_do_not_fit_are_left_out_with_a_word(monkeypatch: pytest.Mon
 def test_absurd_layers_are_refused(options) -> None:
     with pytest.raises(InputError, match="give"):
         LayerOptions(*options)
+
+
+def test_an_ear_in_a_cap_is_flipped_away() -> None:
+    count = 24
+    turn = 2 * np.pi * np.arange(count) / count
+    points = np.vstack([np.column_stack([np.cos(turn), np.sin(turn), 0 * turn]), np.zeros(3)])
+    fan = np.array([[i, (i + 1) % count, count] for i in range(count)])
+    eared = fan.copy()
+    eared[4:6] = [[4, 5, 6], [4, 6, count]]  # 165 degrees at vertex 5
+    planes = {3: (np.zeros(3), np.array([0.0, 0.0, 1.0]))}
+    for cap in (eared, fan):
+        surface = TaggedSurface(points, cap, np.full(count, 3, np.int32), {1: "wall", 3: "A"}, planes)
+        made = flip_ears(surface)
+        assert {frozenset(triangle) for triangle in made.triangles.tolist()} == {frozenset(t) for t in fan.tolist()}
+        a, b, c = (points[made.triangles[:, k]] for k in range(3))
+        assert np.all(np.cross(b - a, c - a)[:, 2] > 0.0)
+        assert made.cap_area(3) == pytest.approx(surface.cap_area(3), rel=1e-12)

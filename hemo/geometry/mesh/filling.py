@@ -38,7 +38,7 @@ def fill(boundary: TaggedSurface, name: str = "vessel") -> tuple[TetMesh, str]:
     """Tetrahedra inside a closed tagged surface, its triangles kept, and the name of the method that made them.
 
     Where a narrow crease of the wall forces a poor cell, the wall's vertices there are smoothed and the filling is
-    done again, a few times; the best is returned. ``name`` is that of the tree in warnings.
+    done again, with more optimisation, a few times; the best is returned. ``name`` is that of the tree in warnings.
 
     Raises
     ------
@@ -57,7 +57,7 @@ def fill(boundary: TaggedSurface, name: str = "vessel") -> tuple[TetMesh, str]:
             break
         boundary = relax(boundary, poor)
         try:
-            mesh, method = _tetrahedra(boundary, name)
+            mesh, method = _tetrahedra(boundary, name, extra=[""])
         except InputError as error:
             log.warning("%s tree: %s The mesh before smoothing is kept.", name, error)
             break
@@ -67,9 +67,10 @@ def fill(boundary: TaggedSurface, name: str = "vessel") -> tuple[TetMesh, str]:
     return best
 
 
-def _tetrahedra(boundary: TaggedSurface, name: str) -> tuple[TetMesh, str]:
+def _tetrahedra(boundary: TaggedSurface, name: str, **options: Any) -> tuple[TetMesh, str]:
     middle = boundary.points.mean(axis=0)
-    made, method = _filled({"points": (boundary.points - middle) / MM, "triangles": boundary.triangles}, name)
+    given = {"points": (boundary.points - middle) / MM, "triangles": boundary.triangles}
+    made, method = _filled(given, name, **options)
     points = made["points"] * MM + middle
     points[: len(boundary.points)] = boundary.points
     mesh = TetMesh(points, made["cells"].astype(np.int64), boundary.triangles, boundary.tags, boundary.names)
@@ -95,14 +96,15 @@ def split_corner_cells(mesh: TetMesh) -> TetMesh:
     return replace(mesh, points=points, cells=np.vstack([np.delete(mesh.cells, corner, axis=0), *pieces]))
 
 
-def _filled(given: Mapping[str, Array], name: str) -> tuple[dict[str, Array], str]:
+def _filled(given: Mapping[str, Array], name: str, **options: Any) -> tuple[dict[str, Array], str]:
     """By HXT (Marot, Pellerin and Remacle 2019, Int J Numer Meth Eng 117:967), by Delaunay and Netgen if it fails.
 
-    On the straight stenosis HXT's own optimiser reaches a smallest gamma of 0.3 in a quarter of the time in which
-    Netgen's optimisation of the Delaunay mesh reaches 0.37.
+    On 112,000 cells HXT's own optimiser ended at a smallest gamma of 0.23 in a quarter of the time in which Netgen's on
+    the Delaunay mesh reached 0.26; gmsh's after it (``extra = [""]``) took it to 0.38 for a third more of the time
+    (docs/benchmarks.md, ``mesh_optimisers``).
     """
     try:
-        return run_gmsh("fill", given, algorithm=10, threshold=0.4), "HXT"
+        return run_gmsh("fill", given, algorithm=10, threshold=0.4, **options), "HXT"
     except InputError as error:
         log.warning("%s tree: %s Delaunay with Netgen is tried.", name, error)
     return run_gmsh("fill", given, algorithm=1, threshold=0.4, netgen=True), "Delaunay and Netgen"
