@@ -8,6 +8,7 @@ import sys
 BENCHMARKS = (
     "loss_law",
     "straight_stenosis",
+    "axisymmetric",
     "surface_accuracy",
     "narco_trees",
     "random_trees",
