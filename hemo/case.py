@@ -28,6 +28,7 @@ from hemo.blood import Blood
 from hemo.boundary import Physiology
 from hemo.errors import InputError
 from hemo.geometry.mesh.extensions import ExtensionLength
+from hemo.geometry.mesh.layers import LayerOptions
 from hemo.units import parse
 
 SCHEMA_VERSION = 1
@@ -199,6 +200,22 @@ class FemSection(_Section):
     """The finite-element solve."""
 
     cells_per_diameter: float = Field(6.0, ge=3.0, le=40.0, description="P2-P1 tetrahedra across every diameter")
+    boundary_layers: int = Field(0, ge=0, le=10, description="layers of flat cells along the wall")
+    first_layer: float = Field(0.04, gt=0.0, le=0.2, description="thickness of the first layer over the local radius")
+    layer_growth: float = Field(1.4, ge=1.0, le=3.0, description="thickness of a layer over that of the one before")
+
+    @property
+    def layers(self) -> LayerOptions:
+        """What the mesher is asked for."""
+        return LayerOptions(self.boundary_layers, self.first_layer, self.layer_growth)
+
+    @model_validator(mode="after")
+    def _layers_leave_a_core(self) -> FemSection:
+        try:
+            _ = self.layers
+        except InputError as error:
+            raise ValueError(str(error)) from error
+        return self
 
 
 class LesionSection(_Section):

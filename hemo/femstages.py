@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import queue
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
+from logging.handlers import QueueHandler
+from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hemo.boundary import FlowConditions
 from hemo.case import Case
-from hemo.errors import InputError
-from hemo.files import replace_text
+from hemo.errors import HemoError, InputError
+from hemo.files import file_name, replace_text
 from hemo.geometry.mesh.extensions import Extension, in_extensions
-from hemo.geometry.mesh.sections import SectionProbes, section_probes
+from hemo.geometry.mesh.quality import gamma
+from hemo.geometry.mesh.sections import SectionProbes
 from hemo.indices import facet_geometry, lesion_wall, map_to_centreline
 from hemo.output import VolumeFields
 from hemo.results import BranchFlow, TreeFlow, WallTraction
@@ -42,6 +50,60 @@ class MeshedTree:
     info: MeshInfo
     extensions: tuple[Extension, ...] = ()
 
+    @property
+    def quality(self) -> NDArray[np.float64]:
+        """(m,) gamma of the cells, those of boundary layers left out."""
+        return gamma(self.mesh)[: len(self.mesh.cells) - self.info.report["layer_cells"]]
+
+
+def mesh_trees(case: Case, geometry: Geometry, work: Path, processes: int | None = None) -> list[MeshedTree]:
+    """Mesh every tree in ``work/TREE``, in so many processes side by side: by default one a core.
+
+    The meshes are those made one after the other; what the processes log is repeated here tree by tree. Each takes its
+    own memory (docs/benchmarks.md, ``mesh_cost``), and where that was too much the trees left follow one by one.
+    """
+    places = [(tree, work / file_name(tree.name)) for tree in geometry.trees]
+    processes = min(len(places), processes or len(os.sched_getaffinity(0)))
+    if processes > 1:
+        try:
+            _mesh_side_by_side(case, geometry, places, processes)
+        except BrokenProcessPool:
+            log.warning("a process that meshed a tree was ended from outside, perhaps for lack of memory.")
+    return [mesh_tree(case, geometry, *place) for place in places]
+
+
+def _mesh_side_by_side(
+    case: Case, geometry: Geometry, places: Sequence[tuple[VesselTree, Path]], processes: int
+) -> None:
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        waiting = [pool.submit(_mesh_apart, case, geometry, *place) for place in places]
+        for future in waiting:
+            records, error = future.result()
+            for record in records:
+                logger = logging.getLogger(record.name)
+                if logger.isEnabledFor(record.levelno):
+                    logger.handle(record)
+            if error is not None:
+                pool.shutdown(cancel_futures=True)
+                raise error
+
+
+def _mesh_apart(
+    case: Case, geometry: Geometry, tree: VesselTree, work: Path
+) -> tuple[list[logging.LogRecord], HemoError | None]:
+    """Mesh a tree in a process of its own; what was logged there, and the error that ended it."""
+    said: queue.SimpleQueue[logging.LogRecord] = queue.SimpleQueue()
+    logger = logging.getLogger("hemo")
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    logger.handlers = [QueueHandler(said)]
+    failed = None
+    try:
+        mesh_tree(case, geometry, tree, work)
+    except HemoError as error:
+        failed = error
+    return [said.get() for _ in range(said.qsize())], failed
+
 
 def mesh_tree(case: Case, geometry: Geometry, tree: VesselTree, work: Path) -> MeshedTree:
     """Mesh one tree, or take the mesh that an interrupted run left."""
@@ -58,19 +120,27 @@ def mesh_tree(case: Case, geometry: Geometry, tree: VesselTree, work: Path) -> M
             keep_ends=case.geometry.analytic is not None,
             outlet_extension=case.geometry.flow_extension,
             inlet_extension=case.geometry.inlet_extension,
+            layers=case.fem.layers,
         )
-        result = build_mesh(geometry.surface, tree, options)
-        for warning in result.report.warnings:
+        try:
+            result = build_mesh(geometry.surface, tree, options)
+        except InputError as error:
+            raise error if str(error).startswith("tree ") else InputError(f"tree {tree.name!r}: {error}") from error
+        report = result.report
+        for warning in report.warnings:
             log.warning("%s tree: %s", tree.name, warning)
         result.mesh.save(work / "mesh.npz")
-        section_probes(result.mesh, result.tree).save(work / "probes.npz")
+        result.probes.save(work / "probes.npz")
+        details = {
+            "method": report.method,
+            "volume_error": report.volume_error,
+            "cells_per_diameter_median": report.cells_per_diameter_median,
+            **report.quality.as_json(),
+        }
         info = MeshInfo(
-            result.report.cells,
-            result.report.vertices,
-            result.report.min_quality,
-            result.report.cells_per_diameter_min,
+            report.cells, report.vertices, report.min_quality, report.cells_per_diameter_min, report=details
         )
-        log.info("%s tree: %s", tree.name, result.report)
+        log.info("%s tree: %s", tree.name, report)
         extensions = [extension.to_json() for extension in result.extensions]
         text = {"tree": tree_to_json(result.tree), "info": info.__dict__, "extensions": extensions}
         replace_text(record, json.dumps(text))
@@ -151,7 +221,7 @@ def _keep_logs(job: Path, logs: Path, tree: str) -> None:
             file.write(first.read_text(encoding="utf-8"))
         first.unlink()
     for other in job.glob("log.rank*.txt"):
-        with open(logs / f"log.{tree}{other.name.removeprefix('log')}", "a", encoding="utf-8") as file:
+        with open(logs / f"log.{file_name(tree)}{other.name.removeprefix('log')}", "a", encoding="utf-8") as file:
             file.write(other.read_text(encoding="utf-8"))
         other.unlink()
 

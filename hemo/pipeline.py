@@ -15,7 +15,6 @@ from hemo import __version__, femstages, stages
 from hemo.case import Case, read_case
 from hemo.errors import InputError, NotConverged
 from hemo.files import file_name, sha256
-from hemo.geometry.mesh.filling import gamma
 from hemo.meshpicture import mesh_picture
 from hemo.output import VolumeFields, write_centrelines, write_volume, write_walls
 from hemo.report import write_report
@@ -128,8 +127,9 @@ def _run(
     volumes, meshes = [], []
     for tree in geometry.trees:
         if "fem" in options.methods:
+            place = work / "work" / file_name(tree.name)
             with clock.stage("mesh", f"Meshing the {tree.name} tree", tree.name):
-                meshed = femstages.mesh_tree(case, geometry, tree, work / "work" / tree.name)
+                meshed = femstages.mesh_tree(case, geometry, tree, place)
             clock.progress.detail(f"{meshed.info.cells:,} tetrahedra")
             tree = meshed.tree
         with clock.stage("reduced", f"Reduced-order solve of the {tree.name} tree", tree.name):
@@ -137,9 +137,7 @@ def _run(
         if "fem" in options.methods:
             title = f"Finite-element solve of the {tree.name} tree on {options.ranks} ranks"
             with clock.stage("fem", title, tree.name):
-                solution = femstages.solve_fem(
-                    case, meshed, result, work / "work" / tree.name, work, options.ranks, clock.progress.detail
-                )
+                solution = femstages.solve_fem(case, meshed, result, place, work, options.ranks, clock.progress.detail)
             clock.seconds |= {f"fem_{tree.name}_{key}": value for key, value in solution.timing.items()}
             result = femstages.with_fem(result, meshed, solution)
             volumes.append(femstages.volume(meshed, solution))
@@ -181,7 +179,7 @@ def _write_fields(work: Path, results: Sequence[TreeResult], volumes: Sequence[V
 def _draw_meshes(figures: Path, meshes: Sequence[femstages.MeshedTree]) -> None:
     figures.mkdir(exist_ok=True)
     for meshed in meshes:
-        picture = mesh_picture(meshed.mesh, meshed.tree, gamma(meshed.mesh))
+        picture = mesh_picture(meshed.mesh, meshed.tree, meshed.quality)
         (figures / file_name(f"mesh_{meshed.tree.name}.png")).write_bytes(picture)
 
 

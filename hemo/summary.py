@@ -23,12 +23,13 @@ SCHEMA_VERSION = 1
 
 @dataclass(frozen=True)
 class MeshInfo:
-    """What the summary says of one tree's mesh."""
+    """What the summary says of one tree's mesh; ``report`` holds what has no key of its own, as JSON values."""
 
     cells: int
     vertices: int
     min_quality: float
     cells_per_diameter: float
+    report: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -109,6 +110,7 @@ def _mesh(results: Sequence[TreeResult]) -> dict[str, Any] | None:
         "vertices": sum(mesh.vertices for mesh in meshes),
         "min_quality": min(mesh.min_quality for mesh in meshes),
         "cells_per_diameter": min(mesh.cells_per_diameter for mesh in meshes),
+        "by_tree": {result.tree.name: result.mesh.report for result in results if result.mesh is not None},
     }
 
 

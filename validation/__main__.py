@@ -15,6 +15,9 @@ BENCHMARKS = (
     "random_trees",
     "fuzz",
     "stage_times",
+    "mesh_cost",
+    "mesh_optimisers",
+    "boundary_layers",
 )
 
 

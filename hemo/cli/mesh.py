@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 import numpy as np
-from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
@@ -66,9 +65,8 @@ def mesh(
         geometry = stages.load_geometry(loaded, case, Path(scratch))
         progress.detail(stages.describe(geometry.trees))
         write_geometry(folder, geometry, loaded.geometry.minimal_outlet_diameter)
-        for tree in geometry.trees:
-            progress.stage(f"Meshing the {tree.name} tree")
-            meshed = femstages.mesh_tree(loaded, geometry, tree, Path(scratch) / file_name(tree.name))
+        progress.stage(f"Meshing the {' and the '.join(tree.name for tree in geometry.trees)} tree")
+        for meshed in femstages.mesh_trees(loaded, geometry, Path(scratch)):
             trees.append(_write(folder, meshed, formats or FORMATS[:3]))
             progress.detail(f"{meshed.info.cells:,} tetrahedra")
         report = {"case": loaded.case.name, "unit": "mm", "trees": trees, "warnings": said.messages}
@@ -82,21 +80,19 @@ def mesh(
 
 def _write(folder: Path, meshed: MeshedTree, formats: tuple[str, ...]) -> dict[str, Any]:
     """Write one tree's mesh and its picture; return its part of the report."""
-    from hemo.geometry.mesh.filling import gamma
     from hemo.geometry.mesh.writers import WRITERS
     from hemo.meshpicture import mesh_picture
 
     mesh, tree = meshed.mesh, meshed.tree
     files = [path for kind in formats for path in WRITERS[kind](folder, file_name(tree.name), mesh)]
-    quality = gamma(mesh)
     picture = folder / "figures" / file_name(f"mesh_{tree.name}.png")
-    picture.write_bytes(mesh_picture(mesh, tree, quality))
-    return mesh_report(meshed, quality) | {"files": [str(path.relative_to(folder)) for path in [*files, picture]]}
+    picture.write_bytes(mesh_picture(mesh, tree, meshed.quality))
+    return mesh_report(meshed) | {"files": [str(path.relative_to(folder)) for path in [*files, picture]]}
 
 
-def mesh_report(meshed: MeshedTree, quality: NDArray[np.float64]) -> dict[str, Any]:
-    """Numbers of one tree's mesh: size, quality of its cells (m,), volume, and each part of its boundary."""
-    mesh = meshed.mesh
+def mesh_report(meshed: MeshedTree) -> dict[str, Any]:
+    """Numbers of one tree's mesh: size, quality of its cells, volume, and each part of its boundary."""
+    mesh, quality = meshed.mesh, meshed.quality
     lowest, fifth, middle = np.percentile(quality, [0.0, 5.0, 50.0])
     shares = {f"below_{limit:g}": float(np.mean(quality < limit)) for limit in (0.1, 0.2, 0.3)}
     return {

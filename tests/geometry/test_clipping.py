@@ -172,3 +172,12 @@ def test_a_cap_covers_its_polygon_once(concave: bool) -> None:
     polygon = 0.5 * np.sum(x * np.roll(y, -1) - np.roll(x, -1) * y)
     assert np.all(signed > 0.0)
     assert signed.sum() == pytest.approx(polygon, rel=1e-12)
+
+
+def test_the_inlet_is_cut_where_no_spur_stands_out(whole: Surface) -> None:
+    """Beside the ostium a peg stands out of the wall, through which the first clean plane would go."""
+    plain = clip_to_tree(whole, tree()).surface
+    peg = ([6.6, 1.0, 0], [6.6, 2.8, 0], 0.4)
+    spurred = clip_to_tree(lumen(AORTA, MAIN, SIDE, peg), tree()).surface
+    assert plain.planes[INLET_TAG][0][0] < 6.9 * MM < spurred.planes[INLET_TAG][0][0]
+    assert spurred.cap_area(INLET_TAG) == pytest.approx(np.pi * MAIN_RADIUS**2, rel=0.04)

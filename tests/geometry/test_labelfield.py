@@ -5,9 +5,12 @@ from scipy.ndimage import gaussian_filter, label
 from hemo.errors import InputError
 from hemo.geometry.image.labelimage import LabelImage
 from hemo.geometry.lumen.crosssection import SectionCutter
-from hemo.geometry.lumen.fromlabels import surface_from_labels
+from hemo.geometry.lumen.fromlabels import chord_gap, surface_from_labels
 from hemo.geometry.lumen.labelfield import edge_level, tangent_ball_radius
+from hemo.geometry.lumen.surface import Surface
 from hemo.geometry.lumen.surfacecheck import edge_table, enclosed_volume, self_crossings, triangle_components
+from hemo.geometry.synthetic.gauges import place, stenosed_tube
+from hemo.geometry.synthetic.vessels import _revolve
 
 
 def rod(diameter, voxel, seed, severity=0.0, length=16e-3):
@@ -117,3 +120,25 @@ def test_a_throat_narrower_than_the_blur_does_not_break_the_surface(voxel, sever
     surface = surface_from_labels(image)
     assert triangle_components(surface.triangles).max() == 0
     assert len(self_crossings(surface.points, surface.triangles)) == 0
+
+
+@pytest.mark.parametrize(("voxel", "tolerance"), [(0.3e-3, 0.03), (0.4e-3, 0.07)])
+def test_a_short_stenosis_has_its_area_in_the_mean(voxel, tolerance):
+    # 3 to 1.2 mm within 5 mm: taken for a straight vessel, the throat came out 9 and 12 % too large.
+    ratios = []
+    for seed in range(6):
+        placed = place(stenosed_tube(3e-3, 0.6, 5e-3), np.full(3, voxel), np.random.default_rng(seed))
+        arc = 0.1e-3 * np.arange(-20, 21)
+        points, tangents = placed.centreline(arc)
+        area = SectionCutter(surface_from_labels(placed.image)).cut(points, tangents, np.full(41, 4e-3)).area
+        ratios.append(np.nanmin(area) / (np.pi * 0.6e-3**2))
+    assert np.mean(ratios) == pytest.approx(1.0, abs=tolerance)
+
+
+def test_chords_are_given_back():
+    # 26 flat facets round a circle of 1.5 mm lack 0.97 % of its area.
+    tube = _revolve(0.36e-3 * np.arange(60), np.full(60, 1.5e-3), 26)
+    middle, axis = np.array([[0.0, 0.0, 10e-3]]), np.array([[0.0, 0.0, 1.0]])
+    for points, lack in ((tube.points, -0.0097), (tube.points + chord_gap(tube.points, tube.triangles), 0.0)):
+        area = SectionCutter(Surface(points, tube.triangles)).cut(middle, axis, np.full(1, 4e-3)).area
+        assert area[0] / (np.pi * 1.5e-3**2) - 1.0 == pytest.approx(lack, abs=0.003)

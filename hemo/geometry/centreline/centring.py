@@ -48,18 +48,18 @@ def normal_planes(points: Array) -> tuple[Array, Array, Array]:
     return tangent, first, np.cross(tangent, first)
 
 
-def centre_line(path: Array, wall: SurfaceDistance, spacing: float, width: float) -> Array:
+def centre_line(path: Array, wall: SurfaceDistance, spacing: float, width: float, step: float = 0.3e-3) -> Array:
     """Move a path (n, 3) inside the lumen to the middle.
 
     In turn: each point goes to where the wall is farthest within its normal plane, and the line is
-    smoothed by a Gaussian of standard deviation ``width`` (m). Returns points about ``spacing`` apart.
+    smoothed by a Gaussian of standard deviation ``width`` (m). The first search goes ``step`` (m) far at a time, each
+    next one less, to 0.1 mm. Returns points about ``spacing`` apart.
     """
     line = smooth(resample(path, spacing), width)
-    step = 0.3e-3
-    for _ in range(4):
+    while step > 0.1e-3:
         line, _ = deepest_in_plane(line, wall, step, 3)
         line = resample(smooth(line, width), spacing)
-        step = max(0.7 * step, 0.1e-3)
+        step *= 0.7
     return line
 
 

@@ -76,7 +76,9 @@ def find_courses(graph: LumenGraph, skeleton: Skeleton, left: bool) -> list[Cour
         ends = False
         while forest.after.get(nodes[-1]):
             here = nodes[-1]
-            daughters = sorted(forest.after[here], key=lambda n: -_score(forest, nodes, n))
+            daughters = forest.after[here]
+            if len(daughters) > 1:
+                daughters = sorted(daughters, key=lambda n: -_score(forest, nodes, n))
             if left and parent is None and len(daughters) > 1 and _is_left_main_end(forest, nodes, daughters):
                 sides += [(here, daughter) for daughter in daughters]
                 ends = True

@@ -113,7 +113,7 @@ def find_loops(graph: LumenGraph, skeletons: Sequence[Skeleton]) -> list[Loop]:
         place = graph.points[a[edge]]
         if _known(place, seen):
             continue
-        first, second = _ways(before, int(a[edge]), int(b[edge]))
+        first, second = _ways(before, run, int(a[edge]), int(b[edge]))
         if _length(graph, first) + _length(graph, second) < _DETOUR or not _wall_between(graph, first, second):
             continue
         seen.append(place)
@@ -135,21 +135,16 @@ def _ways_differ(graph: LumenGraph, skeletons: Sequence[Skeleton], a: Indices, b
     return np.asarray(gap > graph.depth[foot[a]] + graph.depth[foot[b]])
 
 
-def _ways(before: Indices, a: int, b: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """The ways to two nodes from where they part."""
-    ways = []
-    for node in (a, b):
-        way = [node]
-        while before[way[-1]] >= 0:
-            way.append(int(before[way[-1]]))
-        ways.append(way[::-1])
-    common = 0
-    for one, other in zip(*ways, strict=False):
-        if one != other:
+def _ways(before: Indices, run: Array, a: int, b: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The ways to two nodes from where they part; ``run`` is the length from the root."""
+    first, second = [a], [b]
+    while first[-1] != second[-1]:
+        farther, other = (first, second) if run[first[-1]] >= run[second[-1]] else (second, first)
+        back = farther if before[farther[-1]] >= 0 else other
+        if before[back[-1]] < 0:
             break
-        common += 1
-    start = max(common - 1, 0)
-    return tuple(ways[0][start:]), tuple(ways[1][start:])
+        back.append(int(before[back[-1]]))
+    return tuple(first[::-1]), tuple(second[::-1])
 
 
 def _length(graph: LumenGraph, way: tuple[int, ...]) -> float:

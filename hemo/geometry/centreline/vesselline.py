@@ -69,12 +69,17 @@ def measured_line(graph: LumenGraph, courses: list[Course], number: int, measure
     if course.ends_in_daughters:
         heir = next(c for c in courses if c.parent == number)
         nodes += list(heir.nodes[1 : 1 + round(10e-3 / graph.spacing)])
+    starts_free = course.parent is None and not graph.contact.any()
     # In a sharp bend of a thin vessel a smooth line may cut through the wall: then smooth less.
     for share in (1.0, 0.5, 0.25):
-        line, radius = _centred(graph.points[nodes], measure, share * measure.smoothing)
-        first = _first_open(line, radius) if course.parent is None and not graph.contact.any() else 0
+        smoothing = share * measure.smoothing
+        line, radius = _centred(graph.points[nodes], measure, smoothing)
+        first = _first_open(line, radius) if starts_free else 0
         last = len(line) if course.ends_in_daughters else _last_open(line, radius)
-        line, radius = line[first:last], radius[first:last]
+        # The path's ends lay somewhere on the vessel's tip or on the border of the aorta, beside its middle: centred
+        # once more from where it may begin and end, the line begins and ends in the middle.
+        line = line[first:last] if starts_free or course.parent is not None else _straightened_start(line[:last])
+        line, radius = _centred(line, measure, smoothing, 0.15e-3)
         if radius.min() > 0.1e-3:
             break
     radius = np.maximum(radius, 0.1e-3)
@@ -83,11 +88,22 @@ def measured_line(graph: LumenGraph, courses: list[Course], number: int, measure
     return VesselLine(line, radius, section.area, section.perimeter)
 
 
-def _centred(path: Array, measure: Measure, smoothing: float) -> tuple[Array, Array]:
+def _centred(path: Array, measure: Measure, smoothing: float, step: float = 0.3e-3) -> tuple[Array, Array]:
     """The centred line and the radius of the largest ball inside in each of its normal planes."""
-    line = centre_line(path, measure.wall, measure.spacing, smoothing)
+    line = centre_line(path, measure.wall, measure.spacing, smoothing, step)
     places, _ = deepest_in_plane(line, measure.wall, 0.15e-3, 5)
     return line, measure.wall.depth(places)
+
+
+def _straightened_start(line: Array, drawn: float = 2e-3, taken: float = 5e-3) -> Array:
+    """The line with its first part, up to ``drawn`` (m), as the parabola through the next, up to ``taken``, has it."""
+    arc = arc_length(line)
+    known = (arc >= drawn) & (arc <= taken)
+    if known.sum() < 4:
+        return line
+    curve = np.polynomial.polynomial.polyfit(arc[known], line[known], 2)
+    start = np.polynomial.polynomial.polyval(arc[arc < drawn], curve).T
+    return np.concatenate([start, line[arc >= drawn]])
 
 
 def _first_open(line: Array, radius: Array) -> int:

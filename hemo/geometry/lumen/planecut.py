@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import ConvexHull
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -41,6 +42,13 @@ class Loop:
     def reach(self) -> float:
         """Largest distance from the plane's centre."""
         return float(np.linalg.norm(self.points - self.centre, axis=1).max())
+
+    @property
+    def solidity(self) -> float:
+        """Area over that of the convex hull: 1 for an oval, less where a spur stands out or two vessels meet."""
+        relative = self.points - self.centre
+        hull = ConvexHull(np.stack([relative @ axis for axis in plane_axes(self.normal)], axis=1))
+        return self.area / float(hull.volume)
 
     @property
     def encloses_centre(self) -> bool:

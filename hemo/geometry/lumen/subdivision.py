@@ -48,13 +48,13 @@ def _curve_middles(points: Array, triangles: Indices, edges: Indices, of_triangl
     )
     unit = face / np.maximum(np.linalg.norm(face, axis=1, keepdims=True), 1e-300)
     normals = _corner_normals(points, triangles, unit)
-    bulge = np.zeros((len(edges), 3))
+    lifts = []
     for side in range(3):
         a, b = triangles[:, side], triangles[:, (side + 1) % 3]
         along = points[b] - points[a]
         n_a, n_b = normals[:, side], normals[:, (side + 1) % 3]
-        lift = -(_dot(along, n_a)[:, None] * n_a - _dot(along, n_b)[:, None] * n_b) / 8.0
-        np.add.at(bulge, of_triangle[:, side], lift)
+        lifts.append(-(_dot(along, n_a)[:, None] * n_a - _dot(along, n_b)[:, None] * n_b) / 8.0)
+    bulge = _sums(of_triangle.T.ravel(), np.concatenate(lifts), len(edges))
     bulge /= np.maximum(count, 1)[:, None]
     bulge[_creases(unit, of_triangle, len(edges))] = 0.0
     return np.asarray(points[edges].mean(axis=1) + bulge)
@@ -62,31 +62,38 @@ def _curve_middles(points: Array, triangles: Indices, edges: Indices, of_triangl
 
 def _creases(unit: Array, of_triangle: Indices, edge_count: int) -> NDArray[np.bool_]:
     """(e,) edges whose faces meet at more than 50 degrees (or that have one face only)."""
-    total = np.zeros((edge_count, 3))
-    for side in range(3):
-        np.add.at(total, of_triangle[:, side], unit)
+    total = _sums(of_triangle.T.ravel(), np.tile(unit, (3, 1)), edge_count)
     # |n1 + n2|^2 = 2 + 2 cos(angle)
     return np.asarray(_dot(total, total) < 2.0 + 2.0 * _CREASE)
 
 
 def _corner_normals(points: Array, triangles: Indices, unit: Array) -> Array:
     """(m, 3, 3) normal at each corner: the angle-weighted mean of the faces round it on this side of creases."""
-    m = len(triangles)
     vertex = triangles.ravel()
-    order = np.argsort(vertex, kind="stable")
-    start = np.searchsorted(vertex[order], np.arange(vertex.max() + 2))
-    valence = np.diff(start)
     weight = _corner_angles(points, triangles).ravel()
-    normals = np.zeros((3 * m, 3))
-    own = np.repeat(unit, 3, axis=0)
-    for step in range(int(valence.max())):
-        corner = np.flatnonzero(valence[vertex] > step)
-        other = order[start[vertex[corner]] + step]
-        faces = unit[other // 3]
-        same_side = _dot(faces, own[corner]) > _CREASE
-        normals[corner] += (weight[other] * same_side)[:, None] * faces
-    normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-300)
-    return normals.reshape(m, 3, 3)
+    total = _sums(vertex, weight[:, None] * np.repeat(unit, 3, axis=0), len(points))
+    # Faces all within half the angle of a crease of their mean: none is beyond a crease of another.
+    mean = total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-300)
+    within = _dot(np.repeat(unit, 3, axis=0), mean[vertex]) > np.sqrt(0.5 + 0.5 * _CREASE)
+    creased = np.bincount(vertex[~within], minlength=len(points)) > 0
+    normals = mean[vertex]
+    rows = np.flatnonzero(creased[vertex])
+    normals[rows] = _this_side_of_creases(vertex[rows], weight[rows], unit[rows // 3])
+    return normals.reshape(*triangles.shape, 3)
+
+
+def _this_side_of_creases(vertex: Indices, weight: Array, own: Array) -> Array:
+    """(k, 3) normals at corners: weighted means of the faces at the same vertex that are within a crease's angle."""
+    order = np.argsort(vertex, kind="stable")
+    first = np.searchsorted(vertex[order], vertex)
+    valence = np.searchsorted(vertex[order], vertex, side="right") - first
+    normals = np.zeros((len(vertex), 3))
+    for step in range(int(valence.max(initial=0))):
+        corner = np.flatnonzero(valence > step)
+        other = order[first[corner] + step]
+        same_side = _dot(own[other], own[corner]) > _CREASE
+        normals[corner] += (weight[other] * same_side)[:, None] * own[other]
+    return np.asarray(normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-300))
 
 
 def _corner_angles(points: Array, triangles: Indices) -> Array:
@@ -118,6 +125,11 @@ def split_triangles(triangles: Indices, middles: Indices) -> Indices:
         }[number]
         new += [np.stack(piece, axis=1) for piece in pieces]
     return np.concatenate(new)
+
+
+def _sums(group: Indices, values: Array, count: int) -> Array:
+    """(count, 3) sums of the values (k, 3) of each group."""
+    return np.stack([np.bincount(group, values[:, axis], count) for axis in range(3)], axis=1)
 
 
 def _dot(a: Array, b: Array) -> Array:

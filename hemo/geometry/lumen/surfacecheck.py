@@ -173,9 +173,12 @@ def _near_pairs(centre: Array, reach: Array) -> Indices:
         for large in np.unique(classes[classes >= small]):
             i, j = np.flatnonzero(classes == small), np.flatnonzero(classes == large)
             limit = float(reach[i].max() + reach[j].max())
-            near = cKDTree(centre[i]).sparse_distance_matrix(cKDTree(centre[j]), limit, output_type="ndarray")
-            a, b = i[near["i"]], j[near["j"]]
-            keep = (near["v"] <= reach[a] + reach[b]) & ((a < b) if small == large else (a != b))
+            if small == large:
+                a, b = i[cKDTree(centre[i]).query_pairs(limit, output_type="ndarray").T]
+            else:
+                near = cKDTree(centre[i]).sparse_distance_matrix(cKDTree(centre[j]), limit, output_type="ndarray")
+                a, b = i[near["i"]], j[near["j"]]
+            keep = np.linalg.norm(centre[a] - centre[b], axis=1) <= reach[a] + reach[b]
             found.append(np.stack([a[keep], b[keep]], axis=1))
     return np.asarray(np.concatenate(found), dtype=np.int64)
 

@@ -33,6 +33,7 @@ OUTLET_STEPS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0)
 LARGEST_OSTIUM = 1.5  # section over the vessel's own area: more is the funnel of the aortic wall
 # Section over the vessel's own area: less is the dome of its tip, but a stub that tapers all along has no better.
 SMALLEST_OUTLET, SMALLEST_STUB = 0.85, 0.65
+SPURLESS = 0.95  # share of its convex hull that a section without a spur fills; a kidney's shape fills 0.97
 
 
 class NotSevered(InputError):
@@ -142,8 +143,10 @@ def _ostium_cut(surface: Surface, tree: VesselTree) -> _Cut:
         loop = _loop_at(surface, root, arc)
         if loop is not None:
             found.append(_Cut(root.name, arc, loop))
-            if loop.area <= LARGEST_OSTIUM * own and loop.reach < 2.5 * radius:
-                return found[-1]
+    narrow = [cut for cut in found if cut.loop.area <= LARGEST_OSTIUM * own and cut.loop.reach < 2.5 * radius]
+    if narrow:
+        # Where the vessel leaves beside another lumen its first sections may carry a spur of it.
+        return next((cut for cut in narrow if cut.loop.solidity >= SPURLESS), narrow[0])
     if not found:
         raise InputError(
             f"tree {tree.name!r}: no closed section of the surface was found near the ostium of {root.name!r}; "
@@ -159,7 +162,8 @@ def _outlet_cut(surface: Surface, tree: VesselTree, branch: Branch) -> _Cut:
     attached = [arc[c.parent_index or 0] for c in tree.children(branch.name)]
     lowest = max([0.3 * length, *[place + 1.0 * radius for place in attached]])
     lowest = min(lowest, length)
-    stub: _Cut | None = None
+    whole: list[_Cut] = []
+    stubs: list[_Cut] = []
     for step in OUTLET_STEPS:
         place = length - step * radius
         if place < lowest and step > 0.0:
@@ -169,12 +173,15 @@ def _outlet_cut(surface: Surface, tree: VesselTree, branch: Branch) -> _Cut:
         if loop is None or loop.reach > 4.0 * radius:
             continue
         own = min(_area_at(branch, place - 1.5 * radius), before.area if before else np.inf)
+        cut = _Cut(branch.name, place, loop)
         if loop.area >= SMALLEST_OUTLET * own:
-            return _Cut(branch.name, place, loop)
-        if stub is None and loop.area >= SMALLEST_STUB * own:
-            stub = _Cut(branch.name, place, loop)
-    if stub is not None:
-        return stub
+            whole.append(cut)
+            if loop.solidity >= SPURLESS:
+                return cut
+        elif loop.area >= SMALLEST_STUB * own:
+            stubs.append(cut)
+    if whole or stubs:
+        return (whole or stubs)[0]
     raise InputError(
         f"tree {tree.name!r}, outlet {branch.name!r}: no clean section of the surface was found within "
         f"{1e3 * (length - lowest):.1f} mm of its end; shorten the branch or drop it."

@@ -121,27 +121,28 @@ def in_extensions(extensions: Sequence[Extension], points: Array) -> NDArray[np.
 
 
 def extend_caps(
-    surface: TaggedSurface, lengths: Mapping[str, ExtensionLength]
+    surface: TaggedSurface, lengths: Mapping[str, ExtensionLength], name: str = "vessel"
 ) -> tuple[TaggedSurface, tuple[Extension, ...]]:
     """Move the named caps outward; where another vessel stands in the way, less far or not at all, with a warning.
 
-    Returns the surface with the caps, still tagged with their names, at the far ends, and what was added.
+    Returns the surface with the caps, still tagged with their names, at the far ends, and what was added. ``name`` is
+    that of the tree in warnings.
     """
     original = surface.points
     made: list[Extension] = []
     for tag, (_, normal) in surface.planes.items():
-        name = surface.names[tag]
-        if name not in lengths:
+        cap = surface.names[tag]
+        if cap not in lengths:
             continue
-        wanted = _extension(surface, tag, normal, lengths[name])
+        wanted = _extension(surface, tag, normal, lengths[cap])
         obstacles = np.vstack([original, *(_outlines(surface, other) for other in made)])
         length = _free_length(wanted, obstacles)
         if length < SHORTEST * wanted.radius:
-            log.warning("no flow extension at %s: another vessel lies right beyond it.", name)
+            log.warning("%s tree: no flow extension at %s: another vessel lies right beyond it.", name, cap)
             continue
         if length < wanted.length:
-            text = "the flow extension at %s is %.1f mm long instead of %.1f mm: another vessel lies beyond."
-            log.warning(text, name, 1e3 * length, 1e3 * wanted.length)
+            text = "%s tree: the flow extension at %s is %.1f mm long instead of %.1f mm: another vessel lies beyond."
+            log.warning(text, name, cap, 1e3 * length, 1e3 * wanted.length)
         extension = replace(wanted, length=length)
         surface = _prolonged(surface, tag, extension)
         made.append(extension)

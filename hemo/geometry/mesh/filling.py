@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 import hemo
 from hemo.errors import EnvironmentMissing, InputError
 from hemo.geometry.mesh.clipping import TaggedSurface
+from hemo.geometry.mesh.quality import gamma
 from hemo.geometry.mesh.sections import face_neighbours
 from hemo.geometry.mesh.untangling import relax
 from hemo.tetmesh import TetMesh
@@ -33,14 +34,20 @@ POOR_QUALITY = 0.15  # gamma below which a cell's wall vertices are smoothed
 RELAXATIONS = 3
 
 
-def fill(boundary: TaggedSurface) -> tuple[TetMesh, Array]:
-    """Tetrahedra inside a closed tagged surface, its triangles kept, and the gamma quality (m,) of each.
+def fill(boundary: TaggedSurface, name: str = "vessel") -> tuple[TetMesh, str]:
+    """Tetrahedra inside a closed tagged surface, its triangles kept, and the name of the method that made them.
 
     Where a narrow crease of the wall forces a poor cell, the wall's vertices there are smoothed and the filling is
-    done again, a few times; the best is returned.
+    done again, with more optimisation, a few times; the best is returned. ``name`` is that of the tree in warnings.
+
+    Raises
+    ------
+    InputError
+        If no method fills the surface.
     """
-    mesh, quality = _tetrahedra(boundary)
-    best = mesh, quality
+    mesh, method = _tetrahedra(boundary, name)
+    quality = gamma(mesh)
+    best, lowest = (mesh, method), quality.min()
     poor = np.zeros(len(boundary.points), dtype=bool)
     for _ in range(RELAXATIONS):
         poor[boundary.triangles[poor[boundary.triangles].any(axis=1)]] = True  # one ring more than last time
@@ -50,41 +57,26 @@ def fill(boundary: TaggedSurface) -> tuple[TetMesh, Array]:
             break
         boundary = relax(boundary, poor)
         try:
-            mesh, quality = _tetrahedra(boundary)
+            mesh, method = _tetrahedra(boundary, name, extra=[""])
         except InputError as error:
-            log.warning("%s The mesh before smoothing is kept.", error)
+            log.warning("%s tree: %s The mesh before smoothing is kept.", name, error)
             break
-        if quality.min() > best[1].min():
-            best = mesh, quality
+        quality = gamma(mesh)
+        if quality.min() > lowest:
+            best, lowest = (mesh, method), quality.min()
     return best
 
 
-def _tetrahedra(boundary: TaggedSurface) -> tuple[TetMesh, Array]:
+def _tetrahedra(boundary: TaggedSurface, name: str, **options: Any) -> tuple[TetMesh, str]:
     middle = boundary.points.mean(axis=0)
-    made = _filled({"points": (boundary.points - middle) / MM, "triangles": boundary.triangles})
+    given = {"points": (boundary.points - middle) / MM, "triangles": boundary.triangles}
+    made, method = _filled(given, name, **options)
     points = made["points"] * MM + middle
     points[: len(boundary.points)] = boundary.points
     mesh = TetMesh(points, made["cells"].astype(np.int64), boundary.triangles, boundary.tags, boundary.names)
     if np.median(mesh.cell_volumes()) < 0.0:
         mesh = replace(mesh, cells=mesh.cells[:, [0, 1, 3, 2]])
-    mesh = split_corner_cells(mesh)
-    return mesh, gamma(mesh)
-
-
-def gamma(mesh: TetMesh) -> NDArray[np.float64]:
-    """(m,) quality of the cells: three times inscribed over circumscribed radius; 1 for a regular tetrahedron.
-
-    With volume V, face areas A_i and the products p_j of opposite edges' lengths (Liu and Joe 1994, BIT 34:268):
-    r = 3 V / sum A_i and R = sqrt(s (s - p_1) (s - p_2) (s - p_3)) / (6 V) with 2 s = p_1 + p_2 + p_3.
-    """
-    a, b, c, d = (mesh.points[mesh.cells[:, i]] for i in range(4))
-    volume = np.abs(mesh.cell_volumes())
-    faces = [np.cross(v - u, w - u) for u, v, w in ((b, c, d), (a, c, d), (a, b, d), (a, b, c))]
-    area = 0.5 * np.sum([np.linalg.norm(face, axis=1) for face in faces], axis=0)
-    pairs = (((a, b), (c, d)), ((a, c), (b, d)), ((a, d), (b, c)))
-    p, q, r = (np.linalg.norm(u - v, axis=1) * np.linalg.norm(w - x, axis=1) for (u, v), (w, x) in pairs)
-    product = (p + q + r) * (q + r - p) * (p + r - q) * (p + q - r) / 16.0
-    return np.asarray(54.0 * volume**2 / np.maximum(area * np.sqrt(np.maximum(product, 0.0)), 1e-300))
+    return split_corner_cells(mesh), method
 
 
 def split_corner_cells(mesh: TetMesh) -> TetMesh:
@@ -104,17 +96,18 @@ def split_corner_cells(mesh: TetMesh) -> TetMesh:
     return replace(mesh, points=points, cells=np.vstack([np.delete(mesh.cells, corner, axis=0), *pieces]))
 
 
-def _filled(given: Mapping[str, Array]) -> dict[str, Array]:
+def _filled(given: Mapping[str, Array], name: str, **options: Any) -> tuple[dict[str, Array], str]:
     """By HXT (Marot, Pellerin and Remacle 2019, Int J Numer Meth Eng 117:967), by Delaunay and Netgen if it fails.
 
-    On the straight stenosis HXT's own optimiser reaches a smallest gamma of 0.3 in a quarter of the time in which
-    Netgen's optimisation of the Delaunay mesh reaches 0.37.
+    On 112,000 cells HXT's own optimiser ended at a smallest gamma of 0.23 in a quarter of the time in which Netgen's on
+    the Delaunay mesh reached 0.26; gmsh's after it (``extra = [""]``) took it to 0.38 for a third more of the time
+    (docs/benchmarks.md, ``mesh_optimisers``).
     """
     try:
-        return run_gmsh("fill", given, algorithm=10, threshold=0.4)
+        return run_gmsh("fill", given, algorithm=10, threshold=0.4, **options), "HXT"
     except InputError as error:
-        log.warning("%s Delaunay with Netgen is tried.", error)
-    return run_gmsh("fill", given, algorithm=1, netgen=True)
+        log.warning("%s tree: %s Delaunay with Netgen is tried.", name, error)
+    return run_gmsh("fill", given, algorithm=1, threshold=0.4, netgen=True), "Delaunay and Netgen"
 
 
 def run_gmsh(task: str, arrays: Mapping[str, Array], **options: Any) -> dict[str, Array]:

@@ -37,7 +37,7 @@ def main(folder: Path) -> None:
 
 @contextmanager
 def _gmsh() -> Iterator[None]:
-    gmsh.initialize(["hemo", "-noenv"], readConfigFiles=False, interruptible=False)
+    gmsh.initialize(["hemo"], readConfigFiles=False, interruptible=False)
     gmsh.option.setNumber("General.Terminal", 0)
     gmsh.logger.start()
     try:
@@ -55,7 +55,7 @@ def fill(given: Mapping[str, Array], options: Mapping[str, Any]) -> Made:
     Given ``points`` (n, 3) and ``triangles`` (m, 3) facing outward. Options ``algorithm`` (gmsh's
     Mesh.Algorithm3D: 1 Delaunay, 4 frontal, 10 HXT), ``optimise`` (its own optimiser), ``netgen``,
     ``threshold`` (quality below which a cell is worked on). Made: ``points`` whose first n are the given
-    ones, ``cells`` (k, 4), ``quality`` (k,): gmsh's gamma, inscribed over circumscribed radius times 3.
+    ones, ``cells`` (k, 4).
     """
     count = len(given["points"])
     gmsh.model.addDiscreteEntity(2, 1)
@@ -92,8 +92,7 @@ def _tetrahedra(volume: int, count: int) -> Made:
         raise RuntimeError("gmsh changed the boundary")
     number = np.full(tags.max() + 1, -1, dtype=np.int64)
     number[tags] = np.arange(len(tags))
-    quality = np.asarray(gmsh.model.mesh.getElementQualities(elements, "gamma"))
-    return {"points": points, "cells": number[nodes.astype(np.int64)].reshape(-1, 4), "quality": quality}
+    return {"points": points, "cells": number[nodes.astype(np.int64)].reshape(-1, 4)}
 
 
 def remesh(given: Mapping[str, Array], options: Mapping[str, Any]) -> Made:

@@ -1,9 +1,10 @@
 """From a lumen surface and a vessel tree to tetrahedra with tagged caps.
 
 Steps: clip to the tree and cap (:mod:`clipping`), remesh the surface by local calibre (:mod:`remeshing`),
-give back the volume that chords cut off (:mod:`compensation`), fill with tetrahedra (gmsh, in a child
-process, from the triangles as they are). Where a dirty surface defeats a step, the lumen is rebuilt as the
-level set of its distance field round the tree (:mod:`implicit`) and the steps are done again.
+give back the volume that chords cut off (:mod:`compensation`), lay boundary layers if asked for
+(:mod:`layers`), fill with tetrahedra (:mod:`filling`: gmsh, in a child process, from the triangles as they
+are). Where a dirty surface defeats a step, the lumen is rebuilt as the level set of its distance field round
+the tree (:mod:`implicit`) and the steps are done again.
 """
 
 from __future__ import annotations
@@ -15,24 +16,25 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hemo.errors import EnvironmentMissing, HemoError, InputError
 from hemo.geometry.lumen.surface import Surface
 from hemo.geometry.lumen.surfacecheck import enclosed_volume
-from hemo.geometry.mesh.clipping import ClippedLumen, clip_to_tree, keep_flat_ends
+from hemo.geometry.mesh.clipping import ClippedLumen, TaggedSurface, clip_to_tree, keep_flat_ends
 from hemo.geometry.mesh.compensation import conserve_volume
 from hemo.geometry.mesh.extensions import Extension, ExtensionLength, extend_caps, with_extensions
 from hemo.geometry.mesh.filling import fill
+from hemo.geometry.mesh.flipping import flip_ears
+from hemo.geometry.mesh.layers import LayerOptions, LayersFailed, core_surface, with_layers
+from hemo.geometry.mesh.quality import MeshQuality, cells_across, mesh_quality
 from hemo.geometry.mesh.remeshing import remesh
-from hemo.geometry.mesh.sections import section_probes
+from hemo.geometry.mesh.sections import SectionProbes, section_probes
 from hemo.geometry.mesh.sizing import Sizes
 from hemo.geometry.mesh.untangling import untangle
 from hemo.geometry.truncate import truncate
 from hemo.tetmesh import INLET, TetMesh
 from hemo.tree import VesselTree
 
-Array = NDArray[np.float64]
 log = logging.getLogger(__name__)
 
 
@@ -55,6 +57,8 @@ class MeshOptions:
         Move the wall outward by what its chords cut off.
     outlet_extension, inlet_extension
         Flow extensions beyond the outlets and before the inlet; None for none.
+    layers
+        Boundary layers; none without. Where they do not fit the mesh is made without, with a warning.
     """
 
     cells_per_diameter: float = 6.0
@@ -64,6 +68,7 @@ class MeshOptions:
     conserve_volume: bool = True
     outlet_extension: ExtensionLength | None = None
     inlet_extension: ExtensionLength | None = None
+    layers: LayerOptions | None = None
 
     def extensions(self, tree: VesselTree) -> dict[str, ExtensionLength]:
         """Wanted length of the extension at each cap that gets one."""
@@ -86,14 +91,17 @@ class MeshReport:
     cells, vertices
         Numbers of tetrahedra and of their vertices.
     min_quality
-        Smallest gamma of a cell: three times inscribed over circumscribed radius, 1 for a regular one.
+        Smallest gamma of a cell: three times inscribed over circumscribed radius, 1 for a regular one; that of
+        boundary layers, flat by design, is not looked at.
     cells_per_diameter_min, cells_per_diameter_median
         Over the centreline points: equivalent diameter of the section over the mean size of
-        its cells (see :func:`cells_across`).
+        its cells (see :func:`hemo.geometry.mesh.quality.cells_across`).
     volume_error
         Enclosed volume of the mesh over that of the clipped surface, minus 1.
     method
-        Which route and which remesher made it.
+        Which route, which remesher and which filling made it.
+    quality
+        Shapes and sizes of the cells, by branch.
     warnings
         Sentences.
     timings
@@ -107,16 +115,18 @@ class MeshReport:
     cells_per_diameter_median: float
     volume_error: float
     method: str
+    quality: MeshQuality
     warnings: tuple[str, ...] = ()
     timings: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class MeshResult:
-    """A mesh, the tree cut at its caps (extensions left out), what is to be said about it, and the flow extensions."""
+    """A mesh, the tree cut at its caps (extensions left out), the sections at its points, the flow extensions."""
 
     mesh: TetMesh
     tree: VesselTree
+    probes: SectionProbes
     report: MeshReport
     extensions: tuple[Extension, ...] = ()
 
@@ -152,7 +162,8 @@ def build_mesh(surface: Surface, tree: VesselTree, options: MeshOptions | None =
     except HemoError as first:
         if options.keep_ends:
             raise
-        log.warning("meshing the surface as it is failed: %s The lumen round the tree is rebuilt instead.", first)
+        text = "%s tree: meshing the surface as it is failed: %s The lumen round the tree is rebuilt instead."
+        log.warning(text, tree.name, first)
         return _second_route(surface, tree, options, first)
 
 
@@ -174,21 +185,43 @@ def _from_surface(
     clock = _Clock()
     with clock.step("clip"):
         clipped = keep_flat_ends(surface, tree) if options.keep_ends else clip_to_tree(surface, tree)
-        extended, extensions = extend_caps(clipped.surface, options.extensions(tree))
+        extended, extensions = extend_caps(clipped.surface, options.extensions(tree), tree.name)
         clipped = replace(clipped, surface=extended)
     with clock.step("remesh"):
         sizes = Sizes(options.cells_per_diameter, options.gradation)
-        boundary, remesher = remesh(clipped.surface, with_extensions(clipped.tree, extensions), sizes)
+        prolonged = with_extensions(clipped.tree, extensions)
+        boundary, remesher = remesh(clipped.surface, prolonged, sizes)
         boundary, _ = untangle(boundary)
     if options.conserve_volume:
         with clock.step("volume_compensation"):
             boundary, _ = untangle(conserve_volume(boundary, clipped.surface))
     with clock.step("fill"):
-        mesh, quality = fill(boundary)
+        mesh, layer_cells, filler, failure = _filled(flip_ears(boundary), prolonged, options.layers)
+        notes += failure
     with clock.step("check"):
         check_mesh(mesh, tree)
-        report = _report(mesh, quality, clipped, f"{route}, {remesher}, gmsh", notes, clock.seconds)
-    return MeshResult(mesh, clipped.tree, report, extensions)
+        probes = section_probes(mesh, clipped.tree)
+        quality = mesh_quality(mesh, clipped.tree, probes, layer_cells)
+        report = _report(mesh, quality, probes, clipped, f"{route}, {remesher}, {filler}", notes, clock.seconds)
+    return MeshResult(mesh, clipped.tree, probes, report, extensions)
+
+
+def _filled(
+    boundary: TaggedSurface, tree: VesselTree, layers: LayerOptions | None
+) -> tuple[TetMesh, int, str, tuple[str, ...]]:
+    """Mesh, number of its cells that are boundary layers (the last ones), who filled it, and warnings."""
+    warning: tuple[str, ...] = ()
+    if layers is not None and layers.count > 0:
+        try:
+            core, filler = fill(core_surface(boundary, tree, layers), tree.name)
+            mesh, count = with_layers(boundary, core, layers)
+            if np.all(mesh.cell_volumes() > 0.0):
+                return mesh, count, filler, ()
+            warning = ("cells of the boundary layers were inverted; the mesh has no layers.",)
+        except (LayersFailed, InputError) as error:
+            warning = (f"{str(error).rstrip('.')}; the mesh has no layers.",)
+    mesh, filler = fill(boundary, tree.name)
+    return mesh, 0, filler, warning
 
 
 def check_mesh(mesh: TetMesh, tree: VesselTree) -> None:
@@ -215,7 +248,8 @@ def check_mesh(mesh: TetMesh, tree: VesselTree) -> None:
 
 def _report(
     mesh: TetMesh,
-    quality: Array,
+    quality: MeshQuality,
+    probes: SectionProbes,
     clipped: ClippedLumen,
     method: str,
     notes: tuple[str, ...],
@@ -225,31 +259,19 @@ def _report(
     genus = clipped.surface.genus
     if genus > 0:
         warnings.append(f"vessels of the tree touch and form {genus} ring(s) in the lumen; flow can short-cut there.")
-    across = cells_across(mesh, clipped.tree)
+    across = cells_across(mesh, probes)
     return MeshReport(
         cells=len(mesh.cells),
         vertices=len(mesh.points),
-        min_quality=float(quality.min()),
-        cells_per_diameter_min=float(across.min()),
-        cells_per_diameter_median=float(np.median(across)),
+        min_quality=quality.gamma_min,
+        cells_per_diameter_min=float(np.nanmin(across)),
+        cells_per_diameter_median=float(np.nanmedian(across)),
         volume_error=float(mesh.cell_volumes().sum() / clipped.surface.volume - 1.0),
         method=method,
+        quality=quality,
         warnings=tuple(warnings),
         timings=timings,
     )
-
-
-def cells_across(mesh: TetMesh, tree: VesselTree) -> Array:
-    """(n,) cells per diameter at every second centreline point: a section's diameter over its cells' size.
-
-    The size of a cell of volume V is (6 V)^(1/3), the spacing of a grid of cubes each cut into six tetrahedra.
-    """
-    probes = section_probes(mesh, tree, stride=2)
-    size = np.cbrt(6.0 * mesh.cell_volumes())
-    area = np.bincount(probes.section, probes.weight, probes.n_sections)
-    mean = np.bincount(probes.section, probes.weight * size[probes.cell], probes.n_sections)
-    found = area > 0.0
-    return np.asarray(2.0 * np.sqrt(area[found] / np.pi) / (mean[found] / area[found]))
 
 
 @dataclass

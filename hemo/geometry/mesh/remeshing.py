@@ -63,7 +63,7 @@ def remesh(surface: TaggedSurface, tree: VesselTree, sizes: Sizes) -> tuple[Tagg
             made = _to_size(surface, tree, sizes, target, deviation, program)
             return collapse_short_edges(made, SHORT_AFTER * size_at(made.points, tree, sizes)), "mmgs"
         except RemeshingFailed as error:
-            log.warning("mmgs failed (%s); gmsh remeshes the surface instead", error)
+            log.warning("%s tree: mmgs failed (%s); gmsh remeshes the surface instead", tree.name, error)
     return _checked(surface, _gmsh(surface, target)), "gmsh"
 
 
