@@ -76,9 +76,9 @@ def tangled(points: Array, triangles: Index) -> Index:
 def _across_edges(triangles: Index) -> Index:
     """(e, 2) the two triangles at each edge that has two."""
     _, of_triangle, count = edge_table(triangles)
-    sides = of_triangle.ravel()
-    sides: Index = np.argsort(np.where(count[sides] == 2, sides, -1), kind="stable")[int((count[sides] != 2).sum()) :]
-    return np.asarray(sides.reshape(-1, 2) // 3)
+    paired = count[of_triangle.ravel()] == 2
+    order = np.argsort(np.where(paired, of_triangle.ravel(), -1), kind="stable")
+    return np.asarray(order[int((~paired).sum()) :].reshape(-1, 2) // 3)
 
 
 def _crossing_at_a_vertex(points: Array, triangles: Index, normal: Array) -> Index:
