@@ -28,7 +28,7 @@ from hemo.geometry.mesh.flipping import flip_ears
 from hemo.geometry.mesh.layers import LayerOptions, LayersFailed, core_surface, with_layers
 from hemo.geometry.mesh.quality import MeshQuality, cells_across, mesh_quality
 from hemo.geometry.mesh.remeshing import remesh
-from hemo.geometry.mesh.sections import SectionProbes, section_probes
+from hemo.geometry.mesh.sections import FACES, SectionProbes, face_keys, section_probes
 from hemo.geometry.mesh.sizing import Sizes
 from hemo.geometry.mesh.untangling import untangle
 from hemo.geometry.truncate import truncate
@@ -238,11 +238,10 @@ def check_mesh(mesh: TetMesh, tree: VesselTree) -> None:
     for name in ("inlet", "wall", *tree.outlets):
         if name not in mesh.names.values() or len(mesh.facets_of(name)) == 0:
             raise InputError(f"tree {tree.name!r}: the mesh has no boundary facets tagged {name!r}.")
-    faces = np.sort(mesh.cells[:, [[1, 2, 3], [0, 2, 3], [0, 1, 3], [0, 1, 2]]].reshape(-1, 3), axis=1)
-    unique, uses = np.unique(faces, axis=0, return_counts=True)
-    outer = unique[uses == 1]
-    own = np.unique(np.sort(mesh.facets, axis=1), axis=0)
-    if uses.max() > 2 or outer.shape != own.shape or not np.array_equal(outer, own):
+    inner = 4 * len(mesh.cells)
+    key = face_keys(np.concatenate([mesh.cells[:, FACES].reshape(-1, 3), mesh.facets]))
+    unique, uses = np.unique(key[:inner], return_counts=True)
+    if uses.max() > 2 or not np.array_equal(unique[uses == 1], np.unique(key[inner:])):
         raise InputError(f"tree {tree.name!r}: the tagged facets are not the whole boundary of the mesh.")
 
 

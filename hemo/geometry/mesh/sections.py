@@ -215,19 +215,22 @@ class _Cutter:
 
 def face_neighbours(cells: Index) -> Index:
     """(m, 4) neighbour of each cell over the face opposite each of its vertices; -1 on the boundary."""
-    faces = np.sort(cells[:, FACES].reshape(-1, 3), axis=1)
-    size = int(cells.max()) + 1
-    if size < 2_000_000:  # one number for a face: three times as quick to sort
-        key = (faces[:, 0] * size + faces[:, 1]) * size + faces[:, 2]
-        order = np.argsort(key)
-        same = np.diff(key[order]) == 0
-    else:
-        order = np.lexsort(faces.T)
-        same = np.all(faces[order][1:] == faces[order][:-1], axis=1)
+    key = face_keys(cells[:, FACES].reshape(-1, 3))
+    order = np.argsort(key)
+    same = np.diff(key[order]) == 0
     first, second = order[:-1][same], order[1:][same]
     neighbours = np.full(4 * len(cells), -1, dtype=np.int64)
     neighbours[first], neighbours[second] = second // 4, first // 4
     return neighbours.reshape(-1, 4)
+
+
+def face_keys(faces: Index) -> Index:
+    """(k,) numbers of triangles (k, 3), the same for those with the same three vertices."""
+    low, middle, high = np.sort(faces, axis=1).T
+    size = int(high.max(initial=0)) + 1
+    if size < 2_000_000:  # fits into 63 bits, and is much quicker
+        return np.asarray((low * size + middle) * size + high)
+    return np.unique(np.stack([low, middle, high], axis=1), axis=0, return_inverse=True)[1].ravel()
 
 
 def cut_tetrahedra(corners: Array, height: Array) -> tuple[Index, Array]:

@@ -12,6 +12,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_array, csr_array
+from scipy.spatial import cKDTree
 
 from hemo.geometry.lumen.surfacecheck import edge_table, self_crossings
 from hemo.geometry.mesh.clipping import WALL_TAG, TaggedSurface
@@ -28,15 +29,26 @@ def untangle(surface: TaggedSurface, rounds: int = 20) -> tuple[TaggedSurface, i
     A vertex on a cap's rim moves towards its neighbours on the rim, so that the rim stays a curve in its plane.
     """
     moved = np.zeros(len(surface.points), dtype=bool)
+    looked_at: Index = np.arange(len(surface.triangles))
     for _ in range(rounds):
-        bad = tangled(surface.points, surface.triangles)
+        bad = looked_at[tangled(surface.points, surface.triangles[looked_at])]
         if len(bad) == 0:
             break
         near = np.zeros(len(surface.points), dtype=bool)
         near[surface.triangles[bad]] = True
         moved |= near
         surface = relax(surface, near)
+        looked_at = _beside(surface.points, surface.triangles, moved)
     return surface, int(moved.sum())
+
+
+def _beside(points: Array, triangles: Index, moved: NDArray[np.bool_]) -> Index:
+    """Triangles so near to a moved vertex that one that moved may meet them."""
+    corners = points[triangles]
+    centre = corners.mean(axis=1)
+    reach = np.linalg.norm(corners - centre[:, None], axis=2).max(axis=1)
+    gap, _ = cKDTree(points[moved]).query(centre)
+    return np.flatnonzero(gap <= reach + 2.0 * reach[moved[triangles].any(axis=1)].max())
 
 
 def relax(surface: TaggedSurface, chosen: NDArray[np.bool_], steps: int = 3) -> TaggedSurface:
@@ -53,32 +65,49 @@ def tangled(points: Array, triangles: Index) -> Index:
     """Triangles that are folded back on a neighbour or cut another one."""
     owners = _across_edges(triangles)
     a, b, c = (points[triangles[:, i]] for i in range(3))
-    normal = np.cross(b - a, c - a)
-    normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-300)
+    face = np.cross(b - a, c - a)
+    normal: Array = np.asarray(face / np.maximum(np.linalg.norm(face, axis=1, keepdims=True), 1e-300))
     folded = owners[np.einsum("ij,ij->i", normal[owners[:, 0]], normal[owners[:, 1]]) < FOLD]
-    crossing = self_crossings(points, triangles), _crossing_at_a_vertex(points, triangles)
+    crossing = self_crossings(points, triangles), _crossing_at_a_vertex(points, triangles, normal)
     bad: Index = np.unique(np.concatenate([folded.ravel(), *(pairs.ravel() for pairs in crossing)]))
     return bad
 
 
 def _across_edges(triangles: Index) -> Index:
-    """(e, 2) the two triangles at each edge of a closed surface."""
-    _, of_triangle, _ = edge_table(triangles)
-    return np.argsort(of_triangle.ravel(), kind="stable").reshape(-1, 2) // 3
+    """(e, 2) the two triangles at each edge that has two."""
+    _, of_triangle, count = edge_table(triangles)
+    paired = count[of_triangle.ravel()] == 2
+    order = np.argsort(np.where(paired, of_triangle.ravel(), -1), kind="stable")
+    return np.asarray(order[int((~paired).sum()) :].reshape(-1, 2) // 3)
 
 
-def _crossing_at_a_vertex(points: Array, triangles: Index) -> Index:
+def _crossing_at_a_vertex(points: Array, triangles: Index, normal: Array) -> Index:
     """Pairs (k, 2) of triangles with one common vertex of which one's opposite edge cuts the other."""
-    size, rows = len(points), np.repeat(np.arange(len(triangles)), 3)
-    incidence = coo_array((np.ones(len(rows)), (rows, triangles.ravel())), shape=(len(triangles), size)).tocsr()
+    near = np.flatnonzero(_doubtful(points, triangles, normal)[triangles].any(axis=1))
+    size, rows = len(points), np.repeat(np.arange(len(near)), 3)
+    incidence = coo_array((np.ones(len(rows)), (rows, triangles[near].ravel())), shape=(len(near), size)).tocsr()
     common = coo_array(incidence @ incidence.T)
     once = (common.data == 1.0) & (common.row != common.col)
-    first, second = common.row[once].astype(np.int64), common.col[once].astype(np.int64)
+    first, second = near[common.row[once]], near[common.col[once]]
     shared = (triangles[first][:, :, None] == triangles[second][:, None, :]).any(axis=2).argmax(axis=1)
     start = points[triangles[first, (shared + 1) % 3]]
     end = points[triangles[first, (shared + 2) % 3]]
     cuts = _edge_cuts(start, end, points[triangles[second]])
     return np.stack([first[cuts], second[cuts]], axis=1)
+
+
+def _doubtful(points: Array, triangles: Index, normal: Array) -> NDArray[np.bool_]:
+    """(n,) vertices whose triangles might cut each other: all facing one way and once round, they cannot."""
+    corner = triangles.ravel()
+    total = np.stack([np.bincount(corner, np.repeat(normal[:, k], 3), len(points)) for k in range(3)], axis=1)
+    total = total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-300)
+    facing = np.einsum("ij,ij->i", np.repeat(normal, 3, axis=0), total[corner])
+    angle = np.zeros(triangles.shape)
+    for k in range(3):
+        u, v = (points[triangles[:, (k + step) % 3]] - points[triangles[:, k]] for step in (1, 2))
+        angle[:, k] = np.arctan2(np.linalg.norm(np.cross(u, v), axis=1), np.einsum("ij,ij->i", u, v))
+    round_it = np.bincount(corner, angle.ravel(), len(points))
+    return np.asarray((np.bincount(corner[facing < 0.1], minlength=len(points)) > 0) | (round_it > 3.0 * np.pi))
 
 
 def _edge_cuts(start: Array, end: Array, corners: Array) -> NDArray[np.bool_]:
