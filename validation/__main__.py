@@ -15,6 +15,7 @@ BENCHMARKS = (
     "random_trees",
     "fuzz",
     "stage_times",
+    "real_meshes",
     "mesh_cost",
     "mesh_optimisers",
     "boundary_layers",
