@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
+from functools import cached_property
 from logging.handlers import QueueHandler
 from multiprocessing import get_context
 from pathlib import Path
@@ -50,7 +51,7 @@ class MeshedTree:
     info: MeshInfo
     extensions: tuple[Extension, ...] = ()
 
-    @property
+    @cached_property
     def quality(self) -> NDArray[np.float64]:
         """(m,) gamma of the cells, those of boundary layers left out."""
         return gamma(self.mesh)[: len(self.mesh.cells) - self.info.report["layer_cells"]]

@@ -46,10 +46,11 @@ def make(geometry: str, cells: float) -> Made:
         case = Path(name) / "case.toml"
         case.write_text(f'[case]\nname = "real"\n\n[geometry]\n{geometry}\n\n[fem]\ncells_per_diameter = {cells}\n')
         words = ["mesh", str(case), "--out", str(Path(name) / "out"), "--format", "vtu", "--json"]
-        with open(Path(name) / "said", "w+") as said, open(Path(name) / "complaint", "w+") as complaint:
+        said, complaint = Path(name) / "said", Path(name) / "complaint"
+        with said.open("w") as out, complaint.open("w") as error:
             start = time.perf_counter()
             child = subprocess.Popen(
-                [sys.executable, "-m", "hemo", *words], stdout=said, stderr=complaint, start_new_session=True
+                [sys.executable, "-m", "hemo", *words], stdout=out, stderr=error, start_new_session=True
             )
             memory = 0
             while child.poll() is None and time.perf_counter() - start < LIMIT_S:
@@ -59,12 +60,10 @@ def make(geometry: str, cells: float) -> Made:
             if child.poll() is None:
                 os.killpg(child.pid, 9)
                 child.wait()
-            said.seek(0)
-            complaint.seek(0)
-            if child.returncode == 0:
-                return Made(json.load(said), "", seconds, memory)
-            last = complaint.read().strip().splitlines()[-1:] or [f"exit code {child.returncode}"]
-            return Made(None, last[0], seconds, memory)
+        if child.returncode == 0:
+            return Made(json.loads(said.read_text()), "", seconds, memory)
+        last = complaint.read_text().strip().splitlines()[-1:] or [f"exit code {child.returncode}"]
+        return Made(None, last[0], seconds, memory)
 
 
 def resident(session: int) -> int:
@@ -101,11 +100,12 @@ def main() -> None:
     if "HEMO_DATA" not in os.environ:
         print("real_meshes: HEMO_DATA is not set, so there is no real geometry to mesh.")
         return
+    load = os.getloadavg()[0]
     made = {name: make(*what) for name, what in GEOMETRIES.items()}
     valid = sum(one.report is not None for one in made.values())
     columns = ("geometry", "cells", "caps", "least gamma", "clock / s", "memory / GB", "how, or why not")
     note = (
-        f"`hemo mesh` on each, from start to end, {len(os.sched_getaffinity(0))} cores, load {os.getloadavg()[2]:.1f} "
+        f"`hemo mesh` on each, from start to end, {len(os.sched_getaffinity(0))} cores, load {load:.1f} "
         f"before; memory of all its processes together at most. {valid} of {len(made)} reached a valid mesh with every "
         "cap tagged. Asked is NARCO's label map at 12 cells per diameter within 60 s."
     )

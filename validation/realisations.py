@@ -26,7 +26,7 @@ from hemo.fem.job import FemResult
 from hemo.femstages import MeshedTree
 from hemo.geometry.lumen.surface import Surface
 from hemo.geometry.mesh import sizing
-from hemo.geometry.mesh.meshing import cells_across
+from hemo.geometry.mesh.quality import cells_across
 from hemo.units import MMHG
 from validation.table import DOCS, Table, publish
 
@@ -71,12 +71,11 @@ def _solved(case: Case, meshed: MeshedTree, folder: Path, ranks: int) -> dict[st
     start = stages.solve_reduced(case, meshed.tree)
     solution = femstages.solve_fem(case, meshed, start, folder / "vessel", folder, ranks, lambda _: None)
     place = 1e3 * meshed.tree.root.arc
-    across, offset = cells_across(meshed.mesh, meshed.tree), 1e3 * jet_offset(meshed, solution)
-    where = place[::2]
+    across, offset = cells_across(meshed.mesh, meshed.probes), 1e3 * jet_offset(meshed, solution)
     return {
         "cells": meshed.info.cells,
-        "fewest": float(across[np.abs(where - 20.0) < 5.0].min()),
-        "throat": float(across[np.abs(where - 20.0).argmin()]),
+        "fewest": float(across[np.abs(place - 20.0) < 5.0].min()),
+        "throat": float(across[np.abs(place - 20.0).argmin()]),
         "drop": float(solution.section_pressure[0] - solution.section_pressure[-1]) / MMHG,
         "offset_mm": [float(np.interp(z, place, offset)) for z in (25.0, 30.0, 40.0)],
         "pressure_mmhg": [float(value) / MMHG for value in solution.section_pressure - solution.section_pressure[-1]],

@@ -151,9 +151,8 @@ def _without_aorta(nodes: Nodes, options: CentrelineOptions) -> tuple[LumenGraph
     for root in roots:
         contact[root] = before[root] >= 0
         before[root] = -1
-    run = path_lengths(
-        nodes.points, np.arange(len(before), dtype=np.float64), before
-    )  # a node comes after the one before it
+    # A node comes after the one before it.
+    run = path_lengths(nodes.points, np.arange(len(before), dtype=np.float64), before)
     edges = np.stack([np.flatnonzero(before >= 0), before[before >= 0]], axis=1)
     graph = LumenGraph(nodes.points, nodes.radius, edges, contact, nodes.points[aorta], SPACING)
     found = []

@@ -69,17 +69,17 @@ def measured_line(graph: LumenGraph, courses: list[Course], number: int, measure
     if course.ends_in_daughters:
         heir = next(c for c in courses if c.parent == number)
         nodes += list(heir.nodes[1 : 1 + round(10e-3 / graph.spacing)])
-    starts_free = course.parent is None and not graph.contact.any()
+    leaves_aorta = course.parent is None and bool(graph.contact.any())
     # In a sharp bend of a thin vessel a smooth line may cut through the wall: then smooth less.
     for share in (1.0, 0.5, 0.25):
         smoothing = share * measure.smoothing
         line, radius = _centred(graph.points[nodes], measure, smoothing)
-        first = _first_open(line, radius) if starts_free else 0
+        first = _first_open(line, radius) if course.parent is None and not leaves_aorta else 0
         last = len(line) if course.ends_in_daughters else _last_open(line, radius)
         # The path's ends lay somewhere on the vessel's tip or on the border of the aorta, beside its middle: centred
         # once more from where it may begin and end, the line begins and ends in the middle.
-        line = line[first:last] if starts_free or course.parent is not None else _straightened_start(line[:last])
-        line, radius = _centred(line, measure, smoothing, 0.15e-3)
+        line = line[first:last]
+        line, radius = _centred(_straightened_start(line) if leaves_aorta else line, measure, smoothing, 0.15e-3)
         if radius.min() > 0.1e-3:
             break
     radius = np.maximum(radius, 0.1e-3)

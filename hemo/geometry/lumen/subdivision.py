@@ -70,7 +70,7 @@ def _creases(unit: Array, of_triangle: Indices, edge_count: int) -> NDArray[np.b
 def _corner_normals(points: Array, triangles: Indices, unit: Array) -> Array:
     """(m, 3, 3) normal at each corner: the angle-weighted mean of the faces round it on this side of creases."""
     vertex = triangles.ravel()
-    weight = _corner_angles(points, triangles).ravel()
+    weight = corner_angles(points, triangles).ravel()
     total = _sums(vertex, weight[:, None] * np.repeat(unit, 3, axis=0), len(points))
     # Faces all within half the angle of a crease of their mean: none is beyond a crease of another.
     mean = total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-300)
@@ -96,7 +96,7 @@ def _this_side_of_creases(vertex: Indices, weight: Array, own: Array) -> Array:
     return np.asarray(normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-300))
 
 
-def _corner_angles(points: Array, triangles: Indices) -> Array:
+def corner_angles(points: Array, triangles: Indices) -> Array:
     """(m, 3) inner angles, rad."""
     angles = np.zeros(triangles.shape)
     for k in range(3):

@@ -70,6 +70,13 @@ def edge_table(triangles: Indices) -> tuple[Indices, Indices, Indices]:
     return edges, inverse.reshape(3, -1).T.astype(np.int64), count.astype(np.int64)
 
 
+def across_edges(of_triangle: Indices, count: Indices) -> Indices:
+    """(e, 2) the two triangles at each edge that has two, by the arrays of :func:`edge_table`; in the edges' order."""
+    paired = count[of_triangle.ravel()] == 2
+    order = np.argsort(np.where(paired, of_triangle.ravel(), -1), kind="stable")
+    return np.asarray(order[int((~paired).sum()) :].reshape(-1, 2) // 3)
+
+
 def enclosed_volume(points: Array, triangles: Indices) -> float:
     """Signed volume inside a closed surface (divergence theorem); positive with normals outwards, m^3."""
     centred = points - points.mean(axis=0)

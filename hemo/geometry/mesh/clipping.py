@@ -136,17 +136,22 @@ def _ostium_cut(surface: Surface, tree: VesselTree) -> _Cut:
     own = float(np.median(root.area[start]))
     radius = float(np.sqrt(own / np.pi))
     found: list[_Cut] = []
+    narrow: list[_Cut] = []
     for step in OSTIUM_STEPS:
         arc = step * radius
         if found and arc > 0.6 * min(first, root.length):
             break
         loop = _loop_at(surface, root, arc)
-        if loop is not None:
-            found.append(_Cut(root.name, arc, loop))
-    narrow = [cut for cut in found if cut.loop.area <= LARGEST_OSTIUM * own and cut.loop.reach < 2.5 * radius]
+        if loop is None:
+            continue
+        found.append(_Cut(root.name, arc, loop))
+        if loop.area <= LARGEST_OSTIUM * own and loop.reach < 2.5 * radius:
+            narrow.append(found[-1])
+            # Where the vessel leaves beside another lumen its first sections may carry a spur of it.
+            if loop.solidity >= SPURLESS:
+                return found[-1]
     if narrow:
-        # Where the vessel leaves beside another lumen its first sections may carry a spur of it.
-        return next((cut for cut in narrow if cut.loop.solidity >= SPURLESS), narrow[0])
+        return narrow[0]
     if not found:
         raise InputError(
             f"tree {tree.name!r}: no closed section of the surface was found near the ostium of {root.name!r}; "

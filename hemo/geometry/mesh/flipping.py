@@ -11,7 +11,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from hemo.geometry.lumen.surfacecheck import edge_table
+from hemo.geometry.lumen.planecut import plane_axes
+from hemo.geometry.lumen.surfacecheck import across_edges, edge_table
 from hemo.geometry.mesh.clipping import TaggedSurface
 
 Array = NDArray[np.float64]
@@ -27,8 +28,7 @@ def flip_ears(surface: TaggedSurface) -> TaggedSurface:
     triangles = surface.triangles.copy()
     for tag, (centre, normal) in surface.planes.items():
         rows = surface.tags == tag
-        first = np.cross(normal, np.eye(3)[np.abs(normal).argmin()])
-        axes = np.stack([first, np.cross(normal, first)]) / np.linalg.norm(first)
+        axes = np.stack(plane_axes(normal))
         triangles[rows] = _flipped((surface.points - centre) @ axes.T, triangles[rows])
     return replace(surface, triangles=triangles)
 
@@ -37,10 +37,7 @@ def _flipped(points: Array, triangles: Index) -> Index:
     triangles = triangles.copy()
     for _ in range(SWEEPS):
         edges, sides, count = edge_table(triangles)
-        owners = np.argsort(sides.ravel(), kind="stable")
-        start = np.concatenate([[0], np.cumsum(count)])[:-1]
-        inner = np.flatnonzero(count == 2)
-        pair = np.stack([owners[start[inner]], owners[start[inner] + 1]], axis=1) // 3
+        inner, pair = np.flatnonzero(count == 2), across_edges(sides, count)
         corner = np.stack([_other(triangles[pair[:, k]], edges[inner]) for k in (0, 1)], axis=1)
         seen = np.stack([_cotangent(points, corner[:, k], edges[inner]) for k in (0, 1)], axis=1)
         wrong = (seen.sum(axis=1) < -MARGIN) & (seen.min(axis=1) < 1.0 / np.tan(np.radians(OBTUSE)))

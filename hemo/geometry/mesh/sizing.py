@@ -51,14 +51,15 @@ def size_at(points: NDArray[Any], tree: VesselTree, sizes: Sizes) -> Array:
     D/N (D/D_ref)^(1/2), where D_ref is the healthy calibre, kept for a diameter downstream, then growing
     by 5 % of the distance.
     """
-    centre, radius = tube(tree)
-    return np.asarray(_edges(tree, sizes)[_nearest_sphere(points, centre, radius)])
+    parts = _tubes(tree)
+    centre, radius = (np.concatenate(values) for values in zip(*parts, strict=True))
+    return np.asarray(_edges(tree, parts, sizes)[_nearest_sphere(points, centre, radius)])
 
 
-def _edges(tree: VesselTree, sizes: Sizes) -> Array:
-    """(k,) wanted edge length at the points of :func:`tube`; a branch begins with what its parent has there."""
+def _edges(tree: VesselTree, parts: list[tuple[Array, Array]], sizes: Sizes) -> Array:
+    """(k,) wanted edge length at the points of the branches' tubes; a branch begins with what its parent has there."""
     made: dict[str, tuple[Array, Array]] = {}
-    for branch, (centre, radius) in zip(tree.branches, _tubes(tree), strict=True):
+    for branch, (centre, radius) in zip(tree.branches, parts, strict=True):
         arc = arc_length(centre)
         healthy = np.interp(arc + branch.length - arc[-1], branch.arc, branch.reference_radius)
         left = np.clip(radius / healthy, NARROWEST, 1.0)

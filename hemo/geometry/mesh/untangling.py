@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array, csr_array
 from scipy.spatial import cKDTree
 
-from hemo.geometry.lumen.surfacecheck import edge_table, self_crossings
+from hemo.geometry.lumen.subdivision import corner_angles
+from hemo.geometry.lumen.surfacecheck import across_edges, edge_table, self_crossings
 from hemo.geometry.mesh.clipping import WALL_TAG, TaggedSurface
 
 Array = NDArray[np.float64]
@@ -63,7 +64,8 @@ def relax(surface: TaggedSurface, chosen: NDArray[np.bool_], steps: int = 3) -> 
 
 def tangled(points: Array, triangles: Index) -> Index:
     """Triangles that are folded back on a neighbour or cut another one."""
-    owners = _across_edges(triangles)
+    _, of_triangle, count = edge_table(triangles)
+    owners = across_edges(of_triangle, count)
     a, b, c = (points[triangles[:, i]] for i in range(3))
     face = np.cross(b - a, c - a)
     normal: Array = np.asarray(face / np.maximum(np.linalg.norm(face, axis=1, keepdims=True), 1e-300))
@@ -71,14 +73,6 @@ def tangled(points: Array, triangles: Index) -> Index:
     crossing = self_crossings(points, triangles), _crossing_at_a_vertex(points, triangles, normal)
     bad: Index = np.unique(np.concatenate([folded.ravel(), *(pairs.ravel() for pairs in crossing)]))
     return bad
-
-
-def _across_edges(triangles: Index) -> Index:
-    """(e, 2) the two triangles at each edge that has two."""
-    _, of_triangle, count = edge_table(triangles)
-    paired = count[of_triangle.ravel()] == 2
-    order = np.argsort(np.where(paired, of_triangle.ravel(), -1), kind="stable")
-    return np.asarray(order[int((~paired).sum()) :].reshape(-1, 2) // 3)
 
 
 def _crossing_at_a_vertex(points: Array, triangles: Index, normal: Array) -> Index:
@@ -102,11 +96,7 @@ def _doubtful(points: Array, triangles: Index, normal: Array) -> NDArray[np.bool
     total = np.stack([np.bincount(corner, np.repeat(normal[:, k], 3), len(points)) for k in range(3)], axis=1)
     total = total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-300)
     facing = np.einsum("ij,ij->i", np.repeat(normal, 3, axis=0), total[corner])
-    angle = np.zeros(triangles.shape)
-    for k in range(3):
-        u, v = (points[triangles[:, (k + step) % 3]] - points[triangles[:, k]] for step in (1, 2))
-        angle[:, k] = np.arctan2(np.linalg.norm(np.cross(u, v), axis=1), np.einsum("ij,ij->i", u, v))
-    round_it = np.bincount(corner, angle.ravel(), len(points))
+    round_it = np.bincount(corner, corner_angles(points, triangles).ravel(), len(points))
     return np.asarray((np.bincount(corner[facing < 0.1], minlength=len(points)) > 0) | (round_it > 3.0 * np.pi))
 
 
