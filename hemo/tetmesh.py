@@ -59,8 +59,9 @@ class TetMesh:
 
     def cell_volumes(self) -> NDArray[np.float64]:
         """(m,) signed volumes, m^3; all positive in a valid mesh."""
-        a, b, c, d = (self.points[self.cells[:, i]] for i in range(4))
-        return np.asarray(np.einsum("ij,ij->i", np.cross(b - a, c - a), d - a) / 6.0)
+        corners = self.points[self.cells]
+        (u, v, w), (p, q, r), (k, m, n) = (corners[:, 1:] - corners[:, :1]).transpose(1, 2, 0)
+        return np.asarray(((v * r - w * q) * k + (w * p - u * r) * m + (u * q - v * p) * n) / 6.0)
 
     def save(self, path: Path) -> None:
         """Write a ``.npz``."""

@@ -10,7 +10,7 @@ import numpy as np
 from hemo.geometry.mesh.clipping import keep_flat_ends
 from hemo.geometry.mesh.compensation import conserve_volume
 from hemo.geometry.mesh.filling import MM, run_gmsh
-from hemo.geometry.mesh.quality import dihedral_angles, gamma
+from hemo.geometry.mesh.quality import cell_shapes
 from hemo.geometry.mesh.remeshing import remesh
 from hemo.geometry.mesh.sizing import Sizes
 from hemo.geometry.synthetic.vessels import straight_stenosis
@@ -44,16 +44,16 @@ def main() -> None:
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
         mesh = TetMesh(made["points"], made["cells"], boundary.triangles, boundary.tags, boundary.names)
-        quality, (smallest, largest) = gamma(mesh), dihedral_angles(mesh)
-        shares = (quality.min(), *np.percentile(quality, [1, 50]))
+        shapes = cell_shapes(mesh)
+        shares = (shapes.gamma.min(), *np.percentile(shapes.gamma, [1, 50]))
         rows.append(
             (
                 name,
                 f"{len(mesh.cells):,}",
                 f"{seconds:.1f}",
                 *(f"{value:.3f}" for value in shares),
-                str(int((quality < 0.2).sum())),
-                f"{smallest.min():.0f} to {largest.max():.0f}",
+                str(int((shapes.gamma < 0.2).sum())),
+                f"{shapes.dihedral_min.min():.0f} to {shapes.dihedral_max.max():.0f}",
             )
         )
     columns = ("method", "cells", "processor / s", "gamma, least", "1 %", "median", "below 0.2", "angles / degrees")

@@ -21,9 +21,9 @@ from hemo.geometry.mesh.filling import split_corner_cells
 from hemo.geometry.mesh.flipping import flip_ears
 from hemo.geometry.mesh.layers import LayerOptions
 from hemo.geometry.mesh.meshing import MeshOptions, MeshResult, build_mesh, check_mesh
-from hemo.geometry.mesh.quality import aspect, cells_across, dihedral_angles, edge_ratio, edges_across, gamma
+from hemo.geometry.mesh.quality import cell_shapes, cells_across, edges_across, gamma
 from hemo.geometry.mesh.sections import face_neighbours, section_probes
-from hemo.geometry.mesh.sizing import branch_at
+from hemo.geometry.mesh.sizing import Sizes, branch_at, size_at
 from hemo.geometry.synthetic.vessels import left_coronary, straight_stenosis
 from hemo.geometry.truncate import truncate
 from hemo.stages import Geometry
@@ -115,9 +115,11 @@ def test_a_lesion_keeps_its_sections(stenosis) -> None:
 
 def test_cells_across_are_what_was_asked_in_the_throat_too(stenosis, bifurcation) -> None:
     made, _ = stenosis
-    assert 6.0 < made.report.cells_per_diameter_median < 7.5
     assert made.report.cells_per_diameter_min > 5.0
     across = cells_across(made.mesh, made.probes)
+    root = made.tree.root
+    share = across * size_at(root.points, made.tree, Sizes(6.0)) / root.diameter
+    assert 1.0 < np.median(share) < 1.2 and share.min() > 0.8
     throat = np.abs(made.tree.root.arc - 15 * MM) < 1 * MM
     assert np.median(across[throat]) == pytest.approx(6.0 / np.sqrt(0.5), rel=0.12)
     assert across[np.abs(made.tree.root.arc - 15 * MM) < 5 * MM].min() > 6.0
@@ -220,7 +222,8 @@ def test_gamma_of_a_regular_and_of_a_flat_cell() -> None:
 def test_a_corner_cell_gets_a_vertex_in_its_middle() -> None:
     points = np.array([[0.0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 1]])
     cells = np.array([[0, 1, 2, 3], [1, 4, 2, 3]])
-    mesh = TetMesh(points, cells, np.zeros((0, 3), int), np.zeros(0, np.int32), {})
+    outer = np.array([[0, 1, 2], [0, 1, 3], [0, 2, 3], [1, 2, 4], [1, 3, 4], [2, 3, 4]])
+    mesh = TetMesh(points, cells, outer, np.ones(6, np.int32), {1: "wall"})
     whole = split_corner_cells(mesh)
     assert len(whole.cells) == 8
     assert (face_neighbours(whole.cells) < 0).sum(axis=1).max() == 1
@@ -294,10 +297,13 @@ def test_angles_and_aspect_of_known_cells() -> None:
         np.vstack([regular, corner]), np.arange(8).reshape(2, 4), np.zeros((0, 3), int), np.zeros(0, np.int32), {}
     )
     acute = np.degrees(np.arccos(1 / np.sqrt(3)))
-    np.testing.assert_allclose(dihedral_angles(mesh), [[np.degrees(np.arccos(1 / 3)), acute], [70.528779, 90.0]])
+    shapes = cell_shapes(mesh)
+    np.testing.assert_allclose(shapes.dihedral_min, [np.degrees(np.arccos(1 / 3)), acute])
+    np.testing.assert_allclose(shapes.dihedral_max, [70.528779, 90.0])
+    np.testing.assert_allclose(shapes.volume, mesh.cell_volumes())
     # The corner of a cube: r = 1 / (3 + sqrt 3), longest edge sqrt 2.
-    np.testing.assert_allclose(aspect(mesh), [1.0, np.sqrt(2) * (3 + np.sqrt(3)) / (2 * np.sqrt(6))])
-    np.testing.assert_allclose(edge_ratio(mesh), [1.0, np.sqrt(2)])
+    np.testing.assert_allclose(shapes.aspect, [1.0, np.sqrt(2) * (3 + np.sqrt(3)) / (2 * np.sqrt(6))])
+    np.testing.assert_allclose(shapes.edge_ratio, [1.0, np.sqrt(2)])
 
 
 def test_edges_across_a_grid_of_cubes() -> None:

@@ -13,7 +13,7 @@ from hemo.geometry.lumen.surfacecheck import self_crossings
 from hemo.geometry.mesh import remeshing
 from hemo.geometry.mesh.clipping import WALL_TAG, TaggedSurface, keep_flat_ends
 from hemo.geometry.mesh.compensation import conserve_volume
-from hemo.geometry.mesh.remeshing import mmgs_program, read_medit, relative_size, remesh, write_medit
+from hemo.geometry.mesh.remeshing import TRIANGLE_SIZE, mmgs_program, read_medit, relative_size, remesh, write_medit
 from hemo.geometry.mesh.sizing import Sizes, local_radius
 from hemo.geometry.mesh.untangling import tangled, untangle
 from hemo.geometry.synthetic.vessels import Stenosis
@@ -84,7 +84,7 @@ def test_the_program_is_in_the_environment() -> None:
 
 def test_triangles_have_the_wanted_size(tube) -> None:
     _, tree, made = tube
-    assert np.median(relative_size(made, tree, Sizes(6.0))[1]) == pytest.approx(0.9, rel=0.12)
+    assert np.median(relative_size(made, tree, Sizes(6.0))[1]) == pytest.approx(TRIANGLE_SIZE, rel=0.1)
 
 
 def test_the_throat_is_more_finely_resolved(stenosis) -> None:

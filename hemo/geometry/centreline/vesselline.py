@@ -144,14 +144,18 @@ def end_at_divergence(lines: list[VesselLine], courses: list[Course]) -> VesselL
 
 
 def trim_ostium(line: VesselLine) -> VesselLine:
-    """Begin where the section is that of a vessel, not of the aorta or its sinus."""
+    """Begin where the section is that of a vessel, not of the aorta or its sinus, and stays so for a millimetre.
+
+    The vessel's calibre is the median over 2 to 9 mm, or over 2 to 25 mm where that is wider, so that a narrow
+    ostium does not make the healthy vessel behind it look like the aorta.
+    """
     arc = arc_length(line.points)
-    window = (arc >= min(2e-3, 0.3 * arc[-1])) & (arc <= 9e-3)
-    calibre = float(np.median(line.radius[window]))
+    first = arc >= min(2e-3, 0.3 * arc[-1])
+    calibre = max(float(np.median(line.radius[first & (arc <= end)])) for end in (9e-3, 25e-3))
     section = np.nan_to_num(line.area, nan=np.inf)
     bad = ((section > 2.2 * np.pi * calibre**2 * 1.2) | (line.radius > 1.5 * calibre)) & (arc < 8e-3)
-    first = int(np.flatnonzero(bad)[-1]) + 1 if bad.any() else 0
-    return line.cut(min(first, len(line.points) - 3), len(line.points))
+    steady = [not bad[(arc >= place) & (arc <= place + 1e-3)].any() for place in arc]
+    return line.cut(min(int(np.argmax(steady)), len(line.points) - 3), len(line.points))
 
 
 def leave_parent(line: VesselLine, parent: Branch, at_end: bool) -> tuple[VesselLine, int]:

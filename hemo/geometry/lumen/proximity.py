@@ -40,13 +40,21 @@ class Proximity:
 
     def signed_distance(self, query: Array) -> Array:
         """(k,) distance of (k, 3) points, negative on the side the normals point away from."""
-        blocks = range(0, len(query), BLOCK)
-        return np.concatenate([np.empty(0), *(self._block(query[start : start + BLOCK]) for start in blocks)])
+        return self.distance_to(query, self.candidates(query))
 
-    def _block(self, query: Array) -> Array:
+    def candidates(self, query: Array) -> Index:
+        """(k, c) triangles among which the nearest to each of (k, 3) points is, and to points close by."""
         count = min(CANDIDATES, len(self._owner))
         _, nearest = self._tree.query(query, k=count)
-        triangle = self._owner[np.reshape(nearest, (len(query), count))]
+        return np.asarray(self._owner[np.reshape(nearest, (len(query), count))])
+
+    def distance_to(self, query: Array, candidates: Index) -> Array:
+        """(k,) signed distance, as :meth:`signed_distance`, with the (k, c) triangles to look at given."""
+        blocks = (slice(start, start + BLOCK) for start in range(0, len(query), BLOCK))
+        return np.concatenate([np.empty(0), *(self._block(query[part], candidates[part]) for part in blocks)])
+
+    def _block(self, query: Array, triangle: Index) -> Array:
+        count = triangle.shape[1]
         flat = triangle.ravel()
         where = np.repeat(query, count, axis=0)
         closest = closest_point(where, *(self._corners[flat, i] for i in range(3)))

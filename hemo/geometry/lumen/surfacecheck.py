@@ -174,18 +174,20 @@ def self_crossings(points: Array, triangles: Indices, depth: float = 0.0) -> Ind
 
 def _near_pairs(centre: Array, reach: Array) -> Indices:
     """Pairs whose bounding spheres meet; classes of like size keep the search local."""
+    scale = max(float(np.median(reach)), 1e-12)
+    classes = np.floor(np.log2(np.maximum(reach / scale, 1e-12))).clip(-12, 12)
+    groups = [np.flatnonzero(classes == size) for size in np.unique(classes)]
+    trees = [cKDTree(centre[group]) for group in groups]
     found = []
-    classes = np.minimum(np.floor(np.log2(reach / max(float(np.median(reach)), 1e-12))).clip(0, 12), 12).astype(int)
-    for small in np.unique(classes):
-        for large in np.unique(classes[classes >= small]):
-            i, j = np.flatnonzero(classes == small), np.flatnonzero(classes == large)
+    for first, i in enumerate(groups):
+        for second, j in enumerate(groups[first:], first):
             limit = float(reach[i].max() + reach[j].max())
-            if small == large:
-                a, b = i[cKDTree(centre[i]).query_pairs(limit, output_type="ndarray").T]
+            if first == second:
+                a, b = i[trees[first].query_pairs(limit, output_type="ndarray").T]
             else:
-                near = cKDTree(centre[i]).sparse_distance_matrix(cKDTree(centre[j]), limit, output_type="ndarray")
+                near = trees[first].sparse_distance_matrix(trees[second], limit, output_type="ndarray")
                 a, b = i[near["i"]], j[near["j"]]
-            keep = np.linalg.norm(centre[a] - centre[b], axis=1) <= reach[a] + reach[b]
+            keep = ((centre[a] - centre[b]) ** 2).sum(axis=1) <= (reach[a] + reach[b]) ** 2
             found.append(np.stack([a[keep], b[keep]], axis=1))
     return np.asarray(np.concatenate(found), dtype=np.int64)
 

@@ -29,6 +29,8 @@ def collapse_short_edges(surface: TaggedSurface, least: Array, passes: int = 4) 
         length = np.linalg.norm(surface.points[edges[:, 0]] - surface.points[edges[:, 1]], axis=1)
         ratio = length / least[edges].mean(axis=1)
         short = np.flatnonzero(ratio < 1.0)
+        if len(short) == 0:
+            break
         surface, kept = _collapse(surface, edges[short[np.argsort(ratio[short])]])
         if kept.all():
             break
@@ -40,7 +42,7 @@ def _collapse(surface: TaggedSurface, edges: Index) -> tuple[TaggedSurface, NDAr
     """Collapse those of the edges that may be and that do not meet; also which vertices (n,) are left."""
     points, triangles = surface.points.copy(), surface.triangles.copy()
     order = np.argsort(triangles.ravel(), kind="stable") // 3
-    start = np.searchsorted(np.sort(triangles.ravel()), np.arange(len(points) + 1))
+    start = np.concatenate([[0], np.cumsum(np.bincount(triangles.ravel(), minlength=len(points)))])
     parts = _parts(surface)
     kept = np.ones(len(points), dtype=bool)
     touched = np.zeros(len(points), dtype=bool)
@@ -77,16 +79,20 @@ def _collapse(surface: TaggedSurface, edges: Index) -> tuple[TaggedSurface, NDAr
 
 def _parts(surface: TaggedSurface) -> list[int]:
     """Which parts meet at each vertex, a bit for each; those of a rim with few vertices differ, and so stay."""
+    tags = np.unique(surface.tags)
+    on = np.zeros((len(tags), len(surface.points)), dtype=bool)
+    for bit, tag in enumerate(tags):
+        on[bit, surface.triangles[surface.tags == tag]] = True
     found = [0] * len(surface.points)
-    for bit, tag in enumerate(np.unique(surface.tags)):
-        for vertex in np.unique(surface.triangles[surface.tags == tag]).tolist():
-            found[vertex] |= 1 << bit
-    bits = len(np.unique(surface.tags))
+    for vertex in map(int, np.flatnonzero(on.any(axis=0))):
+        found[vertex] = 1
+    for vertex in map(int, np.flatnonzero(on[1:].any(axis=0))):
+        found[vertex] = sum(1 << int(bit) for bit in np.flatnonzero(on[:, vertex]))
+    bits = len(tags)
     for tag in surface.planes:
-        on_cap, on_wall = (surface.triangles[surface.tags == part] for part in (tag, WALL_TAG))
-        rim = np.intersect1d(on_cap, on_wall).tolist()
+        rim = np.flatnonzero(on[tags == tag].any(axis=0) & on[tags == WALL_TAG].any(axis=0))
         if len(rim) <= SMALLEST_RIM:
-            for vertex in rim:
+            for vertex in map(int, rim):
                 found[vertex] |= 1 << bits
                 bits += 1
     return found

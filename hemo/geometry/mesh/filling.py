@@ -21,7 +21,7 @@ import hemo
 from hemo.errors import EnvironmentMissing, InputError
 from hemo.geometry.mesh.clipping import TaggedSurface
 from hemo.geometry.mesh.quality import gamma
-from hemo.geometry.mesh.sections import face_neighbours
+from hemo.geometry.mesh.sections import FACES, face_keys
 from hemo.geometry.mesh.untangling import relax
 from hemo.tetmesh import TetMesh
 
@@ -85,7 +85,12 @@ def split_corner_cells(mesh: TetMesh) -> TetMesh:
     All six edges of such a cell lie on the boundary, so that with velocity prescribed there its pressure is
     undetermined (the Taylor-Hood pair wants a free velocity in every cell).
     """
-    corner = np.flatnonzero((face_neighbours(mesh.cells) < 0).sum(axis=1) >= 3)
+    on_boundary = np.zeros(len(mesh.points), dtype=bool)
+    on_boundary[mesh.facets] = True
+    corner = np.flatnonzero(on_boundary[mesh.cells].all(axis=1))
+    key = face_keys(np.concatenate([mesh.facets, mesh.cells[corner][:, FACES].reshape(-1, 3)]))
+    outer = np.isin(key[len(mesh.facets) :], key[: len(mesh.facets)]).reshape(-1, 4)
+    corner = corner[outer.sum(axis=1) >= 3]
     if len(corner) == 0:
         return mesh
     middle = len(mesh.points) + np.arange(len(corner))

@@ -186,12 +186,11 @@ def _from_surface(
     with clock.step("clip"):
         clipped = keep_flat_ends(surface, tree) if options.keep_ends else clip_to_tree(surface, tree)
         extended, extensions = extend_caps(clipped.surface, options.extensions(tree), tree.name)
-        clipped = replace(clipped, surface=extended)
+        clipped = replace(clipped, surface=untangle(extended)[0])
     with clock.step("remesh"):
         sizes = Sizes(options.cells_per_diameter, options.gradation)
         prolonged = with_extensions(clipped.tree, extensions)
         boundary, remesher = remesh(clipped.surface, prolonged, sizes)
-        boundary, _ = untangle(boundary)
     if options.conserve_volume:
         with clock.step("volume_compensation"):
             boundary, _ = untangle(conserve_volume(boundary, clipped.surface))

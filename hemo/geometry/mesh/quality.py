@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hemo.geometry.mesh.sections import BARYCENTRIC, FACES, SectionProbes
+from hemo.geometry.mesh.sections import BARYCENTRIC, SectionProbes
 from hemo.geometry.mesh.sizing import branch_at
 from hemo.tetmesh import TetMesh
 from hemo.tree import VesselTree
@@ -19,6 +19,7 @@ Array = NDArray[np.float64]
 Index = NDArray[np.int64]
 
 EDGES = np.array([[0, 1], [0, 2], [0, 3], [1, 2], [1, 3], [2, 3]])
+BLOCK = 4096  # cells measured at a time
 RAYS = 4  # diameters on which the edges across a section are counted
 
 
@@ -103,10 +104,10 @@ def mesh_quality(mesh: TetMesh, tree: VesselTree, probes: SectionProbes, layer_c
 
     The last ``layer_cells`` cells make boundary layers.
     """
+    shapes = cell_shapes(mesh)
     core, flat = np.split(np.arange(len(mesh.cells)), [len(mesh.cells) - layer_cells])
-    quality, ratio, stretch = gamma(mesh)[core], edge_ratio(mesh)[core], aspect(mesh)
-    smallest, largest = dihedral_angles(mesh)
-    size = np.cbrt(6.0 * mesh.cell_volumes())
+    quality, ratio, stretch = shapes.gamma[core], shapes.edge_ratio[core], shapes.aspect
+    smallest, largest, size = shapes.dihedral_min, shapes.dihedral_max, np.cbrt(6.0 * shapes.volume)
     middle = mesh.points[mesh.cells].mean(axis=1)
     owner = branch_at(middle, tree)
     worst = int(quality.argmin())
@@ -208,56 +209,75 @@ def _chord(along: Array, height: Array) -> Array:
     return np.where(high > low, high - low, 0.0)
 
 
-def gamma(mesh: TetMesh) -> Array:
-    """(m,) quality of the cells: three times inscribed over circumscribed radius; 1 for a regular tetrahedron.
+@dataclass(frozen=True)
+class CellShapes:
+    """Shapes of the m cells of a mesh.
 
-    With volume V, face areas A_i and the products p_j of opposite edges' lengths (Liu and Joe 1994, BIT 34:268):
-    r = 3 V / sum A_i and R = sqrt(s (s - p_1) (s - p_2) (s - p_3)) / (6 V) with 2 s = p_1 + p_2 + p_3.
+    Attributes
+    ----------
+    volume
+        (m,) signed, m^3.
+    gamma
+        (m,) three times inscribed over circumscribed radius; 1 for a regular tetrahedron.
+
+        With volume V, face areas A_i and the products p_j of opposite edges' lengths (Liu and Joe 1994, BIT 34:268):
+        r = 3 V / sum A_i and R = sqrt(s (s - p_1) (s - p_2) (s - p_3)) / (6 V) with 2 s = p_1 + p_2 + p_3.
+    aspect
+        (m,) longest edge over 2 sqrt(6) inscribed radii: 1 for a regular tetrahedron, large for a flat one.
+    edge_ratio
+        (m,) longest over shortest edge.
+    dihedral_min, dihedral_max
+        (m,) smallest and largest angle between two faces, degrees.
     """
-    a, b, c, d = (mesh.points[mesh.cells[:, i]] for i in range(4))
-    volume = np.abs(mesh.cell_volumes())
-    area = _face_area(mesh)
-    pairs = (((a, b), (c, d)), ((a, c), (b, d)), ((a, d), (b, c)))
-    p, q, r = (np.linalg.norm(u - v, axis=1) * np.linalg.norm(w - x, axis=1) for (u, v), (w, x) in pairs)
+
+    volume: Array
+    gamma: Array
+    aspect: Array
+    edge_ratio: Array
+    dihedral_min: Array
+    dihedral_max: Array
+
+
+def cell_shapes(mesh: TetMesh) -> CellShapes:
+    """Measure the cells, a block at a time, so that what lies between stays in the processor's cache."""
+    starts = range(0, max(len(mesh.cells), 1), BLOCK)
+    blocks = [_shapes(mesh.points[mesh.cells[start : start + BLOCK]]) for start in starts]
+    return CellShapes(*(np.concatenate(parts) for parts in zip(*blocks, strict=True)))
+
+
+def gamma(mesh: TetMesh) -> Array:
+    """(m,) quality of the cells, see :class:`CellShapes`."""
+    return cell_shapes(mesh).gamma
+
+
+def _shapes(corners: Array) -> tuple[Array, ...]:
+    """The fields of :class:`CellShapes` for cells with the corners (k, 4, 3)."""
+    a, b, c, d = (np.ascontiguousarray(corners[:, i].T) for i in range(4))
+    ab, ac, ad = b - a, c - a, d - a
+    # Twice the faces' areas, all inward (the gradients of the barycentric coordinates), opposite a to d.
+    faces = [np.empty(0), _cross(ac, ad), _cross(ad, ab), _cross(ab, ac)]
+    faces[0] = -faces[1] - faces[2] - faces[3]
+    doubled = [_length(face) for face in faces]
+    surface = np.maximum(0.5 * sum(doubled), 1e-300)
+    six_volumes = (faces[3] * ad).sum(axis=0)
+    volume = np.abs(six_volumes) / 6.0
+    edges = np.stack([_length(edge) for edge in (ab, ac, ad, c - b, d - b, d - c)])
+    p, q, r = edges[0] * edges[5], edges[1] * edges[4], edges[2] * edges[3]
     product = (p + q + r) * (q + r - p) * (p + r - q) * (p + q - r) / 16.0
-    return np.asarray(54.0 * volume**2 / np.maximum(area * np.sqrt(np.maximum(product, 0.0)), 1e-300))
+    quality = 54.0 * volume**2 / np.maximum(surface * np.sqrt(np.maximum(product, 0.0)), 1e-300)
+    longest, inscribed = edges.max(axis=0), 3.0 * volume / surface
+    aspect = longest / np.maximum(2.0 * np.sqrt(6.0) * inscribed, 1e-300)
+    unit = [face / np.maximum(size, 1e-300) for face, size in zip(faces, doubled, strict=True)]
+    cosine = np.stack([-(unit[i] * unit[j]).sum(axis=0) for i, j in EDGES])
+    smallest, largest = (np.degrees(np.arccos(np.clip(x, -1.0, 1.0))) for x in (cosine.max(axis=0), cosine.min(axis=0)))
+    return six_volumes / 6.0, quality, aspect, longest / np.maximum(edges.min(axis=0), 1e-300), smallest, largest
 
 
-def aspect(mesh: TetMesh) -> Array:
-    """(m,) longest edge over 2 sqrt(6) inscribed radii: 1 for a regular tetrahedron, large for a flat one."""
-    inscribed = 3.0 * np.abs(mesh.cell_volumes()) / _face_area(mesh)
-    return np.asarray(_edges(mesh).max(axis=0) / np.maximum(2.0 * np.sqrt(6.0) * inscribed, 1e-300))
+def _cross(a: Array, b: Array) -> Array:
+    """Vector products of (3, k) vectors."""
+    return np.stack([a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]])
 
 
-def edge_ratio(mesh: TetMesh) -> Array:
-    """(m,) longest over shortest edge of each cell."""
-    edges = _edges(mesh)
-    return np.asarray(edges.max(axis=0) / np.maximum(edges.min(axis=0), 1e-300))
-
-
-def _edges(mesh: TetMesh) -> Array:
-    """(6, m) lengths of the edges of each cell."""
-    corners = mesh.points[mesh.cells]
-    return np.stack([np.linalg.norm(corners[:, i] - corners[:, j], axis=1) for i, j in EDGES])
-
-
-def _face_area(mesh: TetMesh) -> Array:
-    """(m,) surface of each cell."""
-    corners = ((mesh.points[mesh.cells[:, k]] for k in face) for face in FACES)
-    areas = [0.5 * np.linalg.norm(np.cross(v - u, w - u), axis=1) for u, v, w in corners]
-    return np.asarray(np.maximum(np.sum(areas, axis=0), 1e-300))
-
-
-def dihedral_angles(mesh: TetMesh) -> tuple[Array, Array]:
-    """(m,) smallest and largest angle between two faces of each cell, degrees."""
-    # Gradients of the barycentric coordinates: normals of the faces, all inward.
-    corners = mesh.points[mesh.cells]
-    b, c, d = (corners[:, k] - corners[:, 0] for k in (1, 2, 3))
-    normals = [np.cross(c, d), np.cross(d, b), np.cross(b, c)]
-    normals.insert(0, -normals[0] - normals[1] - normals[2])
-    unit = [normal / np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-300) for normal in normals]
-    cosine = np.stack([-np.einsum("ij,ij->i", unit[i], unit[j]) for i, j in EDGES])
-    angles = [
-        np.degrees(np.arccos(np.clip(extreme, -1.0, 1.0))) for extreme in (cosine.max(axis=0), cosine.min(axis=0))
-    ]
-    return angles[0], angles[1]
+def _length(a: Array) -> Array:
+    """(k,) lengths of (3, k) vectors."""
+    return np.sqrt((a * a).sum(axis=0))

@@ -30,6 +30,8 @@ FACES = np.array([[1, 2, 3], [0, 2, 3], [0, 1, 3], [0, 1, 2]])
 BARYCENTRIC = np.array([[4, 1, 1], [1, 4, 1], [1, 1, 4]], dtype=np.float64) / 6.0
 # An end section lies in a cap; it is taken this share of the radius inside the mesh.
 INSET = 1e-4
+# Cells searched together.
+GROUP = 32
 
 
 @dataclass(frozen=True)
@@ -164,20 +166,34 @@ def section_planes(mesh: TetMesh, branch: Branch) -> tuple[Array, Array]:
 
 
 class _Cutter:
-    """Cuts planes through one mesh; holds its face neighbours and a k-d tree of its cells."""
+    """Cuts planes through one mesh; holds its face neighbours and its cells in groups that lie together."""
 
     def __init__(self, mesh: TetMesh) -> None:
         self._points, self._cells = mesh.points, mesh.cells
         corners = mesh.points[mesh.cells]
-        self._middle = corners.mean(axis=1)
-        self._size = float(np.linalg.norm(corners - self._middle[:, None], axis=2).max())
-        self._tree = cKDTree(self._middle)
+        middle = corners.mean(axis=1)
+        self._order = cKDTree(middle, leafsize=GROUP).indices
+        self._starts = np.arange(0, len(middle), GROUP)
+        low, high = (
+            function.reduceat(bound[self._order], self._starts, axis=0)
+            for function, bound in ((np.minimum, corners.min(axis=1)), (np.maximum, corners.max(axis=1)))
+        )
+        self._centre, self._half = 0.5 * (low + high), 0.5 * (high - low)
+        self._size = float(self._half.max())
         self._neighbours = face_neighbours(mesh.cells)
         self._local = np.full(len(mesh.cells), -1, dtype=np.int64)
 
+    def _beside(self, centre: Array, normal: Array, reach: float) -> Index:
+        """Cells of the groups whose boxes meet the plane and the sphere of radius ``reach``, in order."""
+        offset = self._centre - centre
+        near = np.abs(offset @ normal) <= self._half @ np.abs(normal) + 1e-6 * self._size
+        near &= (np.maximum(np.abs(offset) - self._half, 0.0) ** 2).sum(axis=1) <= reach**2
+        places = self._starts[near][:, None] + np.arange(GROUP)
+        return np.sort(self._order[places[places < len(self._order)]])
+
     def cut(self, centre: Array, normal: Array, reach: float) -> tuple[Index, Array, Array]:
         """Cells (k,), points (k, 3) and weights (k,) of one section; empty where it meets no cell."""
-        near = np.array(self._tree.query_ball_point(centre, reach + self._size), dtype=np.int64)
+        near = self._beside(centre, normal, reach)
         height = (self._points[self._cells[near]] - centre) @ normal
         height[np.abs(height) < 1e-9 * self._size] = 0.0  # a plane through a layer of vertices: all on one side
         above = (height >= 0.0).sum(axis=1)

@@ -105,7 +105,7 @@ def _edge_cuts(start: Array, end: Array, corners: Array) -> NDArray[np.bool_]:
     u, v, along = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0], end - start
     across = np.cross(along, v)
     determinant = np.einsum("ij,ij->i", u, across)
-    parallel = np.abs(determinant) < 1e-14 * np.linalg.norm(u, axis=1) * np.linalg.norm(across, axis=1)
+    parallel = np.abs(determinant) <= 1e-14 * np.linalg.norm(u, axis=1) * np.linalg.norm(across, axis=1)
     scale = np.where(parallel, 1.0, determinant)
     offset = start - corners[:, 0]
     first = np.einsum("ij,ij->i", offset, across) / scale
