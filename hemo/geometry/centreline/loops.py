@@ -96,7 +96,7 @@ def part_vessels(
 
 
 def _known(place: Array, told: list[Array]) -> bool:
-    return any(np.linalg.norm(place - other) < _PLACE for other in told)
+    return bool(told) and bool((((np.array(told) - place) ** 2).sum(axis=1) < _PLACE**2).any())
 
 
 def find_loops(graph: LumenGraph, skeletons: Sequence[Skeleton]) -> list[Loop]:
@@ -107,14 +107,17 @@ def find_loops(graph: LumenGraph, skeletons: Sequence[Skeleton]) -> list[Loop]:
     tree_edge = (before[a] == b) | (before[b] == a)
     candidates = np.flatnonzero(reached[a] & reached[b] & ~tree_edge & _ways_differ(graph, skeletons, a, b))
     order = candidates[np.argsort(-np.minimum(graph.depth[a[candidates]], graph.depth[b[candidates]]))]
+    parent, length = before.tolist(), run.tolist()  # plain numbers: ways are walked node by node
     loops: list[Loop] = []
     seen: list[Array] = []
     for edge in order:
         place = graph.points[a[edge]]
         if _known(place, seen):
             continue
-        first, second = _ways(before, run, int(a[edge]), int(b[edge]))
-        if _length(graph, first) + _length(graph, second) < _DETOUR or not _wall_between(graph, first, second):
+        first, second = _ways(parent, length, int(a[edge]), int(b[edge]))
+        if run[a[edge]] - run[first[0]] + run[b[edge]] - run[second[0]] < _DETOUR:
+            continue
+        if not _wall_between(graph, first, second):
             continue
         seen.append(place)
         loops.append(Loop(place, first, second))
@@ -135,7 +138,7 @@ def _ways_differ(graph: LumenGraph, skeletons: Sequence[Skeleton], a: Indices, b
     return np.asarray(gap > graph.depth[foot[a]] + graph.depth[foot[b]])
 
 
-def _ways(before: Indices, run: Array, a: int, b: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def _ways(before: list[int], run: list[float], a: int, b: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """The ways to two nodes from where they part; ``run`` is the length from the root."""
     first, second = [a], [b]
     while first[-1] != second[-1]:
@@ -143,12 +146,8 @@ def _ways(before: Indices, run: Array, a: int, b: int) -> tuple[tuple[int, ...],
         back = farther if before[farther[-1]] >= 0 else other
         if before[back[-1]] < 0:
             break
-        back.append(int(before[back[-1]]))
+        back.append(before[back[-1]])
     return tuple(first[::-1]), tuple(second[::-1])
-
-
-def _length(graph: LumenGraph, way: tuple[int, ...]) -> float:
-    return float(arc_length(graph.points[list(way)])[-1])
 
 
 def _wall_between(graph: LumenGraph, first: tuple[int, ...], second: tuple[int, ...]) -> bool:
