@@ -152,6 +152,22 @@ def test_inside_grid_volume_and_order():
     assert not inside[100, 2, 10]
 
 
+def test_inside_grid_where_rays_meet_vertices_and_edges():
+    # An octahedron |x| + |y| + |z| = 3.5 about a node: rays in its planes of symmetry run through vertices and edges.
+    points = 3.5 * np.array([[1, 0, 0], [-1, 0, 0], [0, 1, 0], [0, -1, 0], [0, 0, 1], [0, 0, -1]], dtype=np.float64)
+    sides = [(x, y, z) for x in (0, 1) for y in (2, 3) for z in (4, 5)]
+    triangles = np.array([side if sum(side) % 2 == 0 else side[::-1] for side in sides])
+    z, y, x = np.mgrid[-4:5, -4:5, -4:5]
+    away = np.abs(x) + np.abs(y) + np.abs(z)
+    assert np.array_equal(inside_grid(points, triangles, np.full(3, -4.0), 1.0, (9, 9, 9)), away < 3.5)
+    # On a grid that ends inside the surface, and with another surface inside: what that encloses is outside again.
+    part = inside_grid(points, triangles, np.full(3, -1.0), 1.0, (2, 3, 5))
+    assert np.array_equal(part, away[3:8, 3:6, 3:5] < 3.5)
+    both = np.concatenate([points, 0.5 * points]), np.concatenate([triangles, triangles + 6])
+    nested = inside_grid(*both, np.full(3, -4.0), 1.0, (9, 9, 9))
+    assert np.array_equal(nested, (away < 3.5) & (away > 1.75))
+
+
 def test_contour_of_a_ball():
     z, y, x = np.mgrid[0:24, 0:26, 0:28].astype(np.float32)
     values = 8.0 - np.sqrt((x - 13) ** 2 + (y - 12) ** 2 + (z - 11) ** 2)

@@ -19,7 +19,6 @@ from scipy.spatial import cKDTree
 
 from hemo.geometry.centreline.lumengraph import LumenGraph
 from hemo.geometry.centreline.skeleton import Skeleton
-from hemo.tree import arc_length
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]
@@ -114,7 +113,8 @@ def find_loops(graph: LumenGraph, skeletons: Sequence[Skeleton]) -> list[Loop]:
         if _known(place, seen):
             continue
         first, second = _ways(before, run, int(a[edge]), int(b[edge]))
-        if _length(graph, first) + _length(graph, second) < _DETOUR or not _wall_between(graph, first, second):
+        length = sum(run[way[-1]] - run[way[0]] for way in (first, second))
+        if length < _DETOUR or not _wall_between(graph, first, second):
             continue
         seen.append(place)
         loops.append(Loop(place, first, second))
@@ -145,10 +145,6 @@ def _ways(before: Indices, run: Array, a: int, b: int) -> tuple[tuple[int, ...],
             break
         back.append(int(before[back[-1]]))
     return tuple(first[::-1]), tuple(second[::-1])
-
-
-def _length(graph: LumenGraph, way: tuple[int, ...]) -> float:
-    return float(arc_length(graph.points[list(way)])[-1])
 
 
 def _wall_between(graph: LumenGraph, first: tuple[int, ...], second: tuple[int, ...]) -> bool:

@@ -211,7 +211,8 @@ def tangent_ball_radius(
     The shrinking-ball method (Ma, Bae and Choi 2012, Vis Comput 28:7) on the points (n, 3) themselves; ``rows`` (k,)
     numbers those that are wanted (None: all), and ``normals`` (k, 3) there point outwards.
     """
-    tree = cKDTree(points)
+    # From the middle of a vessel most of a ring of wall is about as near: large leaves take half the time there.
+    tree = cKDTree(points, leafsize=48, balanced_tree=False)
     rows = np.arange(len(points)) if rows is None else rows
     radius = np.broadcast_to(np.asarray(limit, dtype=np.float64), len(rows)).copy()
     active = np.arange(len(rows))
