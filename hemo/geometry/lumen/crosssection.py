@@ -16,7 +16,7 @@ Array = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
 # Planes cut at once.
-_TOGETHER = 64
+_TOGETHER = 32
 
 
 @dataclass(frozen=True)
