@@ -28,12 +28,10 @@ class SurfaceDistance:
 
     def __init__(self, surface: Surface, edge: float = 0.3e-3, candidates: int = 6) -> None:
         corners = _split(surface.points[surface.triangles], edge)
-        # In the order of a first tree, neighbours in space are neighbours in memory. From the middle of a vessel most
-        # of a ring of wall is about as near: large leaves take half the time there.
-        corners = corners[_search_tree(corners.mean(axis=1)).indices]
         self._corners = corners
         self._middles = corners.mean(axis=1)
-        self._tree = _search_tree(self._middles)
+        # From the middle of a vessel most of a ring of wall is about as near: large leaves take half the time there.
+        self._tree = cKDTree(self._middles, leafsize=48, balanced_tree=False)
         self._candidates = min(candidates, len(corners))
         normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
         self._normal = normal / np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-300)
@@ -71,10 +69,6 @@ class SurfaceDistance:
         best = gap.argmin(axis=1)
         rows = np.arange(len(points))
         return gap[rows, best], place.reshape(*found.shape, 3)[rows, best], self._normal[found[rows, best]]
-
-
-def _search_tree(places: Array) -> cKDTree:
-    return cKDTree(places, leafsize=48, balanced_tree=False)
 
 
 def _split(corners: Array, edge: float) -> Array:

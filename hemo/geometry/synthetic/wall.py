@@ -173,6 +173,7 @@ def _onto_wall(points: Array, field: Any, h: float, rounds: int = 3) -> Array:
 def _refined(points: Array, triangles: Array, field: Any, h: float, rounds: int = 4) -> tuple[Array, Array]:
     """Edges longer than their share of the local radius halved, with their middles on the wall."""
     size = field(points)[1]
+    done = []
     for _ in range(rounds):
         edges, of_triangle, _ = edge_table(triangles)
         length = np.linalg.norm(points[edges[:, 0]] - points[edges[:, 1]], axis=1)
@@ -183,8 +184,12 @@ def _refined(points: Array, triangles: Array, field: Any, h: float, rounds: int 
         number = np.full(len(edges), -1, dtype=np.int64)
         number[split] = len(points) + np.arange(len(middle))
         points, size = np.concatenate([points, middle]), np.concatenate([size, field(middle)[1]])
-        triangles = split_triangles(triangles, number[of_triangle])
-    return points, triangles
+        middles = number[of_triangle]
+        # Edges that are short enough stay so: only the new triangles are looked at again.
+        whole = np.all(middles < 0, axis=1)
+        done.append(triangles[whole])
+        triangles = split_triangles(triangles[~whole], middles[~whole])
+    return points, np.concatenate([*done, triangles])
 
 
 def _chords_returned(points: Array, triangles: Array, field: Any, h: float) -> Array:
