@@ -48,28 +48,33 @@ def _ray_crossings(
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Where the rays along x through the nodes of a unit grid meet triangles: the ray's number z ny + y, and x.
 
-    A ray meets the triangle when an odd number of its edges pass beside it at greater y (the crossing number of a
-    polygon; Shimrat 1962, Comm ACM 5:434). Both triangles of an edge find the same, so no ray slips between them.
+    In the plane of a row of rays a triangle reaches from where the plane cuts one of its edges to where it cuts
+    another. Both triangles of an edge find the same place there, so no ray slips between them.
     """
     place = points[:, 1:]
-    corners = place[triangles]
-    low = np.maximum(np.ceil(corners.min(axis=1)).astype(np.int64), 0)
-    high = np.minimum(np.floor(corners.max(axis=1)).astype(np.int64), np.array(shape[1:]) - 1)
-    count = np.maximum(high - low + 1, 0)
-    rays = count[:, 0] * count[:, 1]
-    owner = np.repeat(np.arange(len(triangles)), rays)
-    within = np.arange(len(owner)) - np.repeat(np.cumsum(rays) - rays, rays)
-    ray = low[owner] + np.stack(np.divmod(within, count[owner, 1]), axis=1)
+    lowest, highest = place[triangles, 1].min(axis=1), place[triangles, 1].max(axis=1)
+    owner, z = _expanded(lowest, highest, shape[2])
     corner = triangles[owner]
-    meets = np.zeros(len(owner), dtype=np.bool_)
+    ends = []
     for side in range(3):
         one, other = corner[:, side], corner[:, (side + 1) % 3]
         a, b = place[np.minimum(one, other)], place[np.maximum(one, other)]
-        cuts = np.flatnonzero((a[:, 1] > ray[:, 1]) != (b[:, 1] > ray[:, 1]))
-        a, b, (y, z) = a[cuts], b[cuts], ray[cuts].T
-        meets[cuts] ^= a[:, 0] + (z - a[:, 1]) / (b[:, 1] - a[:, 1]) * (b[:, 0] - a[:, 0]) > y
-    corner, ray = corner[meets], ray[meets]
-    return ray[:, 1] * shape[1] + ray[:, 0], _along_x(points[corner], ray)
+        cuts = (a[:, 1] > z) != (b[:, 1] > z)
+        share = (z - a[:, 1]) / np.where(cuts, b[:, 1] - a[:, 1], 1.0)
+        ends.append(np.where(cuts, a[:, 0] + share * (b[:, 0] - a[:, 0]), np.nan))
+    row, y = _expanded(np.nanmin(ends, axis=0), np.nanmax(ends, axis=0), shape[1])
+    ray = np.stack([y, z[row]], axis=1)
+    return z[row] * shape[1] + y, _along_x(points[corner[row]], ray)
+
+
+def _expanded(
+    low: NDArray[np.float64], high: NDArray[np.float64], size: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The whole numbers from 0 to below ``size`` in each span low <= k < high, and the number of the span."""
+    first = np.clip(np.ceil(low), 0, size).astype(np.int64)
+    count = np.maximum(np.clip(np.ceil(high), 0, size).astype(np.int64) - first, 0)
+    span = np.repeat(np.arange(len(low)), count)
+    return span, np.arange(len(span)) - np.repeat(np.cumsum(count) - count - first, count)
 
 
 def _along_x(corners: NDArray[np.float64], ray: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -95,11 +95,12 @@ class Tube:
         tangent, bend = self.tangent[nearest], self.curvature_vector[nearest]
         offset = places - self.points[nearest]
         along = np.zeros(len(places))
+        back, ahead = self._beyond(nearest, 0), self._beyond(nearest, len(self.points) - 1)
         for _ in range(2):
             radial = offset - along[:, None] * tangent - 0.5 * along[:, None] ** 2 * bend
             slope = tangent + along[:, None] * bend
             along = along + _dot(radial, slope) / np.maximum(1.0 - _dot(radial, bend), 0.2)
-            along = np.clip(along, -self._beyond(nearest, 0), self._beyond(nearest, len(self.points) - 1))
+            along = np.clip(along, -back, ahead)
         radial = offset - along[:, None] * tangent - 0.5 * along[:, None] ** 2 * bend
         slope = tangent + along[:, None] * bend
         return self.arc[nearest] + along, radial, slope / _norm(slope)[:, None]
@@ -124,10 +125,11 @@ class Tube:
     def distance_near(self, places: Array, reach: float, cautious: bool = False) -> tuple[Array, Array, Array]:
         """Which of the places (n, 3) are within reach of :meth:`signed_distance`, and the two values of these alone."""
         bound = float(self.radius.max()) + reach
-        near: Array = np.arange(len(places))
-        for k in range(3):
+        low, high = self.points.min(axis=0) - bound, self.points.max(axis=0) + bound
+        near = np.flatnonzero((places[:, 0] > low[0]) & (places[:, 0] < high[0]))
+        for k in (1, 2):
             column = places[near, k]
-            near = near[(column > self.points[:, k].min() - bound) & (column < self.points[:, k].max() + bound)]
+            near = near[(column > low[k]) & (column < high[k])]
         _, nearest = self.search.query(places[near], distance_upper_bound=bound)
         near, nearest = near[nearest < len(self.points)], nearest[nearest < len(self.points)]
         arc, radial, tangent = self.foot(places[near], nearest)

@@ -251,11 +251,11 @@ def label_map(
 def _voxels_near(tube: Tube, image: LabelImage, together: int = 16) -> Array:
     """(k, 3) indices x, y, z of the voxels in the boxes, along the image's axes, of stretches of a tube."""
     axis = image.to_index(tube.points)
-    reach = 1.1 * tube.radius.max() / image.spacing
     size = np.array(image.labels.shape[::-1])
     marked = np.zeros(image.labels.shape, dtype=bool)
     for first in range(0, len(axis), together):
-        stretch = axis[first : first + together + 1]
+        part = slice(first, first + together + 1)
+        stretch, reach = axis[part], 1.1 * tube.radius[part].max() / image.spacing
         low = np.clip(np.floor(stretch.min(axis=0) - reach).astype(np.int64), 0, size)
         high = np.clip(np.ceil(stretch.max(axis=0) + reach).astype(np.int64) + 1, 0, size)
         marked[low[2] : high[2], low[1] : high[1], low[0] : high[0]] = True
