@@ -56,3 +56,20 @@ def test_sections_cut_together_are_those_cut_alone():
 
 def test_no_planes_no_sections():
     assert SectionCutter(TUBE).cut(np.zeros((0, 3)), np.zeros((0, 3)), np.zeros(0)).area.shape == (0,)
+
+
+def test_long_triangles_elsewhere_change_nothing():
+    rng = np.random.default_rng(2)
+    corners = np.array([0.2, 0.0, 0.0]) + rng.uniform(0.0, 0.1, (3, 3))
+    longer = Surface(
+        np.concatenate([TUBE.points, corners]), np.concatenate([TUBE.triangles, [len(TUBE.points) + np.arange(3)]])
+    )
+    points = np.column_stack([np.zeros((20, 2)), np.linspace(5e-3, 35e-3, 20)])
+    normals, reach = np.tile([0.1, 0.0, 0.995], (20, 1)), np.full(20, 3e-3)
+    cuts = [SectionCutter(surface).cut(points, normals, reach) for surface in (TUBE, longer)]
+    assert np.all(np.isfinite(cuts[0].area))
+    assert cuts[1].area == pytest.approx(cuts[0].area, rel=1e-12)
+    across = SectionCutter(longer).cut(
+        corners.mean(axis=0)[None], normals[:1], np.full(1, 0.2)
+    )  # one triangle, no loop
+    assert np.isnan(across.area[0])

@@ -47,7 +47,13 @@ class SectionCutter:
         corners = surface.points[surface.triangles]
         self._centre = corners.mean(axis=1)
         self._extent = np.linalg.norm(corners - self._centre[:, None], axis=2).max(axis=1)
-        self._tree = cKDTree(self._centre, balanced_tree=False)
+        # The few longest triangles are tried at every plane: one long one must not make the search for all go far.
+        self._usual = float(np.quantile(self._extent, 0.999))
+        self._short, self._long = (
+            np.flatnonzero(self._extent <= self._usual),
+            np.flatnonzero(self._extent > self._usual),
+        )
+        self._tree = cKDTree(self._centre[self._short], balanced_tree=False)
 
     def cut(self, points: Array, normals: Array, reach: Array) -> Sections:
         """Sections round ``points`` (n, 3) normal to ``normals`` (n, 3), looking ``reach`` (n,) m far.
@@ -65,10 +71,11 @@ class SectionCutter:
 
     def _sections(self, points: Array, normals: Array, reach: Array) -> Array:
         """(n, 5) area, perimeter and centroid of the loop round each point among the triangles within its reach."""
-        reach = reach + self._extent.max()
+        reach = reach + self._usual
         near = cKDTree(points).sparse_distance_matrix(self._tree, float(reach.max()), output_type="ndarray")
         near = near[near["v"] <= reach[near["i"]]]
-        plane, triangle = near["i"], near["j"]
+        plane = np.concatenate([near["i"], np.repeat(np.arange(len(points)), len(self._long))])
+        triangle = np.concatenate([self._short[near["j"]], np.tile(self._long, len(points))])
         level = _dot(self._centre[triangle] - points[plane], normals[plane])
         close = np.abs(level) <= 1.001 * self._extent[triangle]
         plane, triangle = plane[close], triangle[close]
