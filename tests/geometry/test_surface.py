@@ -131,6 +131,18 @@ def test_fine_surface_is_left_alone():
     assert len(triangles) == len(surface.triangles)
 
 
+def test_refinement_leaves_no_edge_out():
+    # A tube that bends and narrows: more rounds here than there. What is done needs no further round anywhere.
+    points, triangles = prism()
+    along = points[:, 2] / 30e-3
+    points = points * np.stack([1.0 - 0.6 * along, 1.0 - 0.6 * along, np.ones_like(along)], axis=1)
+    points[:, 0] += 8e-3 * along**2
+    done = subdivide_curved(points, triangles, 0.02e-3, rounds=20)
+    assert len(done[1]) > 1.5 * len(triangles)
+    assert len(subdivide_curved(*done, 0.02e-3)[1]) == len(done[1])
+    assert np.all(edge_table(done[1])[2] == 2)
+
+
 def test_distance_is_exact_and_signed():
     points, triangles = prism(sides=4, radius=np.sqrt(2.0) * 1e-3, length=10e-3, rings=3)  # a square bar, 2 mm wide
     wall = SurfaceDistance(Surface(points, triangles))
