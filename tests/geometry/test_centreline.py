@@ -5,10 +5,12 @@ import pytest
 from scipy.spatial import cKDTree
 
 from hemo.errors import InputError
+from hemo.geometry.centreline.centring import deepest_in_plane, normal_planes
 from hemo.geometry.centreline.compare import compare_radius, tree_lines
 from hemo.geometry.centreline.naming import name_branches
 from hemo.geometry.centreline.trees import CentrelineOptions, find_trees
 from hemo.geometry.image.labelimage import LabelImage
+from hemo.geometry.lumen.distance import SurfaceDistance
 from hemo.geometry.lumen.fromlabels import surface_from_labels
 from hemo.geometry.lumen.surface import Surface
 from hemo.geometry.synthetic.vessels import left_coronary, straight_stenosis
@@ -85,6 +87,26 @@ def test_bent_taper_is_centred_with_its_radius():
     assert nearest[0] < nearest[-1]  # from the wide end to the thin one
     assert vessel.radius[middle] == pytest.approx(radius[nearest][middle], rel=0.04)
     assert vessel.area[middle] == pytest.approx(np.pi * radius[nearest][middle] ** 2, rel=0.04)
+
+
+def test_search_across_the_lumen_leaves_no_better_place_out():
+    wall = SurfaceDistance(straight_stenosis(3e-3, 40e-3, 0.5)[0])
+    rng = np.random.default_rng(3)
+    line = np.column_stack([np.cumsum(rng.normal(0.0, 0.06e-3, (80, 2)), axis=0), np.linspace(2e-3, 38e-3, 80)])
+    _, first, second = normal_planes(line)
+    angle = 0.25 * np.pi * np.arange(8)[:, None]
+    places, depth, size = line.copy(), wall.rough_depth(line)[0], np.full(80, 0.3e-3)
+    for _ in range(4):  # the same search with all eight trials of every point
+        for k in range(80):
+            trial = places[k] + size[k] * (np.cos(angle) * first[k] + np.sin(angle) * second[k])
+            found = wall.rough_depth(trial)[0]
+            if found.max() > depth[k]:
+                places[k], depth[k] = trial[found.argmax()], found.max()
+            else:
+                size[k] *= 0.5
+    found_places, found_depth = deepest_in_plane(line, wall, 0.3e-3, 4)
+    assert found_places == pytest.approx(places, abs=1e-12)
+    assert found_depth == pytest.approx(depth, abs=1e-12)
 
 
 def test_left_tree_has_the_true_branches(left_coronary_map):

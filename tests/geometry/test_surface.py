@@ -131,6 +131,18 @@ def test_fine_surface_is_left_alone():
     assert len(triangles) == len(surface.triangles)
 
 
+def test_refinement_leaves_no_edge_out():
+    # A tube that bends and narrows: more rounds here than there. What is done needs no further round anywhere.
+    points, triangles = prism()
+    along = points[:, 2] / 30e-3
+    points = points * np.stack([1.0 - 0.6 * along, 1.0 - 0.6 * along, np.ones_like(along)], axis=1)
+    points[:, 0] += 8e-3 * along**2
+    done = subdivide_curved(points, triangles, 0.02e-3, rounds=20)
+    assert len(done[1]) > 1.5 * len(triangles)
+    assert len(subdivide_curved(*done, 0.02e-3)[1]) == len(done[1])
+    assert np.all(edge_table(done[1])[2] == 2)
+
+
 def test_distance_is_exact_and_signed():
     points, triangles = prism(sides=4, radius=np.sqrt(2.0) * 1e-3, length=10e-3, rings=3)  # a square bar, 2 mm wide
     wall = SurfaceDistance(Surface(points, triangles))
@@ -150,6 +162,22 @@ def test_inside_grid_volume_and_order():
     assert inside.sum() * 0.2e-3**3 == pytest.approx(volume, rel=0.02)
     assert inside[100, 15, 10]
     assert not inside[100, 2, 10]
+
+
+def test_inside_grid_where_rays_meet_vertices_and_edges():
+    # An octahedron |x| + |y| + |z| = 3.5 about a node: rays in its planes of symmetry run through vertices and edges.
+    points = 3.5 * np.array([[1, 0, 0], [-1, 0, 0], [0, 1, 0], [0, -1, 0], [0, 0, 1], [0, 0, -1]], dtype=np.float64)
+    sides = [(x, y, z) for x in (0, 1) for y in (2, 3) for z in (4, 5)]
+    triangles = np.array([side if sum(side) % 2 == 0 else side[::-1] for side in sides])
+    z, y, x = np.mgrid[-4:5, -4:5, -4:5]
+    away = np.abs(x) + np.abs(y) + np.abs(z)
+    assert np.array_equal(inside_grid(points, triangles, np.full(3, -4.0), 1.0, (9, 9, 9)), away < 3.5)
+    # On a grid that ends inside the surface, and with another surface inside: what that encloses is outside again.
+    part = inside_grid(points, triangles, np.full(3, -1.0), 1.0, (2, 3, 5))
+    assert np.array_equal(part, away[3:8, 3:6, 3:5] < 3.5)
+    both = np.concatenate([points, 0.5 * points]), np.concatenate([triangles, triangles + 6])
+    nested = inside_grid(*both, np.full(3, -4.0), 1.0, (9, 9, 9))
+    assert np.array_equal(nested, (away < 3.5) & (away > 1.75))
 
 
 def test_contour_of_a_ball():

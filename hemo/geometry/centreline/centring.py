@@ -78,17 +78,25 @@ def deepest_in_plane(line: Array, wall: SurfaceDistance, step: float, rounds: in
     """
     _, first, second = normal_planes(line)
     angle = 2.0 * np.pi * np.arange(_DIRECTIONS) / _DIRECTIONS
-    around = np.cos(angle)[:, None, None] * first + np.sin(angle)[:, None, None] * second
+    # The trials of one point side by side: the search tree is quick where one query lies near the last.
+    around = np.cos(angle)[:, None] * first[:, None] + np.sin(angle)[:, None] * second[:, None]
     places = line.copy()
-    depth = wall.rough_depth(places)
+    depth, middle = wall.rough_depth(places)
+    known = middle[:, None]
     size = np.full(len(line), step)
     rows = np.arange(len(line))
     for _ in range(rounds):
-        trial = places + size[None, :, None] * around
-        found = wall.rough_depth(trial.reshape(-1, 3)).reshape(_DIRECTIONS, -1)
-        best = found.argmax(axis=0)
-        better = found[best, rows] > depth
-        places[better] = trial[best, rows][better]
-        depth[better] = found[best, rows][better]
+        trial = places[:, None] + size[:, None, None] * around
+        # No place is deeper than it is far from a piece of wall met before: most trials need no search.
+        bound = np.min([np.linalg.norm(trial - known[:, [k]], axis=2) for k in range(known.shape[1])], axis=0)
+        worth = bound > 0.999999 * depth[:, None]
+        found = np.full(worth.shape, -np.inf)
+        met = np.full(trial.shape, np.inf)
+        found[worth], met[worth] = wall.rough_depth(trial[worth])
+        known = np.concatenate([known, met], axis=1)
+        best = found.argmax(axis=1)
+        better = found[rows, best] > depth
+        places[better] = trial[rows, best][better]
+        depth[better] = found[rows, best][better]
         size[~better] *= 0.5
     return places, depth

@@ -116,7 +116,7 @@ def _with_radius(lines: Sequence[Polyline], wall: SurfaceDistance | None) -> lis
         if any(np.isnan(line.radius).any() for line in lines):
             raise InputError("the paths hold no radius; give the lumen too, as a surface or a label map, or contours.")
         return list(lines)
-    depth = [wall.rough_depth(line.points) for line in lines]
+    depth = [wall.rough_depth(line.points)[0] for line in lines]
     inside = float(np.mean(np.concatenate(depth) > -0.3e-3))
     if inside < 0.8:
         raise InputError(

@@ -19,7 +19,6 @@ from scipy.spatial import cKDTree
 
 from hemo.geometry.centreline.lumengraph import LumenGraph
 from hemo.geometry.centreline.skeleton import Skeleton
-from hemo.tree import arc_length
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]

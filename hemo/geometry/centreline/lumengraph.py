@@ -101,27 +101,26 @@ def lumen_graph(
     inside = inside_grid(surface.points, surface.triangles, low, spacing, (shape[0], shape[1], shape[2]))
     if not inside.any():
         raise InputError("the surface encloses no lumen; check its unit and that it is closed.")
-    aorta = _aorta_nodes(inside, low, spacing, labels, aortic_radius)
-    index = np.argwhere(inside)
-    coronary = np.flatnonzero(~aorta)
-    number = np.full(inside.shape, -1, dtype=np.int64)
-    number[tuple(index[aorta].T)] = -2
-    number[tuple(index[coronary].T)] = np.arange(len(coronary))
-    points = low + spacing * index[coronary][:, ::-1]
+    nodes = np.flatnonzero(inside)
+    index = np.stack(np.unravel_index(nodes, inside.shape), axis=1)
+    places = low + spacing * index[:, ::-1]
+    aorta = _aorta_nodes(inside, places, low, spacing, labels, aortic_radius)
+    points = places[~aorta]
     depth, nearest, normal = wall.rough(points)
-    edges, contact = _edges(number, index[coronary])
+    edges, contact = _edges(nodes, aorta, inside.shape)
     edges = edges[~_wall_between(points, depth, nearest, normal, edges, spacing)]
     throat = _throat_nodes(surface, spacing)
     edges = np.concatenate([edges, _throat_edges(points, throat, wall, spacing)])
     points, depth = np.concatenate([points, throat]), np.concatenate([depth, wall.rough(throat)[0]])
     contact = np.concatenate([contact, np.zeros(len(throat), dtype=bool)])
     thin = np.flatnonzero(aorta)[np.all(index[aorta] % max(1, round(1.5e-3 / spacing)) == 0, axis=1)]
-    return LumenGraph(points, depth, edges, contact, low + spacing * index[thin][:, ::-1], spacing)
+    return LumenGraph(points, depth, edges, contact, places[thin], spacing)
 
 
-def _aorta_nodes(inside: Flags, low: Array, spacing: float, labels: LabelImage | None, aortic_radius: float) -> Flags:
-    """(n,) which of the inside nodes belong to the aorta."""
-    points = low + spacing * np.argwhere(inside)[:, ::-1]
+def _aorta_nodes(
+    inside: Flags, points: Array, low: Array, spacing: float, labels: LabelImage | None, aortic_radius: float
+) -> Flags:
+    """(n,) which of the inside nodes, at ``points`` (n, 3), belong to the aorta."""
     if labels is not None and labels.has_aorta:
         value = labels.values_at(points)
         unknown = (value != AORTA) & (value != CORONARY)
@@ -143,24 +142,35 @@ def _swept(points: Array, centres: Array, radius: Array) -> Flags:
     """(n,) whether a point lies in one of the inscribed balls."""
     tree = cKDTree(centres)
     swept = np.zeros(len(points), dtype=bool)
-    near = np.flatnonzero(tree.query(points, distance_upper_bound=1.3 * float(radius.max()))[0] < np.inf)
+    gap, found = tree.query(points, distance_upper_bound=1.3 * float(radius.max()))
+    near = np.flatnonzero(gap < np.inf)
+    swept[near] = gap[near] <= radius[found[near]]
+    # Most lie in the ball of the nearest centre; the others may lie in that of one of the next.
+    near = near[~swept[near]]
     gap, found = tree.query(points[near], k=min(12, len(centres)))
     gap, found = gap.reshape(len(near), -1), found.reshape(len(near), -1)
     swept[near] = np.any(gap <= radius[found], axis=1)
     return swept
 
 
-def _edges(number: Indices, index: Indices) -> tuple[Indices, Flags]:
-    """Neighbouring pairs of coronary nodes, and which of the nodes have an aortic neighbour."""
-    padded = np.pad(number, 1, constant_values=-1)
-    here = padded[tuple((index + 1).T)]
-    contact = np.zeros(len(index), dtype=bool)
+def _edges(nodes: Indices, aorta: Flags, shape: tuple[int, ...]) -> tuple[Indices, Flags]:
+    """Neighbouring pairs of coronary nodes, and which of the nodes have an aortic neighbour.
+
+    ``nodes`` (n,) are flat indices into a grid of ``shape``, none of them at its border; ``aorta`` (n,) tells which
+    are not coronary. The pairs (e, 2) number the coronary nodes alone.
+    """
+    coronary = nodes[~aorta]
+    number = np.full(int(np.prod(shape)), -1, dtype=np.int32)
+    number[nodes[aorta]] = -2
+    number[coronary] = np.arange(len(coronary))
+    contact = np.zeros(len(coronary), dtype=bool)
     pairs = []
-    for step in _NEIGHBOURS:
-        other = padded[tuple((index + 1 + np.array(step)).T)]
-        back = padded[tuple((index + 1 - np.array(step)).T)]
-        contact |= (other == -2) | (back == -2)
-        pairs.append(np.stack([here, other], axis=1)[other >= 0])
+    for i, j, k in _NEIGHBOURS:
+        step = (i * shape[1] + j) * shape[2] + k
+        other = number[coronary + step]
+        contact |= (other == -2) | (number[coronary - step] == -2)
+        here = np.flatnonzero(other >= 0)
+        pairs.append(np.stack([here, other[here]], axis=1))
     return np.concatenate(pairs), contact
 
 
@@ -185,7 +195,7 @@ def _throat_edges(points: Array, throat: Array, wall: SurfaceDistance, spacing: 
     edges = np.concatenate(pairs).astype(np.int64)
     every = np.concatenate([points, throat])
     a, b = every[edges[:, 0]], every[edges[:, 1]]
-    inside = np.all([wall.rough_depth(a + share * (b - a)) > 0.0 for share in (0.25, 0.5, 0.75)], axis=0)
+    inside = np.all([wall.rough_depth(a + share * (b - a))[0] > 0.0 for share in (0.25, 0.5, 0.75)], axis=0)
     return np.asarray(edges[inside])
 
 

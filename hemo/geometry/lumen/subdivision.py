@@ -25,20 +25,36 @@ def subdivide_curved(points: Array, triangles: Indices, tolerance: float, rounds
     Vertices given stay where they are; edges between faces that meet at more than 50 degrees stay
     straight. Returns points (n, 3) and triangles (m, 3).
     """
+    fresh: NDArray[np.bool_] = np.ones(len(triangles), dtype=np.bool_)
     for _ in range(rounds):
-        edges, of_triangle, count = edge_table(triangles)
-        middle = _curve_middles(points, triangles, edges, of_triangle, count)
+        # An edge bulges as it did before unless a triangle at one of its ends is new.
+        changed = _corners(triangles[fresh], len(points))
+        around = _corners(triangles[changed[triangles].any(axis=1)], len(points))
+        rows = np.flatnonzero(around[triangles].any(axis=1))
+        edges, of_triangle, count = edge_table(triangles[rows])
+        middle = _curve_middles(points, triangles[rows], edges, of_triangle, count)
         chord = points[edges].mean(axis=1)
         bulge = np.linalg.norm(middle - chord, axis=1)
         length = np.linalg.norm(points[edges[:, 0]] - points[edges[:, 1]], axis=1)
-        split = (bulge > tolerance) & (bulge < 0.25 * length)
+        split = (bulge > tolerance) & (bulge < 0.25 * length) & changed[edges].any(axis=1)
         if not split.any():
             break
         number = np.full(len(edges), -1, dtype=np.int64)
         number[split] = len(points) + np.arange(int(split.sum()))
         points = np.concatenate([points, middle[split]])
-        triangles = split_triangles(triangles, number[of_triangle])
+        middles = np.full(triangles.shape, -1, dtype=np.int64)
+        middles[rows] = number[of_triangle]
+        old = int(np.all(middles < 0, axis=1).sum())
+        triangles = split_triangles(triangles, middles)
+        fresh = np.asarray(np.arange(len(triangles)) >= old)
     return points, triangles
+
+
+def _corners(triangles: Indices, count: int) -> NDArray[np.bool_]:
+    """(count,) which vertices are corners of the triangles."""
+    found = np.zeros(count, dtype=bool)
+    found[triangles] = True
+    return found
 
 
 def _curve_middles(points: Array, triangles: Indices, edges: Indices, of_triangle: Indices, count: Indices) -> Array:
@@ -107,7 +123,7 @@ def corner_angles(points: Array, triangles: Indices) -> Array:
 
 
 def split_triangles(triangles: Indices, middles: Indices) -> Indices:
-    """New triangles; ``middles`` (m, 3) holds the new vertex on each side, or -1."""
+    """The triangles that stay, then new ones; ``middles`` (m, 3) holds the new vertex on each side, or -1."""
     has = middles >= 0
     count = has.sum(axis=1)
     new = [triangles[count == 0]]

@@ -95,14 +95,15 @@ class Tube:
         tangent, bend = self.tangent[nearest], self.curvature_vector[nearest]
         offset = places - self.points[nearest]
         along = np.zeros(len(places))
+        back, ahead = self._beyond(nearest, 0), self._beyond(nearest, len(self.points) - 1)
         for _ in range(2):
             radial = offset - along[:, None] * tangent - 0.5 * along[:, None] ** 2 * bend
             slope = tangent + along[:, None] * bend
             along = along + _dot(radial, slope) / np.maximum(1.0 - _dot(radial, bend), 0.2)
-            along = np.clip(along, -self._beyond(nearest, 0), self._beyond(nearest, len(self.points) - 1))
+            along = np.clip(along, -back, ahead)
         radial = offset - along[:, None] * tangent - 0.5 * along[:, None] ** 2 * bend
         slope = tangent + along[:, None] * bend
-        return self.arc[nearest] + along, radial, slope / np.linalg.norm(slope, axis=1, keepdims=True)
+        return self.arc[nearest] + along, radial, slope / _norm(slope)[:, None]
 
     def _beyond(self, nearest: Array, end: int) -> Array:
         """How far a foot may lie from its nearest axis point: nowhere beyond the end of the axis."""
@@ -117,26 +118,32 @@ class Tube:
         """
         distance = np.full(len(places), np.inf)
         size = np.full(len(places), np.inf)
+        near, *found = self.distance_near(places, reach, cautious)
+        distance[near], size[near] = found
+        return distance, size
+
+    def distance_near(self, places: Array, reach: float, cautious: bool = False) -> tuple[Array, Array, Array]:
+        """Which of the places (n, 3) are within reach of :meth:`signed_distance`, and the two values of these alone."""
         bound = float(self.radius.max()) + reach
         low, high = self.points.min(axis=0) - bound, self.points.max(axis=0) + bound
-        near = np.flatnonzero(np.all((places > low) & (places < high), axis=1))
+        near = np.flatnonzero((places[:, 0] > low[0]) & (places[:, 0] < high[0]))
+        for k in (1, 2):
+            column = places[near, k]
+            near = near[(column > low[k]) & (column < high[k])]
         _, nearest = self.search.query(places[near], distance_upper_bound=bound)
         near, nearest = near[nearest < len(self.points)], nearest[nearest < len(self.points)]
-        if len(near) == 0:
-            return distance, size
         arc, radial, tangent = self.foot(places[near], nearest)
-        gap = np.linalg.norm(radial, axis=1)
+        gap = _norm(radial)
         round_radius, bump = self.profile(arc)
         direction = self.bump_direction[nearest]
         direction = direction - _dot(direction, tangent)[:, None] * tangent
-        cosine = _dot(radial, direction) / np.maximum(gap * np.linalg.norm(direction, axis=1), 1e-12)
+        cosine = _dot(radial, direction) / np.maximum(gap * _norm(direction), 1e-12)
         wall = round_radius * (1.0 - bump * bump_shape(cosine))
         least = round_radius * (1.0 - bump) if cautious else wall
-        distance[near] = (gap - wall) * least / wall
-        size[near] = wall
+        distance = (gap - wall) * least / wall
         if self.flat_ends:
-            distance[near] = np.maximum(distance[near], self._beyond_ends(places[near]))
-        return distance, size
+            distance = np.maximum(distance, self._beyond_ends(places[near]))
+        return near, distance, wall
 
     def _beyond_ends(self, places: Array) -> Array:
         before = _dot(self.points[0] - places, self.tangent[:1])
@@ -204,13 +211,17 @@ def union(
     distance: Array = np.full(len(places), np.inf)
     size: Array = np.full(len(places), np.inf)
     for tube in tubes:
-        other, radius = tube.signed_distance(places, reach, cautious)
-        size = np.where(other < distance, radius, size)
-        with np.errstate(invalid="ignore"):
-            overlap = np.nan_to_num(np.maximum(fillet - np.abs(distance - other), 0.0), nan=0.0, posinf=0.0)
-        distance = np.minimum(distance, other) - (overlap**2 / (4.0 * fillet) if fillet > 0.0 else 0.0)
+        near, other, radius = tube.distance_near(places, reach, cautious)
+        before = distance[near]
+        size[near] = np.where(other < before, radius, size[near])
+        overlap = np.maximum(fillet - np.abs(before - other), 0.0)
+        distance[near] = np.minimum(before, other) - (overlap**2 / (4.0 * fillet) if fillet > 0.0 else 0.0)
     return distance, size
 
 
 def _dot(a: Array, b: Array) -> Array:
-    return np.asarray((a * b).sum(axis=-1))
+    return np.asarray(a[..., 0] * b[..., 0] + a[..., 1] * b[..., 1] + a[..., 2] * b[..., 2])
+
+
+def _norm(a: Array) -> Array:
+    return np.asarray(np.sqrt(_dot(a, a)))

@@ -45,7 +45,8 @@ def lumen_surface(vessels: SyntheticVessels, resolution: float = 0.25e-3, fillet
     origin = np.min([t.points.min(axis=0) - t.radius.max() for t in tubes], axis=0) - 4.0 * resolution
 
     def field(places: Array) -> tuple[Array, Array]:
-        return union(tubes, places, 4e-3, fillet)
+        # Asked for no farther from the wall than a cell's diagonal: there, what is beyond this has no part in it.
+        return union(tubes, places, 4.0 * resolution + fillet, fillet)
 
     keys, values = _near_wall(tubes, origin, resolution, fillet)
     points, triangles = _surface_net(keys, values)
@@ -172,6 +173,7 @@ def _onto_wall(points: Array, field: Any, h: float, rounds: int = 3) -> Array:
 def _refined(points: Array, triangles: Array, field: Any, h: float, rounds: int = 4) -> tuple[Array, Array]:
     """Edges longer than their share of the local radius halved, with their middles on the wall."""
     size = field(points)[1]
+    done = []
     for _ in range(rounds):
         edges, of_triangle, _ = edge_table(triangles)
         length = np.linalg.norm(points[edges[:, 0]] - points[edges[:, 1]], axis=1)
@@ -182,8 +184,12 @@ def _refined(points: Array, triangles: Array, field: Any, h: float, rounds: int 
         number = np.full(len(edges), -1, dtype=np.int64)
         number[split] = len(points) + np.arange(len(middle))
         points, size = np.concatenate([points, middle]), np.concatenate([size, field(middle)[1]])
-        triangles = split_triangles(triangles, number[of_triangle])
-    return points, triangles
+        middles = number[of_triangle]
+        # Edges that are short enough stay so: only the new triangles are looked at again.
+        whole = np.all(middles < 0, axis=1)
+        done.append(triangles[whole])
+        triangles = split_triangles(triangles[~whole], middles[~whole])
+    return points, np.concatenate([*done, triangles])
 
 
 def _chords_returned(points: Array, triangles: Array, field: Any, h: float) -> Array:
@@ -236,26 +242,22 @@ def label_map(
     for part, label in ((False, CORONARY), (True, AORTA)):
         for tube in (t for t in vessels.tubes if (t.name == "aorta") is part):
             voxels = _voxels_near(tube, image)
-            inside = tube.signed_distance(image.to_points(voxels), 1e-3)[0] < 0.0
+            inside = tube.signed_distance(image.to_points(voxels), 0.5e-3)[0] < 0.0
             x, y, z = voxels[inside].T
             flat[(z * shape[1] + y) * shape[0] + x] = label
     return image
 
 
-def _voxels_near(tube: Tube, image: LabelImage) -> Array:
-    """(k, 3) indices x, y, z of the voxels within the largest radius of stretches of a tube."""
-    stride = max(int(tube.radius.max() / (tube.arc[1] - tube.arc[0])), 1)
-    centre = image.to_index(tube.points[::stride])
-    reach = np.ceil(2.0 * tube.radius.max() / image.spacing).astype(int)
-    ball = np.stack(np.meshgrid(*[np.arange(-r, r + 1) for r in reach], indexing="ij"), axis=-1).reshape(-1, 3)
-    ball = ball[np.linalg.norm((ball * image.spacing), axis=1) <= 1.6 * tube.radius.max() + image.spacing.max()]
+def _voxels_near(tube: Tube, image: LabelImage, together: int = 16) -> Array:
+    """(k, 3) indices x, y, z of the voxels in the boxes, along the image's axes, of stretches of a tube."""
+    axis = image.to_index(tube.points)
     size = np.array(image.labels.shape[::-1])
-    marked = np.zeros(image.labels.shape, dtype=bool).reshape(-1)
-    for place in np.rint(centre).astype(np.int64):
-        mine = ball + place
-        x, y, z = mine[np.all((mine >= 0) & (mine < size), axis=1)].T
-        marked[(z * size[1] + y) * size[0] + x] = True
-    found = np.flatnonzero(marked)
-    plane, x = np.divmod(found, size[0])
-    z, y = np.divmod(plane, size[1])
+    marked = np.zeros(image.labels.shape, dtype=bool)
+    for first in range(0, len(axis), together):
+        part = slice(first, first + together + 1)
+        stretch, reach = axis[part], 1.1 * tube.radius[part].max() / image.spacing
+        low = np.clip(np.floor(stretch.min(axis=0) - reach).astype(np.int64), 0, size)
+        high = np.clip(np.ceil(stretch.max(axis=0) + reach).astype(np.int64) + 1, 0, size)
+        marked[low[2] : high[2], low[1] : high[1], low[0] : high[0]] = True
+    z, y, x = np.unravel_index(np.flatnonzero(marked), marked.shape)
     return np.stack([x, y, z], axis=1)
