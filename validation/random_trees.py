@@ -1,8 +1,9 @@
 """Random hearts through the whole geometry: label map, surface, trees, lesions, mesh, against what is known.
 
 ``python -m validation random_trees`` works through seeds 0 to N - 1, N from HEMO_RANDOM_TREES (200); each seed
-runs in its own process and leaves one line in ``results/random_trees.jsonl``, so that the campaign
-goes on where it stopped. ``python -m validation.random_trees SEED`` prints one seed's line.
+runs in its own process and leaves one line in ``validation/records/random_trees.jsonl``, so that the campaign
+goes on where it stopped; take the file away to begin anew. ``HEMO_RANDOM_TREES_WORKERS`` (2) run at a time.
+``python -m validation.random_trees SEED`` prints one seed's line.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from hemo.geometry.truncate import truncate
 from hemo.tree import Branch, Lesion, VesselTree
 from validation.table import DOCS, Table, publish
 
-RESULTS = DOCS.parent / "results" / "random_trees.jsonl"
+RESULTS = DOCS.parent / "validation" / "records" / "random_trees.jsonl"
 LIMIT_S = 1800.0
 # True lesions count where the healthy vessel is at least as wide as the default truncation all the way to them.
 SMALLEST = MeshOptions().minimal_outlet_diameter
@@ -218,12 +219,12 @@ def share(part: int, whole: int) -> str:
 
 
 def main() -> None:
-    """Do what is missing of the campaign, two hearts at a time, then the table."""
+    """Do what is missing of the campaign, then the table."""
     count = int(os.environ.get("HEMO_RANDOM_TREES", "200"))
     RESULTS.parent.mkdir(parents=True, exist_ok=True)
     text = RESULTS.read_text(encoding="utf-8") if RESULTS.is_file() else ""
     done = {line["seed"]: line for line in map(json.loads, text.splitlines())}
-    with ThreadPoolExecutor(2) as pool:
+    with ThreadPoolExecutor(int(os.environ.get("HEMO_RANDOM_TREES_WORKERS", "2"))) as pool:
         for line in pool.map(in_own_process, [seed for seed in range(count) if seed not in done]):
             done[line["seed"]] = line
             with RESULTS.open("a", encoding="utf-8") as file:

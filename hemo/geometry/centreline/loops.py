@@ -106,7 +106,7 @@ def find_loops(graph: LumenGraph, skeletons: Sequence[Skeleton]) -> list[Loop]:
     tree_edge = (before[a] == b) | (before[b] == a)
     candidates = np.flatnonzero(reached[a] & reached[b] & ~tree_edge & _ways_differ(graph, skeletons, a, b))
     order = candidates[np.argsort(-np.minimum(graph.depth[a[candidates]], graph.depth[b[candidates]]))]
-    parent, length = before.tolist(), run.tolist()  # plain numbers: ways are walked node by node
+    parent, length = list(map(int, before)), list(map(float, run))  # ways are walked node by node
     loops: list[Loop] = []
     seen: list[Array] = []
     for edge in order:
