@@ -9,6 +9,7 @@ from hemo.geometry.centreline.centring import deepest_in_plane, normal_planes
 from hemo.geometry.centreline.compare import compare_radius, tree_lines
 from hemo.geometry.centreline.naming import name_branches
 from hemo.geometry.centreline.trees import CentrelineOptions, find_trees
+from hemo.geometry.centreline.vesselline import VesselLine, trim_ostium
 from hemo.geometry.image.labelimage import LabelImage
 from hemo.geometry.lumen.distance import SurfaceDistance
 from hemo.geometry.lumen.fromlabels import surface_from_labels
@@ -186,6 +187,20 @@ def test_vessel_that_touches_itself_is_followed_the_long_way(gap):
     (tree,) = find_trees(swept(line, np.linspace(1.05e-3, 0.95e-3, len(line))))
     assert len(tree.branches) == 1
     assert tree.root.length == pytest.approx(length, abs=4e-3)
+
+
+@pytest.mark.parametrize("throat", [0.4, 1.0])
+def test_a_lesion_at_the_ostium_is_not_taken_off_with_the_aorta(throat):
+    """Aorta and sinus over 3 mm, a lesion from 3 to 11 mm, behind it 1.4 mm of radius, more than 1.5 times the throat."""
+    arc = np.arange(0.0, 60e-3, 0.4e-3)
+    radius = np.where(arc < 3e-3, 6e-3 - 1.0 * arc, 1.4e-3)
+    lesion = (arc >= 3e-3) & (arc <= 11e-3)
+    radius[lesion] -= (1.4e-3 - 1e-3 * throat) * np.sin(np.pi * (arc[lesion] - 3e-3) / 8e-3) ** 0.5
+    points = np.stack([arc, 0 * arc, 0 * arc], axis=1)
+    area = np.where(arc < 2e-3, np.nan, np.pi * radius**2)
+    line = trim_ostium(VesselLine(points, radius, area, 2 * np.pi * radius))
+    assert line.points[0, 0] == pytest.approx(3e-3, abs=0.8e-3)
+    assert line.radius.min() == pytest.approx(1e-3 * throat, rel=0.02)
 
 
 def test_short_bumps_are_no_branches():
