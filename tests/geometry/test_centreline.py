@@ -191,7 +191,7 @@ def test_vessel_that_touches_itself_is_followed_the_long_way(gap):
 
 @pytest.mark.parametrize("throat", [0.4, 1.0])
 def test_a_lesion_at_the_ostium_is_not_taken_off_with_the_aorta(throat):
-    """Aorta and sinus over 3 mm, a lesion from 3 to 11 mm, behind it 1.4 mm of radius, more than 1.5 times the throat."""
+    """Aorta and sinus over 3 mm, a lesion from 3 to 11 mm, behind it 1.4 mm of radius (over 1.5 throats)."""
     arc = np.arange(0.0, 60e-3, 0.4e-3)
     radius = np.where(arc < 3e-3, 6e-3 - 1.0 * arc, 1.4e-3)
     lesion = (arc >= 3e-3) & (arc <= 11e-3)
