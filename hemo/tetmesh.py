@@ -89,7 +89,6 @@ def vertex_normals(points: NDArray[np.float64], triangles: NDArray[np.int64]) ->
     """(n, 3) unit normals at the vertices of a surface: the area-weighted mean of the triangles round each."""
     a, b, c = (points[triangles[:, k]] for k in range(3))
     facet = np.cross(b - a, c - a)
-    normal = np.zeros_like(points)
-    for k in range(3):
-        np.add.at(normal, triangles[:, k], facet)
+    corner = triangles.T.ravel()
+    normal = np.stack([np.bincount(corner, np.tile(facet[:, k], 3), len(points)) for k in range(3)], axis=1)
     return np.asarray(normal / np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-300))

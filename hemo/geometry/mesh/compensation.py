@@ -70,10 +70,8 @@ def _vertex_means(points: Array, triangles: Index, values: Array) -> tuple[Array
     """Unit normals (n, 3) and the area-weighted means (n,) of the triangles' values round each vertex."""
     a, b, c = (points[triangles[:, i]] for i in range(3))
     area = 0.5 * np.linalg.norm(np.cross(b - a, c - a), axis=1)
-    weight, total = np.zeros(len(points)), np.zeros(len(points))
-    for corner in range(3):
-        np.add.at(weight, triangles[:, corner], area)
-        np.add.at(total, triangles[:, corner], area * values)
+    corner = triangles.T.ravel()
+    weight, total = (np.bincount(corner, np.tile(part, 3), len(points)) for part in (area, area * values))
     used = weight > 0.0
     means = np.divide(total, weight, out=np.zeros_like(total), where=used)
     return vertex_normals(points, triangles), means
