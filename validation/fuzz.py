@@ -33,6 +33,7 @@ from hemo.vtkio import write_polydata
 from validation.table import DOCS, Table, publish
 
 LIMIT_S = 120
+WORKERS, CHUNK = int(os.environ.get("HEMO_FUZZ_WORKERS", "2")), 50
 KEPT = DOCS.parent / "results" / "fuzz"
 SPACING = 0.4
 Rng = np.random.Generator
@@ -249,6 +250,28 @@ def attempt(job: tuple[int, Path]) -> Outcome:
     return outcome
 
 
+def attempt_all(jobs: list[tuple[int, Path]]) -> list[Outcome]:
+    """Outcomes in order. A few dozen inputs get fresh processes; where one of these dies, each input gets its own."""
+    outcomes = []
+    for start in range(0, len(jobs), CHUNK):
+        chunk = jobs[start : start + CHUNK]
+        for job, outcome in zip(chunk, in_processes(chunk, WORKERS), strict=True):
+            outcomes.append(outcome or in_processes([job], 1)[0] or crash(job[0]))
+    return outcomes
+
+
+def in_processes(jobs: list[tuple[int, Path]], workers: int) -> list[Outcome | None]:
+    """The outcomes; None where the process died."""
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        futures = [pool.submit(attempt, job) for job in jobs]
+    return [None if future.exception() else future.result() for future in futures]
+
+
+def crash(number: int) -> Outcome:
+    """The outcome of an input that ends its process."""
+    return Outcome(number, FORMS[number % len(FORMS)], "see the number", "crash", "the process died")
+
+
 def judge(code: int, out: str, err: str, damage: str) -> tuple[str, str]:
     """The verdict on an exit code and what was printed."""
     if code == 124:
@@ -294,8 +317,7 @@ def main() -> None:
     count = int(os.environ.get("HEMO_FUZZ", "500"))
     with tempfile.TemporaryDirectory() as name:
         make_base(Path(name))
-        with ProcessPoolExecutor(2, mp_context=get_context("spawn"), max_tasks_per_child=50) as pool:
-            outcomes = list(pool.map(attempt, [(number, Path(name)) for number in range(count)]))
+        outcomes = attempt_all([(number, Path(name)) for number in range(count)])
     table = Counter((outcome.form, outcome.verdict if not outcome.failed else "failure") for outcome in outcomes)
     rows = tuple(
         (form, *(str(table[form, verdict]) for verdict in ("result", "sentence", "failure"))) for form in FORMS
