@@ -24,8 +24,8 @@ GEOMETRIES = {
     "NARCO, label map": (LABELS, 6),
     "NARCO, surface": (SURFACE, 6),
     "NARCO, surface and VMTK's centrelines": (f"{SURFACE}\n{LINES}", 6),
-    "pulmonary artery, one label": (ARTERY, 6),
     "NARCO, label map, 12 cells": (LABELS, 12),
+    "pulmonary artery, one label": (ARTERY, 6),
 }
 LIMIT_S = 1800.0
 
