@@ -9,7 +9,7 @@ from hemo.geometry.centreline.centring import deepest_in_plane, normal_planes
 from hemo.geometry.centreline.compare import compare_radius, tree_lines
 from hemo.geometry.centreline.naming import name_branches
 from hemo.geometry.centreline.trees import CentrelineOptions, find_trees
-from hemo.geometry.centreline.vesselline import VesselLine, trim_ostium
+from hemo.geometry.centreline.vesselline import VesselLine, leave_parent, trim_ostium
 from hemo.geometry.image.labelimage import LabelImage
 from hemo.geometry.lumen.distance import SurfaceDistance
 from hemo.geometry.lumen.fromlabels import surface_from_labels
@@ -201,6 +201,18 @@ def test_a_lesion_at_the_ostium_is_not_taken_off_with_the_aorta(throat):
     line = trim_ostium(VesselLine(points, radius, area, 2 * np.pi * radius))
     assert line.points[0, 0] == pytest.approx(3e-3, abs=0.8e-3)
     assert line.radius.min() == pytest.approx(1e-3 * throat, rel=0.02)
+
+
+def test_a_line_that_never_leaves_its_parent_has_no_points_of_its_own():
+    arc = np.linspace(0.0, 20e-3, 51)
+    points = np.stack([arc, 0 * arc, 0 * arc], axis=1)
+    wide = np.full(51, 2e-3)
+    parent = Branch("parent", points, wide, np.pi * wide**2, wide, None, None, True)
+    beside = points[10:30] + np.array([0.0, 1e-3, 0.0])
+    inner = VesselLine(beside, wide[:20], np.pi * wide[:20] ** 2, 2 * np.pi * wide[:20])
+    left, attach = leave_parent(inner, parent, False)
+    assert left.start == len(inner.points)
+    assert attach == 29
 
 
 def test_short_bumps_are_no_branches():

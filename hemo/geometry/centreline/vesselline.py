@@ -159,7 +159,9 @@ def trim_ostium(line: VesselLine) -> VesselLine:
 
 
 def leave_parent(line: VesselLine, parent: Branch, at_end: bool) -> tuple[VesselLine, int]:
-    """Where a child's line leaves its parent's lumen, and from which of the parent's points."""
+    """Where a child's line leaves its parent's lumen (its number of points if it never does), and from which of the
+    parent's points.
+    """
     gap, nearest = cKDTree(parent.points).query(line.points)
     lumen = np.sqrt(parent.area / np.pi)[nearest]
     half = np.arange(len(gap)) < max(3, int(np.searchsorted(arc_length(line.points), 25e-3)))
@@ -168,7 +170,7 @@ def leave_parent(line: VesselLine, parent: Branch, at_end: bool) -> tuple[Vessel
     if at_end:
         return replace(line, start=start), len(parent.points) - 1
     together = np.flatnonzero((gap < 0.35 * lumen) & half)
-    attach = int(nearest[together[-1]]) if len(together) else int(nearest[start])
+    attach = int(nearest[together[-1]]) if len(together) else int(nearest[min(start, len(gap) - 1)])
     return replace(line, start=start), attach
 
 
