@@ -63,6 +63,18 @@ def test_the_tree_ends_at_the_caps(whole: Surface) -> None:
     assert place[0] == pytest.approx(16 * MM, abs=0.25 * MM)
 
 
+def test_an_end_just_behind_a_fork_is_not_cut_in_the_fork() -> None:
+    """The vessel is 1.6 mm wide behind the fork and tapers: no section is quite whole, and that of the fork is none."""
+    surface = lumen(AORTA, ([0, 0, 0], [16, 0, 0], 1.5), ([16, 0, 0], [28, 0, 0], 0.8), SIDE)
+    main, side = tree(19.2).branches
+    radius = MM * np.interp(main.points[:, 0] / MM, [16.5, 16.9, 18.5], [1.5, 0.89, 0.8])
+    main = replace(main, radius=radius, area=np.pi * radius**2, reference_radius=radius)
+    clipped = clip_to_tree(surface, VesselTree("t", (main, side)))
+    assert clipped.surface.cap_area(3) == pytest.approx(np.pi * (0.8 * MM) ** 2, rel=0.1)
+    assert clipped.tree["M"].points[-1, 0] > 18.5 * MM
+    assert clipped.surface.names == {1: "wall", 2: "inlet", 3: "M", 4: "S"}
+
+
 def test_a_stub_that_tapers_all_along_still_gets_its_cap() -> None:
     """A branch that the segmentation ends 2 mm beyond its parent's wall has no section of full size."""
     stub = ([16, 0, 0], [16, 3.2, 0], 1.2)

@@ -33,6 +33,7 @@ OUTLET_STEPS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0)
 LARGEST_OSTIUM = 1.5  # section over the vessel's own area: more is the funnel of the aortic wall
 # Section over the vessel's own area: less is the dome of its tip, but a stub that tapers all along has no better.
 SMALLEST_OUTLET, SMALLEST_STUB = 0.85, 0.65
+LARGEST_OUTLET = 1.8  # more is a bifurcation with the other vessel in the section
 SPURLESS = 0.95  # share of its convex hull that a section without a spur fills; a kidney's shape fills 0.97
 
 
@@ -178,6 +179,8 @@ def _outlet_cut(surface: Surface, tree: VesselTree, branch: Branch) -> _Cut:
         if loop is None or loop.reach > 4.0 * radius:
             continue
         own = min(_area_at(branch, place - 1.5 * radius), before.area if before else np.inf)
+        if loop.area > LARGEST_OUTLET * _area_at(branch, place):
+            continue  # in a bifurcation: the cut would take the other vessel off too
         cut = _Cut(branch.name, place, loop)
         if loop.area >= SMALLEST_OUTLET * own:
             whole.append(cut)
