@@ -165,9 +165,8 @@ def _outlet_cut(surface: Surface, tree: VesselTree, branch: Branch) -> _Cut:
     """The most distal section that is not yet the dome of the tip; of a stub the most distal that will do."""
     arc, length = branch.arc, branch.length
     radius = float(np.median(branch.diameter[arc >= length - 4.0 * branch.diameter[-1]])) / 2.0
-    attached = [arc[c.parent_index or 0] for c in tree.children(branch.name)]
-    lowest = max([0.3 * length, *[place + 1.0 * radius for place in attached]])
-    lowest = min(lowest, length)
+    forks = [arc[c.parent_index or 0] + radius for c in tree.children(branch.name)]
+    lowest = min(max([0.3 * length, *forks]), length)
     whole: list[_Cut] = []
     stubs: list[_Cut] = []
     for step in OUTLET_STEPS:
@@ -175,10 +174,9 @@ def _outlet_cut(surface: Surface, tree: VesselTree, branch: Branch) -> _Cut:
         if place < lowest and step > 0.0:
             break
         loop = _loop_at(surface, branch, place)
-        before = _loop_at(surface, branch, max(place - 1.5 * radius, 0.0))
         if loop is None or loop.reach > 4.0 * radius:
             continue
-        own = min(_area_at(branch, place - 1.5 * radius), before.area if before else np.inf)
+        own = _own_area(surface, branch, place, place - 1.5 * radius, max(forks, default=-np.inf))
         if loop.area > LARGEST_OUTLET * _area_at(branch, place):
             continue  # in a bifurcation: the cut would take the other vessel off too
         cut = _Cut(branch.name, place, loop)
@@ -194,6 +192,14 @@ def _outlet_cut(surface: Surface, tree: VesselTree, branch: Branch) -> _Cut:
         f"tree {tree.name!r}, outlet {branch.name!r}: no clean section of the surface was found within "
         f"{1e3 * (length - lowest):.1f} mm of its end; shorten the branch or drop it."
     )
+
+
+def _own_area(surface: Surface, branch: Branch, place: float, before: float, fork: float) -> float:
+    """Area (m^2) of the vessel that ends at ``place``: of its section ``before``, or, behind a fork, of what is left."""
+    if before < fork:
+        return float(np.median([_area_at(branch, arc) for arc in np.linspace(min(fork, place), place, 9)]))
+    loop = _loop_at(surface, branch, max(before, 0.0))
+    return min(_area_at(branch, before), loop.area if loop else np.inf)
 
 
 def _loop_at(surface: Surface, branch: Branch, arc: float) -> Loop | None:
