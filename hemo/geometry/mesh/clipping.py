@@ -195,7 +195,7 @@ def _outlet_cut(surface: Surface, tree: VesselTree, branch: Branch) -> _Cut:
 
 
 def _own_area(surface: Surface, branch: Branch, place: float, before: float, fork: float) -> float:
-    """Area (m^2) of the vessel that ends at ``place``: of its section ``before``, or, behind a fork, of what is left."""
+    """Area (m^2) of the vessel that ends at ``place``: of its section ``before``, or of what is behind a fork."""
     if before < fork:
         return float(np.median([_area_at(branch, arc) for arc in np.linspace(min(fork, place), place, 9)]))
     loop = _loop_at(surface, branch, max(before, 0.0))
