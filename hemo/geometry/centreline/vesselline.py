@@ -150,8 +150,8 @@ def trim_ostium(line: VesselLine) -> VesselLine:
     ostium does not make the healthy vessel behind it look like the aorta.
     """
     arc = arc_length(line.points)
-    first = arc >= min(2e-3, 0.3 * arc[-1])
-    calibre = max(float(np.median(line.radius[first & (arc <= end)])) for end in (9e-3, 25e-3))
+    beyond = arc >= min(2e-3, 0.3 * arc[-1])
+    calibre = max(float(np.median(line.radius[beyond & (arc <= end)])) for end in (9e-3, 25e-3))
     section = np.nan_to_num(line.area, nan=np.inf)
     bad = ((section > 2.2 * np.pi * calibre**2 * 1.2) | (line.radius > 1.5 * calibre)) & (arc < 8e-3)
     steady = [not bad[(arc >= place) & (arc <= place + 1e-3)].any() for place in arc]

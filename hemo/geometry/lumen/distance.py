@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
+from hemo.geometry.lumen.proximity import wall_tree
 from hemo.geometry.lumen.surface import Surface
 
 Array = NDArray[np.float64]
@@ -30,8 +30,7 @@ class SurfaceDistance:
         corners = _split(surface.points[surface.triangles], edge)
         self._corners = corners
         self._middles = corners.mean(axis=1)
-        # From the middle of a vessel most of a ring of wall is about as near: large leaves take half the time there.
-        self._tree = cKDTree(self._middles, leafsize=48, balanced_tree=False)
+        self._tree = wall_tree(self._middles)
         self._candidates = min(candidates, len(corners))
         normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
         self._normal = normal / np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-300)

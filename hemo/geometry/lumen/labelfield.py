@@ -20,10 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import correlate1d, map_coordinates
 from scipy.sparse import csr_array, diags_array
-from scipy.spatial import cKDTree
 from scipy.special import ive
 
 from hemo.geometry.image.labelimage import LabelImage
+from hemo.geometry.lumen.proximity import wall_tree
 from hemo.geometry.lumen.surfacecheck import edge_table
 from hemo.geometry.lumen.wallvalue import blurred_at_wall
 from hemo.tetmesh import vertex_normals
@@ -212,8 +212,7 @@ def tangent_ball_radius(
     The shrinking-ball method (Ma, Bae and Choi 2012, Vis Comput 28:7) on the points (n, 3) themselves; ``rows`` (k,)
     numbers those that are wanted (None: all), and ``normals`` (k, 3) there point outwards.
     """
-    # From the middle of a vessel most of a ring of wall is about as near: large leaves take half the time there.
-    tree = cKDTree(points, leafsize=48, balanced_tree=False)
+    tree = wall_tree(points)
     rows = np.arange(len(points)) if rows is None else rows
     radius = np.broadcast_to(np.asarray(limit, dtype=np.float64), len(rows)).copy()
     active = np.arange(len(rows))

@@ -176,9 +176,9 @@ def _outlet_cut(surface: Surface, tree: VesselTree, branch: Branch) -> _Cut:
         loop = _loop_at(surface, branch, place)
         if loop is None or loop.reach > 4.0 * radius:
             continue
-        own = _own_area(surface, branch, place, place - 1.5 * radius, max(forks, default=-np.inf))
         if loop.area > LARGEST_OUTLET * _area_at(branch, place):
             continue  # in a bifurcation: the cut would take the other vessel off too
+        own = _own_area(surface, branch, place, place - 1.5 * radius, max(forks, default=-np.inf))
         cut = _Cut(branch.name, place, loop)
         if loop.area >= SMALLEST_OUTLET * own:
             whole.append(cut)

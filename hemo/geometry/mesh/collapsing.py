@@ -83,9 +83,7 @@ def _parts(surface: TaggedSurface) -> list[int]:
     on = np.zeros((len(tags), len(surface.points)), dtype=bool)
     for bit, tag in enumerate(tags):
         on[bit, surface.triangles[surface.tags == tag]] = True
-    found = [0] * len(surface.points)
-    for vertex in map(int, np.flatnonzero(on.any(axis=0))):
-        found[vertex] = 1
+    found = [1] * len(surface.points)  # the first part, the wall, alone
     for vertex in map(int, np.flatnonzero(on[1:].any(axis=0))):
         found[vertex] = sum(1 << int(bit) for bit in np.flatnonzero(on[:, vertex]))
     bits = len(tags)

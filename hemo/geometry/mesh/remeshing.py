@@ -35,8 +35,6 @@ RIDGE_ANGLE = 60  # degrees between the normals of two triangles that makes thei
 TIME_LIMIT = 600  # s
 # Tetrahedra grown from triangles of this share of D/N come out with N cells across D at least, but at caps.
 TRIANGLE_SIZE = 0.82
-# mmgs's triangles come out a few per cent smaller than the length it is given.
-FIRST_TARGET = 0.82
 # Accepted logarithm of the triangles' size over the wanted one: root mean square, and where they are coarsest.
 ACCEPTED, CORRECTIONS = 0.1, 1
 # Edges shorter than these shares of the wanted length are collapsed before and after remeshing.
@@ -92,7 +90,7 @@ def _to_size(
     """
     centre, radius = tube(tree)
     nearest = cKDTree(centre).query(surface.points)[1]
-    factor, best, error = np.full(len(target), FIRST_TARGET), surface, np.inf
+    factor, best, error = np.full(len(target), TRIANGLE_SIZE), surface, np.inf
     for _ in range(CORRECTIONS + 1):
         made = _checked(surface, _mmgs(surface, factor * target, sizes, deviation, program))
         middle, ratio = relative_size(made, tree, sizes)
