@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.spatial import cKDTree
@@ -248,6 +250,21 @@ def test_kissing_vessels_touch_where_it_says() -> None:
     assert heart.tree[contact.first].parent != contact.second
     assert 0.0 < contact.depth < 0.6 * MM
     assert 0.0 < contact.length < 12 * MM
+
+
+@pytest.mark.parametrize("tilt", [0.0, 0.4])
+def test_a_steep_lesion_is_closed_and_has_its_volume(heart: SyntheticVessels, tilt: float) -> None:
+    """A left main from 5.3 to 1.3 mm within 3 mm: there the field grows twice as fast as a distance (seed 43)."""
+    z = MM * np.linspace(-10.0, 10.0, 161)
+    radius = MM * (2.65 - 2.0 * np.exp(-((z / MM) ** 2)))
+    axis = np.column_stack([np.sin(tilt) * z, 0.3 * tilt * np.sin(tilt) * z, np.cos(tilt) * z])
+    axis = axis * np.sqrt(np.ptp(z) ** 2 / ((axis[-1] - axis[0]) ** 2).sum())
+    tube = round_tube("LM", axis, radius, flat_ends=True)
+    assert tube.steepness == pytest.approx(2.0, abs=0.1)
+    made = lumen_surface(replace(heart, tubes=(tube,)))
+    _, _, sharing = edge_table(made.triangles)
+    assert made.triangles.min() >= 0 and np.all(sharing == 2)
+    assert enclosed_volume(made.points, made.triangles) == pytest.approx(np.trapezoid(np.pi * radius**2, z), rel=0.01)
 
 
 def test_union_without_fillet_is_the_nearest_wall() -> None:

@@ -68,6 +68,13 @@ class Tube:
         """(n, 3) derivative of the tangent, 1/m."""
         return np.gradient(self.tangent, self.arc, axis=0, edge_order=2)
 
+    @cached_property
+    def steepness(self) -> float:
+        """How much faster than a distance the signed distance grows at most, from a wall that leans (1: nowhere)."""
+        wall = self.radius[:, None] * (1.0 - self.bump[:, None] * np.array([0.0, 1.0]))
+        lean = np.gradient(wall, self.arc, axis=0)
+        return float(np.sqrt(1.0 + (lean**2).max()))
+
     @property
     def area(self) -> Array:
         """(n,) area of the section normal to the axis, m^2."""

@@ -61,10 +61,12 @@ def _near_wall(tubes: tuple[Tube, ...], origin: Array, h: float, fillet: float) 
     cubes: Array = np.stack(
         np.meshgrid(*[np.arange(0, int(n) + 16, 16) for n in (high - origin) / h], indexing="ij"), axis=-1
     ).reshape(-1, 3)
+    # No cube that the wall crosses may be lost: the field grows faster than a distance beside bumps and steep walls.
+    diagonals = np.sqrt(3.0) * max(1.6, *[1.1 * tube.steepness for tube in tubes])
     for size in (16, 8, 4, 2):
-        half = 0.5 * size * h
-        distance = union(tubes, origin + h * (cubes + 0.5 * size), 3.0 * half, fillet, cautious=True)[0]
-        cubes = cubes[np.abs(distance) < 2.8 * half]
+        reach = 0.5 * size * h * diagonals
+        distance = union(tubes, origin + h * (cubes + 0.5 * size), reach + 0.5 * h, fillet, cautious=True)[0]
+        cubes = cubes[np.abs(distance) < reach]
         if size > 2:
             cubes = (cubes[:, None, :] + size // 2 * _CORNERS).reshape(-1, 3)
     lattice = np.array(list(product((0, 1, 2), repeat=3)), dtype=np.int64)
