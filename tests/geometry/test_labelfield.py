@@ -122,6 +122,24 @@ def test_a_throat_narrower_than_the_blur_does_not_break_the_surface(voxel, sever
     assert len(self_crossings(surface.points, surface.triangles)) == 0
 
 
+@pytest.mark.parametrize("step", [(0, 0, 1), (0, 1, 1), (1, 1, 1), (1, -1, 1)])
+@pytest.mark.parametrize("voxel", [(0.4e-3, 0.4e-3, 0.4e-3), (0.35e-3, 0.35e-3, 0.6e-3)])
+def test_wide_lumens_joined_over_the_corners_of_voxels_stay_one(voxel, step):
+    """A random heart's right coronary broke in two where its throat was 1.2 voxels wide beside wide lumens."""
+    labels = np.zeros((40, 40, 60), dtype=np.uint8)
+    z, y, x = np.indices(labels.shape)
+    end = np.array([20, 20, 29])
+    labels[((z - 20) ** 2 + (y - 20) ** 2 < 16) & (x < 30) & (x > 5)] = 2
+    beyond = end + 3 * np.array(step)
+    labels[((z - beyond[0]) ** 2 + (y - beyond[1]) ** 2 < 16) & (x >= beyond[2]) & (x < 55)] = 2
+    for k in range(4):
+        labels[tuple(end + k * np.array(step))] = 2
+    surface = surface_from_labels(LabelImage(labels, np.zeros(3), np.array(voxel), np.eye(3)))
+    assert np.unique(triangle_components(surface.triangles)).size == 1
+    reached = surface.points[:, 0] / voxel[0]
+    assert reached.min() < 8 and reached.max() > 52
+
+
 @pytest.mark.parametrize(("voxel", "tolerance"), [(0.3e-3, 0.03), (0.4e-3, 0.07)])
 def test_a_short_stenosis_has_its_area_in_the_mean(voxel, tolerance):
     # 3 to 1.2 mm within 5 mm: taken for a straight vessel, the throat came out 9 and 12 % too large.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import label
 from scipy.spatial import cKDTree
 
 from hemo.errors import InputError
@@ -22,6 +23,9 @@ _BLUR = 1.0
 _FIRST_LEVEL = 0.4
 # A lumen in which the blurred mask nowhere reaches this is narrower than the blur.
 _THIN_LUMEN = 0.55
+_AROUND = np.argwhere(np.ones((3, 3, 3))) - 1
+
+Indices = NDArray[np.int64]
 
 
 def surface_from_labels(image: LabelImage, blur: float = _BLUR) -> Surface:
@@ -90,19 +94,46 @@ def _above_first_level(mask: BlurredMask, image: LabelImage) -> NDArray[np.float
     its voxels the level is a share of what the blurred mask reaches there, so that what the labels connect stays so.
     """
     values = mask.nodal()
-    z, y, x = np.nonzero(image.labels)
-    node = np.rint((np.stack([x, y, z], axis=1) * image.spacing - mask.start) / mask.spacing).astype(np.int64)
-    reached = values[node[:, 2], node[:, 1], node[:, 0]]
-    thin = node[reached < _THIN_LUMEN]
+    voxels = np.argwhere(image.labels)
+    node = np.rint((voxels[:, ::-1] * image.spacing - mask.start) / mask.spacing).astype(np.int64)[:, ::-1]
+    reached = values[tuple(node.T)]
+    thin = np.flatnonzero(reached < _THIN_LUMEN)
     peak = np.zeros(len(thin), dtype=np.float32)
-    around = [np.array([i, j, k]) for i in (-1, 0, 1) for j in (-1, 0, 1) for k in (-1, 0, 1)]
-    for step in around:
-        peak = np.maximum(peak, values[tuple((thin + step).T[::-1])])
-    thin, share = thin[peak < _THIN_LUMEN], 0.6 * reached[reached < _THIN_LUMEN][peak < _THIN_LUMEN]
+    for step in _AROUND:
+        peak = np.maximum(peak, values[tuple((node[thin] + step).T)])
     level = np.full_like(values, _FIRST_LEVEL)
-    for step in around:
-        np.minimum.at(level, tuple((thin + step).T[::-1]), share)
+    _lower(level, node, reached, thin[peak < _THIN_LUMEN])
+    pieces, count = label(values > level)
+    if count > 1:
+        _lower(level, node, reached, _links(voxels, pieces[tuple(node.T)], image.labels.shape))
     return values - level
+
+
+def _lower(level: NDArray[np.float32], node: Indices, reached: NDArray[np.float32], rows: Indices) -> None:
+    """The level at and beside the nodes (n, 3) of some voxels brought to a share of what is reached (n,) there."""
+    for step in _AROUND:
+        np.minimum.at(level, tuple((node[rows] + step).T), 0.6 * reached[rows])
+
+
+def _links(voxels: Indices, pieces: Indices, shape: tuple[int, ...]) -> Indices:
+    """Rows of the lumen's voxels (n, 3) by which pieces (n,; 0: in none of them) hang together in the labels.
+
+    Those in no piece, where a connected group of them touches two pieces (a throat of one voxel between wide
+    lumens), and neighbours in different pieces (a throat that goes from voxel to voxel over a corner).
+    """
+    number = np.zeros(shape, dtype=np.int64)
+    number[tuple(voxels.T)] = np.where(pieces == 0, -1, pieces)
+    groups, count = label(number < 0, np.ones((3, 3, 3)))
+    number[number < 0] = 0
+    padded, of = np.pad(number, 1), groups[tuple(voxels.T)]
+    least, most = np.full(count + 1, number.max() + 1), np.zeros(count + 1, dtype=np.int64)
+    corner = np.zeros(len(voxels), dtype=bool)
+    for step in _AROUND:
+        beside = padded[tuple((voxels + 1 + step).T)]
+        corner |= (beside > 0) & (pieces > 0) & (beside != pieces)
+        np.maximum.at(most, of, beside)
+        np.minimum.at(least, of, np.where(beside > 0, beside, number.max() + 1))
+    return np.flatnonzero(corner | ((of > 0) & (least < most)[of]))
 
 
 def _outer_shells(
