@@ -57,53 +57,68 @@ class MeshedTree:
         return gamma(self.mesh)[: len(self.mesh.cells) - self.info.report["layer_cells"]]
 
 
-def mesh_trees(case: Case, geometry: Geometry, work: Path, processes: int | None = None) -> list[MeshedTree]:
+def cells(meshed: MeshedTree) -> int:
+    """How many a mesh has."""
+    return meshed.info.cells
+
+
+def mesh_trees[Made](
+    case: Case, geometry: Geometry, work: Path, then: Callable[[MeshedTree], Made], processes: int | None = None
+) -> list[Made]:
     """Mesh every tree in ``work/TREE``, in so many processes side by side: by default one a core.
 
-    The meshes are those made one after the other; what the processes log is repeated here tree by tree. Each takes its
-    own memory (docs/benchmarks.md, ``mesh_cost``), and where that was too much the trees left follow one by one.
+    Returns what ``then``, a function of a module, makes of each mesh in the process that made it; :func:`mesh_tree`
+    gives the meshes themselves afterwards. They are those made one after the other, and what the processes log is
+    repeated here tree by tree. Each takes its own memory (docs/benchmarks.md, ``mesh_cost``); where that was too much,
+    the trees follow one by one.
     """
     places = [(tree, work / file_name(tree.name)) for tree in geometry.trees]
     processes = min(len(places), processes or len(os.sched_getaffinity(0)))
     if processes > 1:
         try:
-            _mesh_side_by_side(case, geometry, places, processes)
+            return _mesh_side_by_side(case, geometry, places, then, processes)
         except BrokenProcessPool:
             log.warning("a process that meshed a tree was ended from outside, perhaps for lack of memory.")
-    return [mesh_tree(case, geometry, *place) for place in places]
+    return [then(mesh_tree(case, geometry, *place)) for place in places]
 
 
-def _mesh_side_by_side(
-    case: Case, geometry: Geometry, places: Sequence[tuple[VesselTree, Path]], processes: int
-) -> None:
+def _mesh_side_by_side[Made](
+    case: Case,
+    geometry: Geometry,
+    places: Sequence[tuple[VesselTree, Path]],
+    then: Callable[[MeshedTree], Made],
+    processes: int,
+) -> list[Made]:
+    made = []
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        waiting = [pool.submit(_mesh_apart, case, geometry, *place) for place in places]
+        waiting = [pool.submit(_mesh_apart, case, geometry, tree, place, then) for tree, place in places]
         for future in waiting:
-            records, error = future.result()
+            records, result = future.result()
             for record in records:
                 logger = logging.getLogger(record.name)
                 if logger.isEnabledFor(record.levelno):
                     logger.handle(record)
-            if error is not None:
+            if isinstance(result, HemoError):
                 pool.shutdown(cancel_futures=True)
-                raise error
+                raise result
+            made.append(result)
+    return made
 
 
-def _mesh_apart(
-    case: Case, geometry: Geometry, tree: VesselTree, work: Path
-) -> tuple[list[logging.LogRecord], HemoError | None]:
-    """Mesh a tree in a process of its own; what was logged there, and the error that ended it."""
+def _mesh_apart[Made](
+    case: Case, geometry: Geometry, tree: VesselTree, work: Path, then: Callable[[MeshedTree], Made]
+) -> tuple[list[logging.LogRecord], Made | HemoError]:
+    """Mesh a tree in a process of its own; what was logged there, and what was made or the error that ended it."""
     said: queue.SimpleQueue[logging.LogRecord] = queue.SimpleQueue()
     logger = logging.getLogger("hemo")
     logger.setLevel(logging.INFO)
     logger.propagate = False
     logger.handlers = [QueueHandler(said)]
-    failed = None
     try:
-        mesh_tree(case, geometry, tree, work)
+        result: Made | HemoError = then(mesh_tree(case, geometry, tree, work))
     except HemoError as error:
-        failed = error
-    return [said.get() for _ in range(said.qsize())], failed
+        result = error
+    return [said.get() for _ in range(said.qsize())], result
 
 
 def mesh_tree(case: Case, geometry: Geometry, tree: VesselTree, work: Path) -> MeshedTree:

@@ -125,12 +125,14 @@ def _run(
     clock.progress.detail(stages.describe(geometry.trees))
     results: list[TreeResult] = []
     volumes, meshes = [], []
+    if "fem" in options.methods:
+        with clock.stage("mesh", f"Meshing the {' and the '.join(tree.name for tree in geometry.trees)} tree"):
+            for cells in femstages.mesh_trees(case, geometry, work / "work", femstages.cells, options.ranks):
+                clock.progress.detail(f"{cells:,} tetrahedra")
     for tree in geometry.trees:
         if "fem" in options.methods:
             place = work / "work" / file_name(tree.name)
-            with clock.stage("mesh", f"Meshing the {tree.name} tree", tree.name):
-                meshed = femstages.mesh_tree(case, geometry, tree, place)
-            clock.progress.detail(f"{meshed.info.cells:,} tetrahedra")
+            meshed = femstages.mesh_tree(case, geometry, tree, place)
             tree = meshed.tree
         with clock.stage("reduced", f"Reduced-order solve of the {tree.name} tree", tree.name):
             result = stages.solve_reduced(case, tree)

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hemo.errors import InputError
+
 WALL = "wall"
 INLET = "inlet"
+# The faces of a tetrahedron, opposite its vertices 0 to 3.
+FACES = np.array([[1, 2, 3], [0, 2, 3], [0, 1, 3], [0, 1, 2]])
+BLOCK = 4096  # cells measured at a time, so that what lies between stays in the processor's cache
 
 
 @dataclass(frozen=True)
@@ -59,9 +65,17 @@ class TetMesh:
 
     def cell_volumes(self) -> NDArray[np.float64]:
         """(m,) signed volumes, m^3; all positive in a valid mesh."""
-        corners = self.points[self.cells]
-        (u, v, w), (p, q, r), (k, m, n) = (corners[:, 1:] - corners[:, :1]).transpose(1, 2, 0)
-        return np.asarray(((v * r - w * q) * k + (w * p - u * r) * m + (u * q - v * p) * n) / 6.0)
+        volumes = np.empty(len(self.cells))
+        for start in range(0, len(self.cells), BLOCK):
+            corners = self.points[self.cells[start : start + BLOCK]]
+            (u, v, w), (p, q, r), (k, m, n) = (corners[:, 1:] - corners[:, :1]).transpose(1, 2, 0)
+            volumes[start : start + BLOCK] = ((v * r - w * q) * k + (w * p - u * r) * m + (u * q - v * p) * n) / 6.0
+        return volumes
+
+    @cached_property
+    def neighbours(self) -> NDArray[np.int64]:
+        """(m, 4) neighbour of each cell over the face opposite each of its vertices; -1 on the boundary."""
+        return face_neighbours(self.cells)
 
     def save(self, path: Path) -> None:
         """Write a ``.npz``."""
@@ -92,3 +106,30 @@ def vertex_normals(points: NDArray[np.float64], triangles: NDArray[np.int64]) ->
     corner = triangles.T.ravel()
     normal = np.stack([np.bincount(corner, np.tile(facet[:, k], 3), len(points)) for k in range(3)], axis=1)
     return np.asarray(normal / np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-300))
+
+
+def face_neighbours(cells: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(m, 4) neighbour of each cell over the face opposite each of its vertices; -1 on the boundary.
+
+    Raises InputError where more than two cells share a face.
+    """
+    key = face_keys(cells[:, FACES].reshape(-1, 3))
+    order = np.argsort(key)
+    same = np.diff(key[order]) == 0
+    if np.any(same[1:] & same[:-1]):
+        raise InputError("a face of the mesh belongs to more than two cells.")
+    first, second = order[:-1][same], order[1:][same]
+    neighbours = np.full(4 * len(cells), -1, dtype=np.int64)
+    neighbours[first], neighbours[second] = second // 4, first // 4
+    return neighbours.reshape(-1, 4)
+
+
+def face_keys(faces: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(k,) numbers of triangles (k, 3), the same for those with the same three vertices."""
+    a, b, c = faces.T
+    low, high = np.minimum(np.minimum(a, b), c), np.maximum(np.maximum(a, b), c)
+    middle = a + b + c - low - high
+    size = int(high.max(initial=0)) + 1
+    if size < 2_000_000:  # fits into 63 bits, and is much quicker
+        return np.asarray((low * size + middle) * size + high)
+    return np.unique(np.stack([low, middle, high], axis=1), axis=0, return_inverse=True)[1].ravel()

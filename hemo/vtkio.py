@@ -272,6 +272,8 @@ def _write(writer: Any, data: Any, path: Path) -> None:
     _quieten()
     writer.SetFileName(str(path))
     writer.SetInputData(data)
+    if hasattr(writer, "SetCompressionLevel"):  # XML: a quarter of the time of VTK's own level 5, files 2 % larger
+        writer.SetCompressionLevel(2)
     messages: list[str] = []
     writer.AddObserver("ErrorEvent", lambda *_: messages.append("error"))
     if not writer.Write() or messages or not Path(path).is_file():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,7 +55,6 @@ def mesh(
     stages.input_files(loaded, case)
     if not {"label_map", "surface", "analytic"} & loaded.geometry.model_fields_set:
         raise InputError(f"{case}: the case holds vessels without a lumen; give a label map or a surface to mesh.")
-    trees = []
     with (
         Stages(quiet or as_json) as progress,
         working_folder(out, {}, fresh=True) as folder,
@@ -66,9 +66,10 @@ def mesh(
         progress.detail(stages.describe(geometry.trees))
         write_geometry(folder, geometry, loaded.geometry.minimal_outlet_diameter)
         progress.stage(f"Meshing the {' and the '.join(tree.name for tree in geometry.trees)} tree")
-        for meshed in femstages.mesh_trees(loaded, geometry, Path(scratch)):
-            trees.append(_write(folder, meshed, formats or FORMATS[:3]))
-            progress.detail(f"{meshed.info.cells:,} tetrahedra")
+        write = partial(_write, folder, formats or FORMATS[:3])
+        trees = femstages.mesh_trees(loaded, geometry, Path(scratch), write)
+        for tree in trees:
+            progress.detail(f"{tree['cells']:,} tetrahedra")
         report = {"case": loaded.case.name, "unit": "mm", "trees": trees, "warnings": said.messages}
         (folder / "report.json").write_text(json.dumps(report, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     if as_json:
@@ -78,7 +79,7 @@ def mesh(
         Console().print(_table(out, trees))
 
 
-def _write(folder: Path, meshed: MeshedTree, formats: tuple[str, ...]) -> dict[str, Any]:
+def _write(folder: Path, formats: tuple[str, ...], meshed: MeshedTree) -> dict[str, Any]:
     """Write one tree's mesh and its picture; return its part of the report."""
     from hemo.geometry.mesh.writers import WRITERS
     from hemo.meshpicture import mesh_picture

@@ -22,7 +22,7 @@ from hemo.geometry.mesh.flipping import flip_ears
 from hemo.geometry.mesh.layers import LayerOptions
 from hemo.geometry.mesh.meshing import MeshOptions, MeshResult, build_mesh, check_mesh
 from hemo.geometry.mesh.quality import cell_shapes, cells_across, edges_across, gamma
-from hemo.geometry.mesh.sections import face_neighbours, section_probes
+from hemo.geometry.mesh.sections import section_probes
 from hemo.geometry.mesh.sizing import Sizes, branch_at, size_at
 from hemo.geometry.synthetic.vessels import left_coronary, straight_stenosis
 from hemo.geometry.truncate import truncate
@@ -68,7 +68,7 @@ def assert_sound(made: MeshResult, tolerance: float) -> None:
     mesh = made.mesh
     sides = np.sort(np.concatenate([mesh.facets[:, [0, 1]], mesh.facets[:, [1, 2]], mesh.facets[:, [2, 0]]]), axis=1)
     assert np.all(np.unique(sides, axis=0, return_counts=True)[1] == 2)
-    assert (face_neighbours(mesh.cells) < 0).sum() == len(mesh.facets)
+    assert (mesh.neighbours < 0).sum() == len(mesh.facets)
     assert np.all(mesh.cell_volumes() > 0.0)
     a, b, c = (mesh.points[mesh.facets[:, i]] for i in range(3))
     assert np.einsum("ij,ij->", np.cross(a, b), c) / 6.0 == pytest.approx(mesh.cell_volumes().sum(), rel=1e-9)
@@ -226,7 +226,7 @@ def test_a_corner_cell_gets_a_vertex_in_its_middle() -> None:
     mesh = TetMesh(points, cells, outer, np.ones(6, np.int32), {1: "wall"})
     whole = split_corner_cells(mesh)
     assert len(whole.cells) == 8
-    assert (face_neighbours(whole.cells) < 0).sum(axis=1).max() == 1
+    assert (whole.neighbours < 0).sum(axis=1).max() == 1
     assert np.abs(whole.cell_volumes()).sum() == pytest.approx(np.abs(mesh.cell_volumes()).sum())
 
 
@@ -338,13 +338,17 @@ def coarse_case() -> Case:
     return case.model_copy(update={"fem": case.fem.model_copy(update={"cells_per_diameter": 3.0})})
 
 
+def itself(meshed: femstages.MeshedTree) -> femstages.MeshedTree:
+    return meshed
+
+
 def test_trees_meshed_side_by_side_are_those_meshed_one_by_one(both_sides, tmp_path, caplog) -> None:
     case = coarse_case()
     with caplog.at_level(logging.INFO):
-        alone = mesh_trees(case, both_sides, tmp_path / "alone", 1)
+        alone = mesh_trees(case, both_sides, tmp_path / "alone", itself, 1)
         apart = [record.getMessage() for record in caplog.records]
         caplog.clear()
-        together = mesh_trees(case, both_sides, tmp_path / "together", 2)
+        together = mesh_trees(case, both_sides, tmp_path / "together", itself, 2)
     assert [meshed.tree.name for meshed in together] == ["right", "left"]
     for one, other in zip(alone, together, strict=True):
         assert np.array_equal(one.mesh.points, other.mesh.points)
@@ -364,7 +368,7 @@ def test_the_tree_that_cannot_be_meshed_is_named(both_sides, tmp_path, caplog) -
     sentences = []
     for processes in (1, 2):
         with pytest.raises(InputError, match="tree 'left'") as caught:
-            mesh_trees(coarse_case(), geometry, tmp_path / str(processes), processes)
+            mesh_trees(coarse_case(), geometry, tmp_path / str(processes), itself, processes)
         sentences.append(str(caught.value))
     assert sentences[0] == sentences[1]
     warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
@@ -377,7 +381,7 @@ def aborts(*_: object) -> None:
 
 def test_a_process_that_is_killed_does_not_end_the_meshing(both_sides, tmp_path, monkeypatch, caplog) -> None:
     monkeypatch.setattr(femstages, "_mesh_apart", aborts)
-    meshed = mesh_trees(coarse_case(), both_sides, tmp_path, 2)
+    meshed = mesh_trees(coarse_case(), both_sides, tmp_path, itself, 2)
     assert [one.tree.name for one in meshed] == ["right", "left"]
     assert "perhaps for lack of memory" in caplog.text
 
@@ -410,10 +414,10 @@ def assert_layers(made: MeshResult, count: int, thickness: np.ndarray | float) -
     mesh, quality = made.mesh, made.report.quality
     assert made.report.warnings == ()
     assert quality.layer_cells == 3 * count * len(mesh.facets_of("wall"))
-    owner = np.flatnonzero((face_neighbours(mesh.cells) < 0).any(axis=1))
+    owner = np.flatnonzero((mesh.neighbours < 0).any(axis=1))
     layered = mesh.cells[owner[owner >= len(mesh.cells) - quality.layer_cells]]
     assert np.isin(mesh.facets_of("wall"), layered).all()
-    assert (face_neighbours(mesh.cells) < 0).sum(axis=1).max() <= 2  # pressure is determined in each
+    assert (mesh.neighbours < 0).sum(axis=1).max() <= 2  # pressure is determined in each
     height, cosine = first_layer(made)
     assert np.median(height) == pytest.approx(thickness, rel=0.1)
     assert np.percentile(height, 99) < 1.3 * thickness

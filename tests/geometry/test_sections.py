@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from hemo.geometry.mesh.sections import SectionProbes, cut_tetrahedra, face_neighbours, section_planes, section_probes
-from hemo.tetmesh import INLET, WALL, TetMesh
+from hemo.geometry.mesh.sections import SectionProbes, cut_tetrahedra, section_planes, section_probes
+from hemo.tetmesh import INLET, WALL, TetMesh, face_neighbours
 from hemo.tree import Branch, VesselTree
 
 CUBE = np.array([[0, 1, 3, 7], [0, 1, 7, 5], [0, 5, 7, 4], [0, 3, 2, 7], [0, 6, 4, 7], [0, 2, 6, 7]])

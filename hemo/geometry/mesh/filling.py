@@ -21,9 +21,8 @@ import hemo
 from hemo.errors import EnvironmentMissing, InputError
 from hemo.geometry.mesh.clipping import TaggedSurface
 from hemo.geometry.mesh.quality import gamma
-from hemo.geometry.mesh.sections import FACES, face_keys
 from hemo.geometry.mesh.untangling import relax
-from hemo.tetmesh import TetMesh
+from hemo.tetmesh import FACES, TetMesh, face_keys
 
 Array = NDArray[Any]
 log = logging.getLogger(__name__)

@@ -28,11 +28,11 @@ from hemo.geometry.mesh.flipping import flip_ears
 from hemo.geometry.mesh.layers import LayerOptions, LayersFailed, core_surface, with_layers
 from hemo.geometry.mesh.quality import MeshQuality, cells_across, mesh_quality
 from hemo.geometry.mesh.remeshing import remesh
-from hemo.geometry.mesh.sections import FACES, SectionProbes, face_keys, section_probes
+from hemo.geometry.mesh.sections import SectionProbes, section_probes
 from hemo.geometry.mesh.sizing import Sizes
 from hemo.geometry.mesh.untangling import untangle
 from hemo.geometry.truncate import truncate
-from hemo.tetmesh import INLET, TetMesh
+from hemo.tetmesh import FACES, INLET, TetMesh, face_keys
 from hemo.tree import VesselTree
 
 log = logging.getLogger(__name__)
@@ -237,10 +237,10 @@ def check_mesh(mesh: TetMesh, tree: VesselTree) -> None:
     for name in ("inlet", "wall", *tree.outlets):
         if name not in mesh.names.values() or len(mesh.facets_of(name)) == 0:
             raise InputError(f"tree {tree.name!r}: the mesh has no boundary facets tagged {name!r}.")
-    inner = 4 * len(mesh.cells)
-    key = face_keys(np.concatenate([mesh.cells[:, FACES].reshape(-1, 3), mesh.facets]))
-    unique, uses = np.unique(key[:inner], return_counts=True)
-    if uses.max() > 2 or not np.array_equal(unique[uses == 1], np.unique(key[inner:])):
+    cell, opposite = np.nonzero(mesh.neighbours < 0)
+    outer = mesh.cells[cell[:, None], FACES[opposite]]
+    key = face_keys(np.concatenate([outer, mesh.facets]))
+    if not np.array_equal(np.sort(key[: len(outer)]), np.sort(key[len(outer) :])):
         raise InputError(f"tree {tree.name!r}: the tagged facets are not the whole boundary of the mesh.")
 
 

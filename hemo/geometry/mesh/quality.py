@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from hemo.geometry.mesh.sections import BARYCENTRIC, SectionProbes
 from hemo.geometry.mesh.sizing import branch_at
-from hemo.tetmesh import TetMesh
+from hemo.tetmesh import BLOCK, TetMesh
 from hemo.tree import VesselTree
 from hemo.units import MILLIMETRE
 
@@ -19,7 +19,6 @@ Array = NDArray[np.float64]
 Index = NDArray[np.int64]
 
 EDGES = np.array([[0, 1], [0, 2], [0, 3], [1, 2], [1, 3], [2, 3]])
-BLOCK = 4096  # cells measured at a time
 RAYS = 4  # diameters on which the edges across a section are counted
 
 
@@ -28,9 +27,9 @@ class BranchQuality:
     """The cells of one branch, and how many lie across it (see :func:`cells_across`).
 
     ``cells`` counts those of boundary layers too; in the shapes they are left out. A cell belongs to the branch whose
-    inscribed sphere comes nearest; those of a flow extension to the branch that it prolongs. ``worst_at`` is where
-    along the branch, m, its worst cell lies. None stands for what a branch without cells, or without sections that
-    meet one, does not have.
+    inscribed sphere comes nearest to its first vertex; those of a flow extension to the branch that it prolongs.
+    ``worst_at`` is where along the branch, m, its worst cell lies. None stands for what a branch without cells, or
+    without sections that meet one, does not have.
     """
 
     cells: int
@@ -108,10 +107,9 @@ def mesh_quality(mesh: TetMesh, tree: VesselTree, probes: SectionProbes, layer_c
     core, flat = np.split(np.arange(len(mesh.cells)), [len(mesh.cells) - layer_cells])
     quality, ratio, stretch = shapes.gamma[core], shapes.edge_ratio[core], shapes.aspect
     smallest, largest, size = shapes.dihedral_min, shapes.dihedral_max, np.cbrt(6.0 * shapes.volume)
-    middle = mesh.points[mesh.cells].mean(axis=1)
-    owner = branch_at(middle, tree)
+    owner = branch_at(mesh.points, tree)[mesh.cells[:, 0]]
     worst = int(quality.argmin())
-    x, y, z = (float(value) for value in middle[worst])
+    x, y, z = (float(value) for value in _middle(mesh, worst))
     edges = edges_across(mesh, probes)
     return MeshQuality(
         gamma_min=float(quality[worst]),
@@ -131,19 +129,20 @@ def mesh_quality(mesh: TetMesh, tree: VesselTree, probes: SectionProbes, layer_c
         edges_per_diameter_median=float(np.median(edges)),
         worst_branch=tree.branches[owner[worst]].name,
         worst_place=(x, y, z),
-        branches=_branches(tree, probes, owner, middle, quality, ratio, cells_across(mesh, probes)),
+        branches=_branches(mesh, tree, probes, owner, quality, ratio),
     )
 
 
 def _branches(
-    tree: VesselTree, probes: SectionProbes, owner: Index, middle: Array, quality: Array, ratio: Array, across: Array
+    mesh: TetMesh, tree: VesselTree, probes: SectionProbes, owner: Index, quality: Array, ratio: Array
 ) -> dict[str, BranchQuality]:
     made = {}
+    across = cells_across(mesh, probes)
     for number, branch in enumerate(tree.branches):
         own = np.flatnonzero(owner[: len(quality)] == number)
         sections = across[slice(*probes.branch_slices[branch.name])]
         sections = sections[np.isfinite(sections)]
-        worst = middle[own[quality[own].argmin()]] if len(own) else None
+        worst = _middle(mesh, own[quality[own].argmin()]) if len(own) else None
         place = None if worst is None else branch.arc[np.linalg.norm(branch.points - worst, axis=1).argmin()]
         made[branch.name] = BranchQuality(
             cells=int((owner == number).sum()),
@@ -155,6 +154,10 @@ def _branches(
             cells_per_diameter_median=_if_any(np.median, sections),
         )
     return made
+
+
+def _middle(mesh: TetMesh, cell: int) -> Array:
+    return np.asarray(mesh.points[mesh.cells[cell]].mean(axis=0))
 
 
 def _if_any(measure: Callable[[Array], Any], values: Array) -> float | None:

@@ -24,8 +24,6 @@ from hemo.tree import Branch, VesselTree
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
 
-# The faces of a tetrahedron, opposite its vertices 0 to 3, and its edges.
-FACES = np.array([[1, 2, 3], [0, 2, 3], [0, 1, 3], [0, 1, 2]])
 # Interior three-point rule, degree 2 (Strang and Fix 1973): exact for P2 fields on each planar piece.
 BARYCENTRIC = np.array([[4, 1, 1], [1, 4, 1], [1, 1, 4]], dtype=np.float64) / 6.0
 # An end section lies in a cap; it is taken this share of the radius inside the mesh.
@@ -170,17 +168,16 @@ class _Cutter:
 
     def __init__(self, mesh: TetMesh) -> None:
         self._points, self._cells = mesh.points, mesh.cells
-        corners = mesh.points[mesh.cells]
-        middle = corners.mean(axis=1)
-        self._order = cKDTree(middle, leafsize=GROUP).indices
-        self._starts = np.arange(0, len(middle), GROUP)
+        a, b, c, d = (mesh.points[mesh.cells[:, k]] for k in range(4))  # a sum of four is quicker than their mean
+        self._order = cKDTree(0.25 * (a + b + c + d), leafsize=GROUP).indices
+        self._starts = np.arange(0, len(a), GROUP)
         low, high = (
-            function.reduceat(bound[self._order], self._starts, axis=0)
-            for function, bound in ((np.minimum, corners.min(axis=1)), (np.maximum, corners.max(axis=1)))
+            function.reduceat(function(function(a, b), function(c, d))[self._order], self._starts, axis=0)
+            for function in (np.minimum, np.maximum)
         )
         self._centre, self._half = 0.5 * (low + high), 0.5 * (high - low)
         self._size = float(self._half.max())
-        self._neighbours = face_neighbours(mesh.cells)
+        self._neighbours = mesh.neighbours
         self._local = np.full(len(mesh.cells), -1, dtype=np.int64)
 
     def _beside(self, centre: Array, normal: Array, reach: float) -> Index:
@@ -227,26 +224,6 @@ class _Cutter:
         part = np.full(len(cells), -1, dtype=np.int64)
         part[within] = connected_components(graph, directed=False)[1]
         return part
-
-
-def face_neighbours(cells: Index) -> Index:
-    """(m, 4) neighbour of each cell over the face opposite each of its vertices; -1 on the boundary."""
-    key = face_keys(cells[:, FACES].reshape(-1, 3))
-    order = np.argsort(key)
-    same = np.diff(key[order]) == 0
-    first, second = order[:-1][same], order[1:][same]
-    neighbours = np.full(4 * len(cells), -1, dtype=np.int64)
-    neighbours[first], neighbours[second] = second // 4, first // 4
-    return neighbours.reshape(-1, 4)
-
-
-def face_keys(faces: Index) -> Index:
-    """(k,) numbers of triangles (k, 3), the same for those with the same three vertices."""
-    low, middle, high = np.sort(faces, axis=1).T
-    size = int(high.max(initial=0)) + 1
-    if size < 2_000_000:  # fits into 63 bits, and is much quicker
-        return np.asarray((low * size + middle) * size + high)
-    return np.unique(np.stack([low, middle, high], axis=1), axis=0, return_inverse=True)[1].ravel()
 
 
 def cut_tetrahedra(corners: Array, height: Array) -> tuple[Index, Array]:
