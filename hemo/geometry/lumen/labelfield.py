@@ -132,6 +132,12 @@ def edge_level(radius: Array, sigma: float) -> Array:
     return np.asarray(0.5 * (1.0 - ive(0, (radius / sigma) ** 2)))
 
 
+def edge_steepness(radius: Array, sigma: float) -> Array:
+    """(n,) derivative of :func:`edge_level` by the radius, per unit of it."""
+    square = (radius / sigma) ** 2
+    return np.asarray(radius / sigma**2 * (ive(0, square) - ive(1, square)))
+
+
 def fit_level(
     mask: BlurredMask,
     places: Array,
@@ -161,10 +167,8 @@ def fit_level(
         radius = np.maximum(ball, minimal_radius / mask.spacing)
         for _ in range(12):
             radius = average @ radius
-        level[rows] = np.minimum(
-            edge_level(np.asarray(mask.spacing * radius[rows]), mask.sigma),
-            _most(mask, places[rows], normal, radius[rows]),
-        )
+        wanted = edge_level(np.asarray(mask.spacing * radius[rows]), mask.sigma)
+        level[rows] = _damped(mask, places[rows], normal, radius[rows], wanted)
         places = _towards(mask, places, normal, average, level, rows)
         rows = np.flatnonzero(ball < 0.9 * widest if thin is None else thin)
     # What c leaves out: the bends along the vessel, a throat's above all (10 % of the area in a lesion of 5 mm).
@@ -173,14 +177,24 @@ def fit_level(
         level[rows] = blurred_at_wall(places, triangles, normal, mask.sigma / mask.spacing, rows)
         for _ in range(6):
             level = average @ level
-        level[rows] = np.minimum(level[rows], _most(mask, places[rows], normal[rows], radius[rows]))
+        level[rows] = _damped(mask, places[rows], normal[rows], radius[rows], level[rows])
         places = _towards(mask, places, normal[rows], average, level, rows)
     return places
 
 
-def _most(mask: BlurredMask, places: Array, normal: Array, radius: Array) -> Array:
-    """(n,) the highest level to ask for: where the lumen is narrower than the blur, a share of what its middle has."""
-    return np.maximum(_WITHIN_REACH * mask.at(places - radius[:, None] * normal), 0.03)
+def _damped(mask: BlurredMask, places: Array, normal: Array, radius: Array, wanted: Array) -> Array:
+    """(n,) level to go to where the surface as it is wants another; radius in grid units.
+
+    The wanted level c(R) rises with the radius, and with it what the wall asks for next: to go all the way to it
+    overshoots in thin vessels, for ever below three voxels across. Newton's step on blurred mask = c(R) takes the
+    share g / (g + dc/dR), g being the blurred mask's slope across the wall. Where the lumen is narrower than the blur
+    no more is asked for than a share of what its middle has.
+    """
+    middle = np.maximum(_WITHIN_REACH * mask.at(places - radius[:, None] * normal), 0.03)
+    here = mask.at(places)
+    slope = np.maximum(-np.einsum("ij,ij->i", mask.gradient(places), normal), 1e-3)
+    share = slope / (slope + edge_steepness(radius, mask.sigma / mask.spacing))
+    return np.asarray(here + share * (np.minimum(wanted, middle) - here))
 
 
 def _towards(mask: BlurredMask, places: Array, normal: Array, average: csr_array, level: Array, rows: Indices) -> Array:

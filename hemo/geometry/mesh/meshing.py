@@ -212,8 +212,11 @@ def _filled(
     warning: tuple[str, ...] = ()
     if layers is not None and layers.count > 0:
         try:
-            core, filler = fill(core_surface(boundary, tree, layers), tree.name)
-            mesh, count = with_layers(boundary, core, layers)
+            inner = core_surface(boundary, tree, layers)
+            core, filler = fill(inner, tree.name)
+            # Where the core's wall was smoothed for its cells, the wall outside it goes along.
+            along = core.points[: len(inner.points)] - inner.points
+            mesh, count = with_layers(replace(boundary, points=boundary.points + along), core, layers)
             if np.all(mesh.cell_volumes() > 0.0):
                 return mesh, count, filler, ()
             warning = ("cells of the boundary layers were inverted; the mesh has no layers.",)
