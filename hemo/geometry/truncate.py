@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -47,6 +47,16 @@ def truncate(tree: VesselTree, minimal_diameter: float, whole: Collection[str] =
             kept.append(branch.between(0.0, max(end, float(branch.arc[1]))))
         else:
             log.info("%s is left out: only %.1f mm of it are wide enough.", branch.name, 1e3 * end)
+    return _reopened(tree, kept)
+
+
+def without_outlets(tree: VesselTree, names: Collection[str]) -> VesselTree:
+    """The tree without these outlet branches and their lesions."""
+    return _reopened(tree, [branch for branch in tree.branches if branch.name not in names])
+
+
+def _reopened(tree: VesselTree, kept: Sequence[Branch]) -> VesselTree:
+    """The tree of the branches kept; one that lost all its children is an outlet."""
     parents = {branch.parent for branch in kept}
     open_ends = tuple(replace(b, is_outlet=True) if not b.is_outlet and b.name not in parents else b for b in kept)
     return VesselTree(tree.name, open_ends, _lesions_within(tree.lesions, {b.name: b.length for b in open_ends}))

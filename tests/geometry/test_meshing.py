@@ -174,6 +174,31 @@ def test_vessels_that_touch_are_rebuilt_round_the_tree() -> None:
     assert made.mesh.points[:, 0].min() > 5 * MM
 
 
+def with_twig(radius: float) -> VesselTree:
+    """The fork with a side vessel that goes on beyond its lumen."""
+    fork = tree()
+    y = -MM * np.arange(1.3, 7.1, 0.4)
+    r = np.full_like(y, radius)
+    points = np.column_stack([np.full_like(y, 12 * MM), y, 0 * y])
+    place = int(np.abs(fork.root.points[:, 0] - 12 * MM).argmin())
+    return VesselTree("t", (*fork.branches, Branch("T", points, r, np.pi * r**2, r, "M", place)))
+
+
+def test_a_small_outlet_that_cannot_be_cut_is_left_out_and_said() -> None:
+    surface = lumen(AORTA, MAIN, SIDE, ([12, 0, 0], [12, -1.8, 0], 0.6))
+    made = build_mesh(surface, with_twig(0.6 * MM), MeshOptions(4.0, minimal_outlet_diameter=0.0))
+    assert set(made.mesh.outlets) == {"M", "S"} == {branch.name for branch in made.tree.branches}
+    (text,) = (text for text in made.report.warnings if text.startswith("T: left out"))
+    share = 0.6**3 / (0.6**3 + 1.0**3 + 1.5**3)
+    assert f"with {100.0 * share:.1f} % of the flow" in text and "no clean section" in text
+
+
+def test_a_large_outlet_that_cannot_be_cut_is_refused() -> None:
+    surface = lumen(AORTA, MAIN, SIDE, ([12, 0, 0], [12, -1.8, 0], 0.8))
+    with pytest.raises(InputError, match=r"outlet 'T'.*failed too"):
+        build_mesh(surface, with_twig(0.8 * MM), MeshOptions(4.0, minimal_outlet_diameter=0.0))
+
+
 def test_a_hopeless_lumen_ends_in_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     interrupted = lumen(AORTA, ([0, 0, 0], [14, 0, 0], 1.5), ([18, 0, 0], [28, 0, 0], 1.5))
     with pytest.raises(InputError, match=r"outlet 'M'.*failed too") as caught:

@@ -37,7 +37,15 @@ LARGEST_OUTLET = 1.8  # more is a bifurcation with the other vessel in the secti
 SPURLESS = 0.95  # share of its convex hull that a section without a spur fills; a kidney's shape fills 0.97
 
 
-class NotSevered(InputError):
+class OutletsNotCut(InputError):
+    """Some outlets (``outlets``, their names; none where it is the ostium) cannot be cut cleanly."""
+
+    def __init__(self, message: str, outlets: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.outlets = outlets
+
+
+class NotSevered(OutletsNotCut):
     """The cuts do not part the tree from the rest of the lumen: vessels touch somewhere."""
 
 
@@ -109,18 +117,20 @@ def clip_to_tree(surface: Surface, tree: VesselTree) -> ClippedLumen:
     ------
     NotSevered
         If what is left still hangs together with a part that was to be cut off.
-    InputError
+    OutletsNotCut
         If no clean section can be found for a cap; the sentence names the outlet.
+    InputError
+        If none is found at the ostium.
     """
-    cuts = [_ostium_cut(surface, tree)]
-    cuts += [_outlet_cut(surface, tree, tree[name]) for name in tree.outlets]
+    cuts = [_ostium_cut(surface, tree), *_outlet_cuts(surface, tree)]
     points, triangles = surface.points, surface.triangles
     rims: list[tuple[Index, Index]] = []
     for cut in cuts:
         loop = find_loop(points, triangles, cut.loop.centre, cut.loop.normal, _local_radius(tree[cut.branch], cut.arc))
         if loop is None:
-            raise InputError(
-                f"tree {tree.name!r}: the cap of {cut.branch!r} meets another cap; shorten or drop that branch."
+            raise OutletsNotCut(
+                f"tree {tree.name!r}: the cap of {cut.branch!r} meets another cap; shorten or drop that branch.",
+                (cut.branch,) if cut.branch in tree.outlets else (),
             )
         points, triangles, above, below = cut_along(points, triangles, loop)
         rims.append((above, below))
@@ -161,6 +171,22 @@ def _ostium_cut(surface: Surface, tree: VesselTree) -> _Cut:
     return min(found, key=lambda cut: cut.loop.area)
 
 
+def _outlet_cuts(surface: Surface, tree: VesselTree) -> list[_Cut]:
+    """A cut at every outlet; where some cannot be made, all of these are named."""
+    cuts: list[_Cut] = []
+    failures: dict[str, str] = {}
+    for name in tree.outlets:
+        try:
+            cuts.append(_outlet_cut(surface, tree, tree[name]))
+        except OutletsNotCut as error:
+            failures[name] = str(error)
+    if failures:
+        first, *others = failures
+        more = f" So it is at {', '.join(others)}." if others else ""
+        raise OutletsNotCut(failures[first] + more, tuple(failures))
+    return cuts
+
+
 def _outlet_cut(surface: Surface, tree: VesselTree, branch: Branch) -> _Cut:
     """The most distal section that is not yet the dome of the tip; of a stub the most distal that will do."""
     arc, length = branch.arc, branch.length
@@ -188,9 +214,10 @@ def _outlet_cut(surface: Surface, tree: VesselTree, branch: Branch) -> _Cut:
             stubs.append(cut)
     if whole or stubs:
         return (whole or stubs)[0]
-    raise InputError(
+    raise OutletsNotCut(
         f"tree {tree.name!r}, outlet {branch.name!r}: no clean section of the surface was found within "
-        f"{1e3 * (length - lowest):.1f} mm of its end; shorten the branch or drop it."
+        f"{1e3 * (length - lowest):.1f} mm of its end; shorten the branch or drop it.",
+        (branch.name,),
     )
 
 
@@ -247,14 +274,16 @@ def _kept_part(
         )
     for (above, below), cut in zip(rims[1:], cuts[1:], strict=True):
         if part[below[0]] != own:
-            raise InputError(
+            raise OutletsNotCut(
                 f"tree {tree.name!r}, outlet {cut.branch!r}: the surface is interrupted between the ostium and this "
-                "outlet; repair the segmentation or drop the branch."
+                "outlet; repair the segmentation or drop the branch.",
+                (cut.branch,),
             )
         if part[above[0]] == own:
             raise NotSevered(
                 f"tree {tree.name!r}, outlet {cut.branch!r}: what lies beyond the cut still hangs together with the "
-                "tree; two vessels touch there."
+                "tree; two vessels touch there.",
+                (cut.branch,),
             )
     return np.asarray(part[triangles[:, 0]] == own)
 

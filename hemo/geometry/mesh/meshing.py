@@ -31,11 +31,13 @@ from hemo.geometry.mesh.remeshing import remesh
 from hemo.geometry.mesh.sections import SectionProbes, section_probes
 from hemo.geometry.mesh.sizing import Sizes
 from hemo.geometry.mesh.untangling import untangle
-from hemo.geometry.truncate import truncate
+from hemo.geometry.truncate import truncate, without_outlets
 from hemo.tetmesh import FACES, INLET, TetMesh, face_keys
 from hemo.tree import VesselTree
 
 log = logging.getLogger(__name__)
+
+LARGEST_LOSS = 0.1  # share of a tree's flow whose outlets may be left out where they cannot be cut
 
 
 @dataclass(frozen=True)
@@ -168,15 +170,32 @@ def build_mesh(surface: Surface, tree: VesselTree, options: MeshOptions | None =
 
 
 def _second_route(surface: Surface, tree: VesselTree, options: MeshOptions, first: HemoError) -> MeshResult:
+    """Mesh the lumen rebuilt round the tree; small outlets that cannot be cut on it either are left out."""
     from hemo.geometry.mesh.implicit import rebuild_lumen
 
-    note = f"the surface could not be meshed as it is ({first}) and was rebuilt round the tree."
-    try:
-        return _from_surface(rebuild_lumen(surface, tree), tree, options, "rebuilt lumen", (note,))
-    except EnvironmentMissing:
-        raise
-    except HemoError as second:
-        raise InputError(f"{first} Rebuilding the lumen round the tree failed too: {second}") from second
+    notes = [f"the surface could not be meshed as it is ({first}) and was rebuilt round the tree."]
+    whole = tree
+    while True:
+        try:
+            return _from_surface(rebuild_lumen(surface, tree), tree, options, "rebuilt lumen", tuple(notes))
+        except EnvironmentMissing:
+            raise
+        except HemoError as second:
+            lost = getattr(second, "outlets", ())
+            rest = without_outlets(tree, lost)
+            if not lost or _share(whole, rest) < 1.0 - LARGEST_LOSS:
+                raise InputError(f"{first} Rebuilding the lumen round the tree failed too: {second}") from second
+            notes.append(
+                f"{', '.join(lost)}: left out with {100.0 * (1.0 - _share(tree, rest)):.1f} % of the flow, by Murray's "
+                f"law, that then leaves elsewhere ({second})"
+            )
+            tree = rest
+
+
+def _share(whole: VesselTree, rest: VesselTree) -> float:
+    """Share of the flow of a tree's outlets, by the cube of their healthy radius (Murray's law), that is left."""
+    flow = {name: float(whole[name].reference_radius[-1]) ** 3 for name in whole.outlets}
+    return sum(flow[name] for name in rest.outlets if name in flow) / sum(flow.values())
 
 
 def _from_surface(
