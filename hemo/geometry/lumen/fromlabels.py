@@ -105,7 +105,7 @@ def _above_first_level(mask: BlurredMask, image: LabelImage) -> NDArray[np.float
     _lower(level, node, reached, thin[peak < _THIN_LUMEN])
     pieces, count = label(values > level)
     if count > 1:
-        _lower(level, node, reached, _links(voxels, pieces[tuple(node.T)], image.labels.shape))
+        _lower(level, node, reached, _links(voxels, pieces[tuple(node.T)]))
     return values - level
 
 
@@ -115,25 +115,27 @@ def _lower(level: NDArray[np.float32], node: Indices, reached: NDArray[np.float3
         np.minimum.at(level, tuple((node[rows] + step).T), 0.6 * reached[rows])
 
 
-def _links(voxels: Indices, pieces: Indices, shape: tuple[int, ...]) -> Indices:
+def _links(voxels: Indices, pieces: Indices) -> Indices:
     """Rows of the lumen's voxels (n, 3) by which pieces (n,; 0: in none of them) hang together in the labels.
 
     Those in no piece, where a connected group of them touches two pieces (a throat of one voxel between wide
     lumens), and neighbours in different pieces (a throat that goes from voxel to voxel over a corner).
     """
-    number = np.zeros(shape, dtype=np.int64)
-    number[tuple(voxels.T)] = np.where(pieces == 0, -1, pieces)
-    groups, count = label(number < 0, np.ones((3, 3, 3)))
-    number[number < 0] = 0
-    padded, of = np.pad(number, 1), groups[tuple(voxels.T)]
-    least, most = np.full(count + 1, number.max() + 1), np.zeros(count + 1, dtype=np.int64)
+    place = voxels - voxels.min(axis=0) + 1
+    number = np.zeros(place.max(axis=0) + 2, dtype=np.int32)
+    number[tuple(place[pieces == 0].T)] = 1
+    groups, count = label(number, np.ones((3, 3, 3)))
+    number[tuple(place.T)] = pieces
+    lost, none = np.flatnonzero(pieces == 0), number.max() + 1
+    of = groups[tuple(place[lost].T)]
+    least, most = np.full(count + 1, none), np.zeros(count + 1, dtype=np.int64)
     corner = np.zeros(len(voxels), dtype=bool)
     for step in _AROUND:
-        beside = padded[tuple((voxels + 1 + step).T)]
+        beside = number[tuple((place + step).T)]
         corner |= (beside > 0) & (pieces > 0) & (beside != pieces)
-        np.maximum.at(most, of, beside)
-        np.minimum.at(least, of, np.where(beside > 0, beside, number.max() + 1))
-    return np.flatnonzero(corner | ((of > 0) & (least < most)[of]))
+        np.maximum.at(most, of, beside[lost])
+        np.minimum.at(least, of, np.where(beside[lost] > 0, beside[lost], none))
+    return np.concatenate([np.flatnonzero(corner), lost[(least < most)[of]]])
 
 
 def _outer_shells(
