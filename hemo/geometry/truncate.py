@@ -51,8 +51,12 @@ def truncate(tree: VesselTree, minimal_diameter: float, whole: Collection[str] =
 
 
 def without_outlets(tree: VesselTree, names: Collection[str]) -> VesselTree:
-    """The tree without these outlet branches and their lesions."""
-    return _reopened(tree, [branch for branch in tree.branches if branch.name not in names])
+    """The tree without these outlet branches, what leaves from them, and their lesions; the root always stays."""
+    gone = set(names) - {tree.root.name}
+    for branch in tree.branches:
+        if branch.parent in gone:
+            gone.add(branch.name)
+    return _reopened(tree, [branch for branch in tree.branches if branch.name not in gone])
 
 
 def _reopened(tree: VesselTree, kept: Sequence[Branch]) -> VesselTree:

@@ -7,7 +7,7 @@ import pytest
 
 from hemo.geometry.lesion import measure_lesion
 from hemo.geometry.synthetic.vessels import left_coronary
-from hemo.geometry.truncate import MINIMAL_LENGTH, truncate
+from hemo.geometry.truncate import MINIMAL_LENGTH, truncate, without_outlets
 from hemo.tree import VesselTree
 
 TREE = left_coronary(0.6).tree
@@ -33,6 +33,15 @@ def test_thin_branches_go_and_their_parents_become_outlets():
     cut = truncate(VesselTree("left", tuple(thin)), 1.5e-3)
     assert [b.name for b in cut.branches] == ["LM"]
     assert cut.root.is_outlet
+
+
+def test_an_outlet_left_out_takes_its_branches_and_lesions_along():
+    rest = without_outlets(TREE, ["LAD"])
+    gone = {"LAD", *(b.name for b in TREE.children("LAD"))}
+    assert [b.name for b in rest.branches] == [b.name for b in TREE.branches if b.name not in gone]
+    assert TREE.lesions and all(lesion.branch not in gone for lesion in rest.lesions)
+    assert len(rest.lesions) < len(TREE.lesions)
+    assert without_outlets(TREE, ["LM"]).branches == TREE.branches
 
 
 def test_a_lesion_beyond_the_end_is_left_out():

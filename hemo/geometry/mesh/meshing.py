@@ -181,14 +181,13 @@ def _second_route(surface: Surface, tree: VesselTree, options: MeshOptions, firs
         except EnvironmentMissing:
             raise
         except HemoError as second:
-            lost = getattr(second, "outlets", ())
-            rest = without_outlets(tree, lost)
+            rest = without_outlets(tree, getattr(second, "outlets", ()))
+            lost = sorted(set(tree.outlets) - set(rest.outlets))
             if not lost or _share(whole, rest) < 1.0 - LARGEST_LOSS:
                 raise InputError(f"{first} Rebuilding the lumen round the tree failed too: {second}") from second
-            notes.append(
-                f"{', '.join(lost)}: left out with {100.0 * (1.0 - _share(tree, rest)):.1f} % of the flow, by Murray's "
-                f"law, that then leaves elsewhere ({second})"
-            )
+            taken = [f"lesion {lesion.id}" for lesion in tree.lesions if lesion not in rest.lesions]
+            taken.append(f"{100.0 * (1.0 - _share(tree, rest)):.1f} % of the flow, by Murray's law, to leave elsewhere")
+            notes.append(f"{', '.join(lost)}: left out with {' and '.join(taken)} ({second})")
             tree = rest
 
 
