@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+MESHED = "meshed.json"  # in a tree's work folder, written last: the mesh beside it is whole
+
 
 @dataclass(frozen=True)
 class MeshedTree:
@@ -73,7 +75,8 @@ def mesh_trees[Made](
     the trees follow one by one.
     """
     places = [(tree, work / file_name(tree.name)) for tree in geometry.trees]
-    processes = min(len(places), processes or len(os.sched_getaffinity(0)))
+    unmade = sum(not (place / MESHED).is_file() for _, place in places)
+    processes = min(unmade, processes or len(os.sched_getaffinity(0)))
     if processes > 1:
         try:
             return _mesh_side_by_side(case, geometry, places, then, processes)
@@ -128,7 +131,7 @@ def mesh_tree(case: Case, geometry: Geometry, tree: VesselTree, work: Path) -> M
     if geometry.surface is None:
         raise InputError("the finite-element method needs a lumen: give a label map or a surface.")
     work.mkdir(parents=True, exist_ok=True)
-    record = work / "meshed.json"
+    record = work / MESHED
     if not record.is_file():
         options = MeshOptions(
             cells_per_diameter=case.fem.cells_per_diameter,
@@ -164,7 +167,7 @@ def mesh_tree(case: Case, geometry: Geometry, tree: VesselTree, work: Path) -> M
 
 
 def _stored_mesh(work: Path) -> MeshedTree:
-    record = json.loads((work / "meshed.json").read_text())
+    record = json.loads((work / MESHED).read_text())
     (stored,) = parse_trees(json.dumps(record["tree"]), str(work))
     info = MeshInfo(**record["info"])
     extensions = tuple(Extension.from_json(item) for item in record["extensions"])

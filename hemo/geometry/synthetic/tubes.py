@@ -71,7 +71,7 @@ class Tube:
     @cached_property
     def steepness(self) -> float:
         """How much faster than a distance the signed distance grows at most, from a wall that leans (1: nowhere)."""
-        wall = self.radius[:, None] * (1.0 - self.bump[:, None] * np.array([0.0, 1.0]))
+        wall = np.column_stack([self.radius, self.radius * (1.0 - self.bump)])
         lean = np.gradient(wall, self.arc, axis=0)
         return float(np.sqrt(1.0 + (lean**2).max()))
 
