@@ -26,9 +26,11 @@ from pydantic import (
 
 from hemo.blood import Blood
 from hemo.boundary import Physiology
+from hemo.boundary.patient import Scale
 from hemo.errors import InputError
 from hemo.geometry.mesh.extensions import ExtensionLength
 from hemo.geometry.mesh.layers import LayerOptions
+from hemo.indices import Reading
 from hemo.units import parse
 
 SCHEMA_VERSION = 1
@@ -108,6 +110,7 @@ class CaseInfo(_Section):
 class AnalyticVessel(_Section):
     """A straight vessel with one cosine stenosis, made by formula."""
 
+    name: str = Field("vessel", min_length=1, description="of the vessel; SFA, LAD ... tell its flow")
     diameter: Length
     length: Length
     severity: float = Field(ge=0.0, lt=1.0, description="diameter fraction lost at the throat; 0 for none")
@@ -171,22 +174,43 @@ class GeometrySection(_Section):
 class PatientSection(_Section):
     """The patient: pressures from the cuff or the catheter, heart rate, myocardial mass."""
 
+    territory: Literal["coronary", "femoropopliteal", "generic"] = "coronary"
+    dominance: Literal["right", "co-dominant", "left"] = "right"
     systolic: Pressure | None = None
     diastolic: Pressure | None = None
     mean_pressure: Pressure | None = None
+    hyperaemic_mean_pressure: Pressure | None = Field(None, description="that at rest without it")
     heart_rate: Rate | None = None
+    cardiac_output: Flow | None = None
     myocardial_mass: Mass | None = Field(None, description="left ventricular mass")
+    total_myocardial_mass: Mass | None = Field(None, description="mass of the whole heart, instead")
+
+    @model_validator(mode="after")
+    def _one_mass(self) -> PatientSection:
+        if self.myocardial_mass is not None and self.total_myocardial_mass is not None:
+            raise ValueError("give myocardial_mass (left ventricle) or total_myocardial_mass (whole heart), not both")
+        return self
 
 
 class FlowSection(_Section):
     """How much flow, and how it is shared out."""
 
     state: Literal["rest", "hyperaemia"] = "hyperaemia"
-    exponent: float = Field(2.39, gt=0.0, description="flow-diameter exponent at bifurcations")
-    resistance_reserve: float = Field(3.0, ge=1.0, description="resting over hyperaemic microvascular resistance")
+    scale: Scale = Field("automatic", description="what sets the flow; the best that is given without it")
+    exponent: float | None = Field(None, gt=0.0, description="flow-diameter exponent at bifurcations and along tapers")
+    leakage: bool = Field(True, description="whether tapering vessels lose flow to branches too thin to be seen")
+    resistance_reserve: float | None = Field(
+        None, ge=1.0, description="resting over hyperaemic microvascular resistance"
+    )
+    flow_reserve: float | None = Field(None, gt=0.0, description="measured coronary flow reserve, with measured_ffr")
+    measured_ffr: float | None = Field(None, gt=0.0, le=1.0, description="FFR of the vessel of flow_reserve")
+    microcirculatory_resistance_index: float | None = Field(None, gt=0.0, description="IMR, mmHg s")
+    microvasculature: Literal["patient", "healthy", "dysfunction"] = "patient"
     rest_flow: Flow | None = Field(None, description="measured resting flow of the whole coronary circulation")
+    vessel_flow: dict[str, Flow] = Field({}, description="measured flow at the start of vessels, by their names")
+    vessel_flow_state: Literal["rest", "hyperaemia"] = "rest"
     inlet_flow: Flow | None = Field(None, description="prescribed flow through the inlet of a single tree")
-    venous_pressure: Pressure = 5.0 * 133.322387415
+    venous_pressure: Pressure | None = Field(None, description="beyond the microvasculature, 5 mmHg without it")
 
 
 class BloodSection(_Section):
@@ -223,6 +247,23 @@ class LesionSection(_Section):
 
     minimal_stenosis: float = Field(0.30, gt=0.0, lt=1.0, description="diameter fraction lost that makes a lesion")
     measurement_distance: Length = Field(20e-3, description="FFR is read this far beyond the lesion's end")
+    wire: dict[str, Length] = Field({}, description="where the wire's sensor was, along the branch named; wins")
+    definition: Literal["Pd/Pa", "(Pd-Pv)/(Pa-Pv)"] = Field("Pd/Pa", description="of FFR; Pv the venous pressure")
+
+
+class PerfusionSection(_Section):
+    """Perfusion of the muscle, as an image, and which of it is muscle."""
+
+    map: str = Field(description="NIfTI, NRRD or MetaImage of the perfusion; relative to the case file")
+    myocardium: str = Field(description="label map of the muscle; every value but 0 counts")
+    unit: Literal["mL/min/g", "mL/min/100 g", "mL/min/mL", "mL/min/100 mL"]
+    state: Literal["rest", "hyperaemia"] = Field("hyperaemia", description="in which the map was made")
+
+
+class UncertaintySection(_Section):
+    """How far the input may be off."""
+
+    lumen_diameter: Length | None = Field(None, description="standard deviation; a quarter of a voxel without it")
 
 
 class Case(_Section):
@@ -234,29 +275,21 @@ class Case(_Section):
     flow: FlowSection = FlowSection()
     blood: BloodSection = BloodSection()
     fem: FemSection = FemSection()
+    perfusion: PerfusionSection | None = None
     lesion: LesionSection = LesionSection()
+    uncertainty: UncertaintySection = UncertaintySection()
 
     def fluid(self) -> Blood:
         """The blood as the solvers take it."""
         return Blood(self.blood.density, self.blood.viscosity)
 
+    def reading(self) -> Reading:
+        """Where FFR is read."""
+        return Reading(self.lesion.measurement_distance, self.lesion.wire)
+
     def physiology(self) -> Physiology:
         """The patient as the boundary conditions take it."""
-        given = self.patient.model_fields_set | self.flow.model_fields_set
-        return Physiology(
-            systolic=self.patient.systolic,
-            diastolic=self.patient.diastolic,
-            mean_pressure=self.patient.mean_pressure,
-            venous_pressure=self.flow.venous_pressure,
-            heart_rate=self.patient.heart_rate,
-            myocardial_mass=self.patient.myocardial_mass,
-            rest_flow=self.flow.rest_flow,
-            resistance_reserve=self.flow.resistance_reserve,
-            exponent=self.flow.exponent,
-            inlet_flow=self.flow.inlet_flow,
-            state=self.flow.state,
-            given=frozenset(given),
-        )
+        return Physiology(**dict(self.patient), **dict(self.flow))
 
 
 def read_case(path: Path) -> Case:

@@ -30,10 +30,10 @@ from hemo.indices import facet_geometry, lesion_wall, map_to_centreline
 from hemo.output import VolumeFields
 from hemo.results import BranchFlow, TreeFlow, WallTraction
 from hemo.stages import Geometry
-from hemo.summary import MeshInfo, TreeResult
 from hemo.tetmesh import INLET, TetMesh
 from hemo.tree import VesselTree, flow_between_points
 from hemo.treejson import parse_trees, tree_to_json
+from hemo.treesummary import MeshInfo, TreeResult
 
 if TYPE_CHECKING:
     from hemo.fem.job import FemResult
@@ -198,10 +198,22 @@ def solve_fem(
         assert start.reduced is not None
         initial = initial_fields(meshed.mesh.points, meshed.tree, start.reduced)
         conditions = far_conditions(start.conditions, start.reduced, meshed, case.fluid().viscosity)
-        write_job(job, meshed.mesh, meshed.probes, initial, case.fluid(), conditions)
+        write_job(job, meshed.mesh, meshed.probes, initial, case.fluid(), conditions, leak=_leak(meshed, conditions))
         run_worker(job, ranks, lambda status: tell(_progress_line(status)))
         _keep_logs(job, logs, meshed.tree.name)
     return read_result(job)
+
+
+def _leak(meshed: MeshedTree, conditions: FlowConditions) -> NDArray[np.float64] | None:
+    """The conductance of unseen side branches in each cell, or None where there are none."""
+    if not conditions.leaks:
+        return None
+    from hemo.fem.leakage import leak_conductance
+
+    mesh = meshed.mesh
+    centroids = mesh.points[mesh.cells].mean(axis=1)
+    counted = ~in_extensions(meshed.extensions, centroids)
+    return leak_conductance(centroids, mesh.cell_volumes(), meshed.tree, conditions.leaks, counted)
 
 
 def far_conditions(
@@ -256,9 +268,8 @@ def _progress_line(status: Mapping[str, Any]) -> str:
 
 def with_fem(result: TreeResult, meshed: MeshedTree, solution: FemResult) -> TreeResult:
     """Add the finite-element flow, the wall traction and the lesions' wall indices to a tree's result."""
-    flow = TreeFlow(
-        "fem", solution.status, result.conditions.aortic_pressure, _branch_flows(meshed, solution), solution.message
-    )
+    branches = _branch_flows(meshed, solution, result.conditions)
+    flow = TreeFlow("fem", solution.status, result.conditions.aortic_pressure, branches, solution.message)
     walls = {}
     wall = _true_wall(solution.wall, meshed.extensions)
     where = map_to_centreline(meshed.tree, facet_geometry(wall)[0])
@@ -272,22 +283,27 @@ def with_fem(result: TreeResult, meshed: MeshedTree, solution: FemResult) -> Tre
     return replace(result, fem=flow, traction=wall, lesion_walls=walls, mesh=meshed.info)
 
 
-def _branch_flows(meshed: MeshedTree, solution: FemResult) -> dict[str, BranchFlow]:
-    """Section means of the pressure, and the flow that the outlets fed by each stretch carry.
+def _branch_flows(meshed: MeshedTree, solution: FemResult, conditions: FlowConditions) -> dict[str, BranchFlow]:
+    """Section means of the pressure, and the flow that the outlets and leaks fed by each stretch carry.
 
     In a junction a section also cuts the neighbouring vessel: its flow is not one vessel's. A point whose section
     found no cell takes its neighbours' pressure.
     """
-    outlets = np.array([solution.outlet_flow[name] for name in meshed.tree.outlets])
-    between = flow_between_points(meshed.tree, outlets)
-    flows = {}
+    from hemo.fem.leakage import leak_flows
+
+    pressures = {}
     for branch in meshed.tree.branches:
         start, stop = meshed.probes.branch_slices[branch.name]
         good = np.flatnonzero(solution.section_area[start:stop] > 0.0)
-        pressure = np.interp(branch.arc, branch.arc[good], solution.section_pressure[start:stop][good])
-        flow = between[branch.name]
-        flows[branch.name] = BranchFlow(pressure, np.concatenate([flow[:1], flow]))
-    return flows
+        pressures[branch.name] = np.interp(branch.arc, branch.arc[good], solution.section_pressure[start:stop][good])
+    outlets = np.array([solution.outlet_flow[name] for name in meshed.tree.outlets])
+    lost = solution.inlet_flow - float(outlets.sum())
+    leaks = leak_flows(conditions.leaks, pressures, conditions.venous_pressure, lost)
+    between = flow_between_points(meshed.tree, np.concatenate([outlets, leaks]), conditions.leak_places)
+    return {
+        name: BranchFlow(pressure, np.concatenate([between[name][:1], between[name]]))
+        for name, pressure in pressures.items()
+    }
 
 
 def _true_wall(wall: WallTraction, extensions: Sequence[Extension]) -> WallTraction:

@@ -7,7 +7,8 @@ the traction that the fluid exerts on the wall, positive in the direction of flo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,14 @@ MINIMAL_WIRE_DIAMETER = 1.8e-3  # m; FFR is not read in thinner tips
 
 
 @dataclass(frozen=True)
+class Reading:
+    """Where FFR is read: ``distance`` (m) beyond a lesion's end, or where the wire was, by branch (arc length, m)."""
+
+    distance: float = MEASUREMENT_DISTANCE
+    wire: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class LesionPressure:
     """FFR round one lesion.
 
@@ -39,14 +48,17 @@ class LesionPressure:
     wire_equivalent: float | None
 
 
-def measurement_place(branch: Branch, lesion: Lesion, distance: float = MEASUREMENT_DISTANCE) -> float:
+def measurement_place(branch: Branch, lesion: Lesion, reading: Reading | None = None) -> float:
     """Arc length (m) where a lesion's FFR is read.
 
-    ``distance`` beyond the lesion's end, or the last place before it that is at least 1.8 mm wide, or
-    the branch's end; never inside the lesion unless the branch ends there.
+    Where the wire was, if that is known; else the wanted distance beyond the lesion's end, or the last place before it
+    that is at least 1.8 mm wide, or the branch's end; never inside the lesion unless the branch ends there.
     """
+    reading = reading or Reading()
     arc = branch.arc
-    place = min(lesion.end + distance, float(arc[-1]))
+    if branch.name in reading.wire:
+        return float(np.clip(reading.wire[branch.name], 0.0, arc[-1]))
+    place = min(lesion.end + reading.distance, float(arc[-1]))
     thin = (arc >= lesion.end) & (arc <= place) & (branch.diameter < MINIMAL_WIRE_DIAMETER)
     if not thin.any():
         return place
@@ -54,19 +66,32 @@ def measurement_place(branch: Branch, lesion: Lesion, distance: float = MEASUREM
     return float(before[-1]) if len(before) else min(lesion.end, place)
 
 
+def vessel_place(tree: VesselTree, branch: Branch) -> float | None:
+    """Arc length (m) where a vessel's own FFR is read: its last place at least 1.8 mm wide and outside every lesion.
+
+    None where there is no such place: a throat, or a tip too thin for a wire, never decides a vessel.
+    """
+    arc = branch.arc
+    good = branch.diameter >= MINIMAL_WIRE_DIAMETER
+    for lesion in tree.lesions_on(branch.name):
+        good &= (arc < lesion.start) | (arc > lesion.end)
+    return float(arc[good][-1]) if good.any() else None
+
+
 def lesion_pressure(
-    tree: VesselTree, lesion: Lesion, flow: TreeFlow, density: float | None, distance: float = MEASUREMENT_DISTANCE
+    tree: VesselTree, lesion: Lesion, flow: TreeFlow, density: float | None, reading: Reading | None = None
 ) -> LesionPressure:
     """FFR at a lesion's start and distal to it; ``density`` (kg/m^3) None leaves the wire equivalent out."""
     branch = tree[lesion.branch]
     curve = flow.ffr(lesion.branch)
-    place = measurement_place(branch, lesion, distance)
+    place = measurement_place(branch, lesion, reading)
     proximal = float(np.interp(lesion.start, branch.arc, curve))
     distal = float(np.interp(place, branch.arc, curve))
     wire = None
     if density is not None:
         sensor = np.array([np.interp(place, branch.arc, branch.points[:, k]) for k in range(3)])
-        wire = wire_equivalent(distal, sensor, tree.root.points[0], flow.aortic_pressure, density)
+        scale = flow.aortic_pressure - flow.subtracted
+        wire = wire_equivalent(distal, sensor, tree.root.points[0], scale, density)
     return LesionPressure(proximal, distal, place, proximal - distal, wire)
 
 
@@ -78,6 +103,44 @@ def wire_equivalent(ffr: float, sensor: Array, ostium: Array, aortic_pressure: f
     """
     height = -(float(sensor[1]) - float(ostium[1]))
     return ffr - density * GRAVITY * height / aortic_pressure
+
+
+@dataclass(frozen=True)
+class Reserves:
+    """Rest against hyperaemia at one place.
+
+    ``flow`` is the coronary flow reserve, ``resistance`` the microvascular resistance reserve (CFR / FFR) (Pa_rest /
+    Pa_hyperaemia) of De Bruyne et al. 2021 (J Am Coll Cardiol 78:1541), ``resting_ratio`` Pd/Pa at rest.
+    """
+
+    flow: float
+    resistance: float
+    resting_ratio: float
+
+
+def reserves(branch: Branch, place: float, rest: TreeFlow, hyperaemia: TreeFlow) -> Reserves:
+    """Flow and resistance reserve at an arc length (m) of a branch."""
+
+    def at(values: Array) -> float:
+        return float(np.interp(place, branch.arc, values))
+
+    flow = at(hyperaemia.branches[branch.name].flow) / at(rest.branches[branch.name].flow)
+    ratio = at(hyperaemia.branches[branch.name].pressure) / hyperaemia.aortic_pressure
+    pressures = rest.aortic_pressure / hyperaemia.aortic_pressure
+    return Reserves(flow, flow / ratio * pressures, at(rest.ffr(branch.name)))
+
+
+def stenosis_resistance(branch: Branch, lesion: Lesion, place: float, flow: TreeFlow) -> float:
+    """Pressure lost from a lesion's start to a place (m) beyond it over the flow there, Pa s / m^3.
+
+    At hyperaemia the hyperaemic stenosis resistance (with volume flow for velocity), at rest the basal one.
+    """
+    along = flow.branches[branch.name]
+    before, beyond, passing = (
+        float(np.interp(at, branch.arc, values))
+        for at, values in ((lesion.start, along.pressure), (place, along.pressure), (place, along.flow))
+    )
+    return (before - beyond) / passing
 
 
 @dataclass(frozen=True)

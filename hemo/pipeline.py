@@ -11,17 +11,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
-from hemo import __version__, femstages, stages
+from hemo import __version__, femstages, flowstage, stages
 from hemo.case import Case, read_case
 from hemo.errors import InputError, NotConverged
 from hemo.files import file_name, sha256
+from hemo.geometry.image.perfusion import Muscle
+from hemo.geometry.territories import territory_flows
 from hemo.meshpicture import mesh_picture
 from hemo.output import VolumeFields, write_centrelines, write_volume, write_walls
 from hemo.report import write_report
 from hemo.resultfolder import partial_path, working_folder
 from hemo.results import Status
-from hemo.summary import RunRecord, TreeResult, build_summary, overall_status
+from hemo.summary import RunRecord, build_summary, overall_status
+from hemo.tree import VesselTree
 from hemo.treejson import document, tree_to_json
+from hemo.treesummary import TreeResult
 
 log = logging.getLogger(__name__)
 
@@ -123,6 +127,7 @@ def _run(
     with clock.stage("geometry", "Reading the lumen and finding the vessel trees"):
         geometry = stages.load_geometry(case, path, work / "work")
     clock.progress.detail(stages.describe(geometry.trees))
+    muscle = stages.load_muscle(case, path)
     results: list[TreeResult] = []
     volumes, meshes = [], []
     if "fem" in options.methods:
@@ -135,7 +140,7 @@ def _run(
             meshed = femstages.mesh_tree(case, geometry, tree, place)
             tree = meshed.tree
         with clock.stage("reduced", f"Reduced-order solve of the {tree.name} tree", tree.name):
-            result = stages.solve_reduced(case, tree)
+            result = flowstage.solve_reduced(case, tree, geometry.voxel, _territory(tree, geometry.trees, muscle))
         if "fem" in options.methods:
             title = f"Finite-element solve of the {tree.name} tree on {options.ranks} ranks"
             with clock.stage("fem", title, tree.name):
@@ -152,7 +157,7 @@ def _run(
         clock.seconds,
         hashes,
         case.blood.density,
-        case.lesion.measurement_distance,
+        case.reading(),
         geometry.orientation_known,
     )
     with clock.stage("output", "Writing the result"):
@@ -165,6 +170,14 @@ def _run(
     if overall_status(results) is not Status.CONVERGED:
         (work / "NOT_CONVERGED").write_text("A solver did not converge: no FFR is claimed from these files.\n")
     return summary
+
+
+def _territory(tree: VesselTree, trees: Sequence[VesselTree], muscle: Muscle | None) -> dict[str, float] | None:
+    """Flow of each vessel's territory in the perfusion map; ``tree`` is one of the trees as it is meshed."""
+    if muscle is None:
+        return None
+    others = [other for other in trees if other.name != tree.name]
+    return territory_flows([tree, *others], muscle)[tree.name]
 
 
 def _write_fields(work: Path, results: Sequence[TreeResult], volumes: Sequence[VolumeFields]) -> None:

@@ -29,8 +29,8 @@ from hemo.pictures import (
     view_panels,
 )
 from hemo.results import TreeFlow, WallTraction
-from hemo.summary import TreeResult
 from hemo.tree import Branch
+from hemo.treesummary import TreeResult
 from hemo.units import MILLIMETRE
 
 Array = NDArray[Any]

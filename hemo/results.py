@@ -53,6 +53,8 @@ class TreeFlow:
         Branch name -> :class:`BranchFlow`.
     message
         What the solver has to say besides, for example the branch that did not converge.
+    subtracted
+        Venous pressure that is taken off both pressures of FFR, Pa: 0 for the usual Pd/Pa.
     """
 
     method: str
@@ -60,10 +62,11 @@ class TreeFlow:
     aortic_pressure: float
     branches: dict[str, BranchFlow]
     message: str = ""
+    subtracted: float = 0.0
 
     def ffr(self, branch: str) -> Array:
-        """(n,) static pressure over mean aortic pressure along a branch."""
-        return self.branches[branch].pressure / self.aortic_pressure
+        """(n,) static pressure over mean aortic pressure along a branch, each less what is ``subtracted``."""
+        return (self.branches[branch].pressure - self.subtracted) / (self.aortic_pressure - self.subtracted)
 
 
 @dataclass(frozen=True)

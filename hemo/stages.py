@@ -12,20 +12,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hemo.boundary import aortic_pressure, assumptions, flow_conditions
+from hemo.boundary import aortic_pressure
 from hemo.case import Case, resolve_path
 from hemo.errors import InputError
 from hemo.geometry.centreline.renaming import rename
 from hemo.geometry.centreline.simvascular import contour_files
-from hemo.geometry.lesion import LesionOptions, with_reference_and_lesions
+from hemo.geometry.image.perfusion import Muscle
+from hemo.geometry.lesion import LesionOptions, with_reference, with_reference_and_lesions
 from hemo.geometry.lumen.capping import Cap
 from hemo.geometry.lumen.surface import Surface
 from hemo.geometry.synthetic.vessels import straight_stenosis
 from hemo.geometry.truncate import truncate
-from hemo.reduced import solve
-from hemo.summary import TreeResult
 from hemo.tree import VesselTree
-from hemo.treejson import document, parse_trees, read_trees, tree_to_json
+from hemo.treejson import StoredTree, document, parse_trees, read_trees, tree_to_json
 
 Array = NDArray[Any]
 log = logging.getLogger(__name__)
@@ -33,11 +32,15 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Geometry:
-    """Trees with their lesions, the lumen they were found in (None for a bare tree), and whether LPS is known."""
+    """Trees with their lesions, the lumen they were found in (None for a bare tree), and whether LPS is known.
+
+    ``voxel`` is the largest spacing of the image, m; None without one.
+    """
 
     trees: tuple[VesselTree, ...]
     surface: Surface | None
     orientation_known: bool
+    voxel: float | None = None
 
 
 def input_files(case: Case, path: Path) -> dict[str, Path]:
@@ -49,6 +52,10 @@ def input_files(case: Case, path: Path) -> dict[str, Path]:
         If a file named in the case is missing.
     """
     found = {str(path): Path(path)}
+    for text in (case.perfusion.map, case.perfusion.myocardium) if case.perfusion is not None else ():
+        found[text] = resolve_path(path, text)
+        if not found[text].is_file():
+            raise InputError(f"{path}: perfusion: {text!r} is not a file ({found[text]}); correct the path.")
     for key in ("label_map", "surface", "centreline", "contours", "tree"):
         for text in _listed(getattr(case.geometry, key)):
             file = resolve_path(path, text)
@@ -97,17 +104,17 @@ def _find_geometry(case: Case, path: Path) -> Geometry:
     if source.analytic is not None:
         vessel = source.analytic
         surface, tree = straight_stenosis(
-            vessel.diameter, vessel.length, vessel.severity, vessel.lesion_length, vessel.lesion_centre
+            vessel.diameter, vessel.length, vessel.severity, vessel.lesion_length, vessel.lesion_centre, vessel.name
         )
         return Geometry((tree,), surface, orientation_known=False)
     if source.tree is not None:
         stored = read_trees(resolve_path(path, source.tree))
-        trees = tuple(item.tree if item.lesions_listed else _with_lesions(case, item.tree) for item in stored)
+        trees = tuple(_completed(case, item) for item in stored)
         return Geometry(rename(trees, source.names), None, orientation_known=True)
-    lumen, found = _segmented(case, path)
+    lumen, found, voxel = _segmented(case, path)
     with_lesions = (_with_lesions(case, tree) for tree in rename(found, source.names))
     cut = (truncate(tree, source.minimal_outlet_diameter, _capped(lumen, tree)) for tree in with_lesions)
-    return Geometry(tuple(cut), lumen, orientation_known=True)
+    return Geometry(tuple(cut), lumen, orientation_known=True, voxel=voxel)
 
 
 def _capped(surface: Surface | None, tree: VesselTree) -> tuple[str, ...]:
@@ -122,8 +129,8 @@ def _capped(surface: Surface | None, tree: VesselTree) -> tuple[str, ...]:
     return tuple(capped)
 
 
-def _segmented(case: Case, path: Path) -> tuple[Surface | None, tuple[VesselTree, ...]]:
-    """The lumen surface, where there is one, and its trees."""
+def _segmented(case: Case, path: Path) -> tuple[Surface | None, tuple[VesselTree, ...], float | None]:
+    """The lumen surface, where there is one, its trees, and the image's largest spacing (m), where there is one."""
     from hemo.geometry.centreline.contourtree import trees_from_contours
     from hemo.geometry.centreline.givenlines import read_centrelines, trees_from_lines
     from hemo.geometry.centreline.trees import find_trees
@@ -135,18 +142,25 @@ def _segmented(case: Case, path: Path) -> tuple[Surface | None, tuple[VesselTree
     ostia = np.array(source.ostia) if source.ostia else None
     if source.contours is not None:
         folders_and_files = [resolve_path(path, text) for text in _listed(source.contours)]
-        return None, trees_from_contours(folders_and_files, source.unit)
-    surface = image = None
+        return None, trees_from_contours(folders_and_files, source.unit), None
+    surface = image = voxel = None
     if source.label_map is not None:
         image = read_labels(resolve_path(path, source.label_map), source.labels)
-        surface = surface_from_labels(image)
+        surface, voxel = surface_from_labels(image), float(image.spacing.max())
     elif source.surface is not None:
         surface = read_surface(resolve_path(path, source.surface), source.unit)
     if source.centreline is not None:
         files = [resolve_path(path, text) for text in _listed(source.centreline)]
-        return surface, trees_from_lines(read_centrelines(files, source.unit), surface)
+        return surface, trees_from_lines(read_centrelines(files, source.unit), surface), voxel
     assert surface is not None  # the case has one source at least
-    return surface, find_trees(surface, image, ostia=ostia)
+    return surface, find_trees(surface, image, ostia=ostia), voxel
+
+
+def _completed(case: Case, stored: StoredTree) -> VesselTree:
+    """A tree as it was read, with the lesions and the healthy calibres that the file does not list."""
+    if not stored.lesions_listed:
+        return _with_lesions(case, stored.tree)
+    return stored.tree if stored.reference_listed else with_reference(stored.tree)
 
 
 def _with_lesions(case: Case, tree: VesselTree) -> VesselTree:
@@ -164,6 +178,7 @@ def _store_geometry(geometry: Geometry, path: Path) -> None:
         caps=json.dumps(caps),
         trees=json.dumps(document([tree_to_json(tree) for tree in geometry.trees])),
         orientation_known=geometry.orientation_known,
+        voxel=np.nan if geometry.voxel is None else geometry.voxel,
     )
     temporary.rename(path)
 
@@ -173,7 +188,18 @@ def _stored_geometry(path: Path) -> Geometry:
         caps = (Cap(name, np.array(c), np.array(n), area) for name, c, n, area in json.loads(str(data["caps"])))
         surface = Surface(data["points"], data["triangles"], tuple(caps)) if len(data["points"]) else None
         trees = tuple(item.tree for item in parse_trees(str(data["trees"]), str(path)))
-        return Geometry(trees, surface, bool(data["orientation_known"]))
+        voxel = float(data["voxel"])
+        return Geometry(trees, surface, bool(data["orientation_known"]), voxel if np.isfinite(voxel) else None)
+
+
+def load_muscle(case: Case, path: Path) -> Muscle | None:
+    """The muscle of the case's perfusion map, or None without one."""
+    from hemo.geometry.image.perfusion import read_perfusion
+
+    source = case.perfusion
+    if source is None:
+        return None
+    return read_perfusion(resolve_path(path, source.map), resolve_path(path, source.myocardium), source.unit)
 
 
 def describe(trees: Sequence[VesselTree]) -> str:
@@ -181,17 +207,4 @@ def describe(trees: Sequence[VesselTree]) -> str:
     return "; ".join(
         f"{tree.name}: {', '.join(branch.name for branch in tree.branches)}, {len(tree.lesions)} lesion(s)"
         for tree in trees
-    )
-
-
-def solve_reduced(case: Case, tree: VesselTree) -> TreeResult:
-    """Hyperaemia (or the state asked for) and rest by the reduced model; it also starts the finite elements."""
-    patient, blood = case.physiology(), case.fluid()
-    conditions = flow_conditions(tree, patient)
-    return TreeResult(
-        tree=tree,
-        assumptions=assumptions(tree, patient, conditions),
-        conditions=conditions,
-        reduced=solve(tree, conditions, blood),
-        reduced_rest=solve(tree, flow_conditions(tree, patient, "rest"), blood),
     )

@@ -8,7 +8,7 @@ lumen. All arrays are SI, in the patient's LPS frame (x left, y posterior, z hea
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -111,6 +111,13 @@ class Branch:
         return self.sampled(np.concatenate([[max(low, 0.0)], inner, [min(high, self.length)]]))
 
 
+def healthy_diameter(branch: Branch, point: int = 0, window: float = 5e-3) -> float:
+    """Healthy diameter (m) just distal to a centreline point: the median over the next few millimetres."""
+    arc = branch.arc
+    near = (arc >= arc[point]) & (arc <= arc[point] + window)
+    return float(2.0 * np.median(branch.reference_radius[near]))
+
+
 def arc_length(points: Array) -> Array:
     """(n,) length along a polyline (n, 3) from its first point."""
     return np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1))])
@@ -176,12 +183,25 @@ class Lesion:
 
 
 @dataclass(frozen=True)
+class SideBranch:
+    """A vessel that was left out of the tree: its flow still leaves where it began.
+
+    ``place`` is the arc length (m) on ``branch`` at which it left, ``diameter`` its healthy diameter there (m).
+    """
+
+    branch: str
+    place: float
+    diameter: float
+
+
+@dataclass(frozen=True)
 class VesselTree:
-    """Branches (a parent always before its children) and the lesions found on them."""
+    """Branches (a parent always before its children), the lesions found on them, and the side branches left out."""
 
     name: str
     branches: tuple[Branch, ...]
     lesions: tuple[Lesion, ...] = ()
+    side_branches: tuple[SideBranch, ...] = ()
 
     def __post_init__(self) -> None:
         check_tree(self)
@@ -247,6 +267,11 @@ def check_tree(tree: VesselTree) -> None:
             raise InputError(f"tree {tree.name!r}, lesion {lesion.id!r}: branch {lesion.branch!r} is unknown.")
         if not 0.0 <= lesion.start <= lesion.minimum <= lesion.end <= seen[lesion.branch].length * (1 + 1e-9):
             raise InputError(f"tree {tree.name!r}, lesion {lesion.id!r}: start, minimum and end are not in order.")
+    for side in tree.side_branches:
+        if side.branch not in seen:
+            raise InputError(f"tree {tree.name!r}: a side branch leaves from {side.branch!r}, which is unknown.")
+        if not 0.0 <= side.place <= seen[side.branch].length * (1 + 1e-9) or not side.diameter > 0.0:
+            raise InputError(f"tree {tree.name!r}: a side branch of {side.branch!r} has no place on it or no diameter.")
 
 
 def _check_arrays(tree_name: str, branch: Branch) -> None:
@@ -268,42 +293,46 @@ def _check_arrays(tree_name: str, branch: Branch) -> None:
             raise InputError(f"{where}: every {label} must be a positive number.")
 
 
-def outlets_fed(tree: VesselTree) -> dict[str, list[tuple[int, Array]]]:
-    """For each branch its stretches of constant flow: (first interval, row with 1 for every outlet it feeds).
+def sinks_fed(tree: VesselTree, leaks: Sequence[tuple[str, int]] = ()) -> dict[str, list[tuple[int, Array]]]:
+    """For each branch its stretches of constant flow: (first interval, row with 1 for every sink it feeds).
 
-    An interval is what lies between two neighbouring centreline points; the row is in the order of ``tree.outlets``.
+    An interval is what lies between two neighbouring centreline points. Sinks are the outlets, in the order of
+    ``tree.outlets``, and then the ``leaks``: places (branch, centreline point) where flow leaves on the way.
     """
     position = {name: i for i, name in enumerate(tree.outlets)}
-    total: dict[str, Array] = {}
+    count = len(position) + len(leaks)
+    leaving: dict[str, list[tuple[int, Array]]] = {}
+    for number, (name, point) in enumerate(leaks, start=len(position)):
+        leaving.setdefault(name, []).append((point, np.eye(1, count, number)[0]))
     rows: dict[str, list[tuple[int, Array]]] = {}
     for branch in reversed(tree.branches):
-        row: Array = np.zeros(len(position))
+        row: Array = np.zeros(count)
         if branch.is_outlet:
             row[position[branch.name]] = 1.0
-        last = len(branch.points) - 1
+        stop = len(branch.points) - 1
         stretches: list[tuple[int, Array]] = []
-        stop = last
-        for child in sorted(tree.children(branch.name), key=lambda c: c.parent_index or 0, reverse=True):
-            place = min(child.parent_index or 0, last)
+        for place, fed in sorted(leaving.get(branch.name, []), key=lambda item: item[0], reverse=True):
+            place = min(place, len(branch.points) - 1)
             if place < stop:
                 stretches.append((place, row.copy()))
                 stop = place
-            row = row + total[child.name]
+            row = row + fed
         if stop > 0:
             stretches.append((0, row.copy()))
-        total[branch.name] = row
+        if branch.parent is not None:
+            leaving.setdefault(branch.parent, []).append((branch.parent_index or 0, row))
         rows[branch.name] = stretches[::-1]
     return rows
 
 
-def flow_between_points(tree: VesselTree, outlet_flow: Array) -> dict[str, Array]:
-    """Flow in every interval of every branch, (n - 1,) m^3/s, from that of the outlets, in their order."""
+def flow_between_points(tree: VesselTree, sink_flow: Array, leaks: Sequence[tuple[str, int]] = ()) -> dict[str, Array]:
+    """Flow in every interval of every branch, (n - 1,) m^3/s, from that of the sinks, in :func:`sinks_fed`'s order."""
     flows: dict[str, Array] = {}
-    for name, stretches in outlets_fed(tree).items():
+    for name, stretches in sinks_fed(tree, leaks).items():
         last = len(tree[name].points) - 1
         flow = np.empty(last)
         stops = [first for first, _ in stretches[1:]] + [last]
         for (first, row), stop in zip(stretches, stops, strict=True):
-            flow[first:stop] = row @ outlet_flow
+            flow[first:stop] = row @ sink_flow
         flows[name] = flow
     return flows

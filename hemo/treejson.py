@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from hemo.boundary import FlowConditions
+from hemo.boundary import FlowConditions, Leak
 from hemo.errors import InputError
-from hemo.tree import Branch, Lesion, VesselTree
+from hemo.tree import Branch, Lesion, SideBranch, VesselTree
 from hemo.units import MILLIMETRE, ML_PER_MIN, MMHG, SQUARE_MILLIMETRE
 
 SCHEMA_VERSION = 1
@@ -35,7 +35,9 @@ _BRANCH_KEYS = {
     "reference_radius_mm",
     "perimeter_mm",
 }
-_TREE_KEYS = {"name", "branches", "lesions", "boundary"}
+_TREE_KEYS = {"name", "branches", "lesions", "side_branches", "boundary"}
+_SIDE_BRANCH_KEYS = {"branch", "place_mm", "diameter_mm"}
+_LEAK_KEYS = {"branch", "point", "resistance_mmhg_min_per_ml"}
 _LESION_KEYS = {"id", "branch", "start_mm", "minimum_mm", "end_mm", "mla_mm2", "reference_area_mm2"}
 _LESION_KEYS |= {"radius_gradient_up", "radius_gradient_down"}
 _BOUNDARY_KEYS = {
@@ -43,6 +45,7 @@ _BOUNDARY_KEYS = {
     "venous_pressure_mmhg",
     "outlet_resistance_mmhg_min_per_ml",
     "inlet_flow_ml_min",
+    "leaks",
 }
 
 
@@ -53,6 +56,11 @@ def tree_to_json(tree: VesselTree, conditions: FlowConditions | None = None) -> 
         "branches": [_branch_to_json(branch) for branch in tree.branches],
         "lesions": [_lesion_to_json(lesion) for lesion in tree.lesions],
     }
+    if tree.side_branches:
+        result["side_branches"] = [
+            {"branch": side.branch, "place_mm": side.place / MILLIMETRE, "diameter_mm": side.diameter / MILLIMETRE}
+            for side in tree.side_branches
+        ]
     if conditions is not None:
         result["boundary"] = {
             "aortic_pressure_mmhg": conditions.aortic_pressure / MMHG,
@@ -63,6 +71,15 @@ def tree_to_json(tree: VesselTree, conditions: FlowConditions | None = None) -> 
         }
         if conditions.inlet_flow is not None:
             result["boundary"]["inlet_flow_ml_min"] = conditions.inlet_flow / ML_PER_MIN
+        if conditions.leaks:
+            result["boundary"]["leaks"] = [
+                {
+                    "branch": leak.branch,
+                    "point": leak.point,
+                    "resistance_mmhg_min_per_ml": leak.resistance / MMHG_MIN_PER_ML,
+                }
+                for leak in conditions.leaks
+            ]
     return result
 
 
@@ -105,11 +122,12 @@ def _lesion_to_json(lesion: Lesion) -> dict[str, Any]:
 
 
 class StoredTree(NamedTuple):
-    """A tree as read, its boundary conditions if the file has any, and whether it lists lesions at all."""
+    """A tree as read, its boundary conditions if the file has any, whether it lists lesions, and healthy calibres."""
 
     tree: VesselTree
     conditions: FlowConditions | None
     lesions_listed: bool
+    reference_listed: bool
 
 
 def read_trees(path: Path) -> list[StoredTree]:
@@ -152,17 +170,19 @@ def parse_trees(text: str, where: str) -> list[StoredTree]:
 def _tree(data: Any, where: str) -> StoredTree:
     _known_keys(data, _TREE_KEYS, where)
     branches = _list(data, "branches", where)
-    lesions = data.get("lesions", [])
-    if not isinstance(lesions, list):
-        raise InputError(f"{where}: lesions must be a list.")
+    lesions, sides = data.get("lesions", []), data.get("side_branches", [])
+    if not isinstance(lesions, list) or not isinstance(sides, list):
+        raise InputError(f"{where}: lesions and side_branches must be lists.")
     tree = VesselTree(
         str(data.get("name", "tree")),
         tuple(_branch(item, f"{where}: branches[{i}]") for i, item in enumerate(branches)),
         tuple(_lesion(item, f"{where}: lesions[{i}]") for i, item in enumerate(lesions)),
+        tuple(_side_branch(item, f"{where}: side_branches[{i}]") for i, item in enumerate(sides)),
     )
     boundary = data.get("boundary")
     conditions = None if boundary is None else _boundary(boundary, f"{where}: boundary")
-    return StoredTree(tree, conditions, "lesions" in data)
+    referenced = all("reference_radius_mm" in branch for branch in branches)
+    return StoredTree(tree, conditions, "lesions" in data, referenced)
 
 
 def _branch(data: Any, where: str) -> Branch:
@@ -204,17 +224,36 @@ def _lesion(data: Any, where: str) -> Lesion:
     )
 
 
+def _side_branch(data: Any, where: str) -> SideBranch:
+    _known_keys(data, _SIDE_BRANCH_KEYS, where)
+    place, diameter = (_number(data, key, where) * MILLIMETRE for key in ("place_mm", "diameter_mm"))
+    return SideBranch(str(data.get("branch")), place, diameter)
+
+
+def _leak(data: Any, where: str) -> Leak:
+    _known_keys(data, _LEAK_KEYS, where)
+    point = data.get("point")
+    if not isinstance(point, int) or isinstance(point, bool):
+        raise InputError(f"{where}: point must be the index of a centreline point of the branch.")
+    resistance = _number(data, "resistance_mmhg_min_per_ml", where) * MMHG_MIN_PER_ML
+    return Leak(str(data.get("branch")), point, resistance)
+
+
 def _boundary(data: Any, where: str) -> FlowConditions:
     _known_keys(data, _BOUNDARY_KEYS, where)
     resistance = data.get("outlet_resistance_mmhg_min_per_ml", {})
     if not isinstance(resistance, dict):
         raise InputError(f"{where}: outlet_resistance_mmhg_min_per_ml must map outlet names to numbers.")
+    leaks = data.get("leaks", [])
+    if not isinstance(leaks, list):
+        raise InputError(f"{where}: leaks must be a list.")
     flow = _number(data, "inlet_flow_ml_min", where) * ML_PER_MIN if "inlet_flow_ml_min" in data else None
     return FlowConditions(
         _number(data, "aortic_pressure_mmhg", where) * MMHG,
         _number(data, "venous_pressure_mmhg", where, 5.0) * MMHG,
         {name: _number(resistance, name, where) * MMHG_MIN_PER_ML for name in resistance},
         flow,
+        tuple(_leak(item, f"{where}: leaks[{i}]") for i, item in enumerate(leaks)),
     )
 
 

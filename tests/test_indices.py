@@ -1,8 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from hemo.geometry.synthetic.vessels import left_coronary, straight_stenosis
 from hemo.indices import (
+    Reading,
     axial_plaque_stress,
     facet_geometry,
     lesion_pressure,
@@ -10,6 +13,9 @@ from hemo.indices import (
     map_to_centreline,
     measurement_place,
     oscillation,
+    reserves,
+    stenosis_resistance,
+    vessel_place,
     wire_equivalent,
 )
 from hemo.results import BranchFlow, Status, TreeFlow, WallTraction
@@ -75,9 +81,54 @@ def test_thin_tips_and_ends_do_not_decide():
     lad = tree["LAD"]
     assert measurement_place(lad, lesion) == pytest.approx(lesion.end + 20e-3)
     short = VesselTree("t", (lad.__class__(**{**lad.__dict__, "parent": None, "parent_index": None}),))["LAD"]
-    assert measurement_place(short, lesion, 200e-3) == pytest.approx(short.length)
+    assert measurement_place(short, lesion, Reading(200e-3)) == pytest.approx(short.length)
     thin = lad.__class__(**{**lad.__dict__, "area": np.where(lad.arc > lesion.end + 5e-3, 1e-6, lad.area)})
     assert measurement_place(thin, lesion) == pytest.approx(lesion.end + 5e-3, abs=0.3e-3)
+
+
+def test_the_wire_is_where_it_was():
+    tree = left_coronary().tree
+    (lesion,) = tree.lesions
+    assert measurement_place(tree["LAD"], lesion, Reading(wire={"LAD": 31e-3})) == pytest.approx(31e-3)
+    assert measurement_place(tree["LAD"], lesion, Reading(wire={"LCX": 31e-3})) == pytest.approx(lesion.end + 20e-3)
+
+
+def test_a_throat_or_a_thin_tip_never_decides_a_vessel():
+    tree = left_coronary().tree
+    lad = tree["LAD"]
+    assert vessel_place(tree, lad) == pytest.approx(lad.length)
+    thin = replace(lad, area=np.where(lad.arc > 50e-3, 2.0e-6, lad.area))  # 1.6 mm
+    assert vessel_place(tree, thin) == pytest.approx(50e-3, abs=0.3e-3)
+    (lesion,) = tree.lesions
+    at_the_end = replace(tree, lesions=(replace(lesion, end=lad.length),))
+    assert vessel_place(at_the_end, lad) == pytest.approx(lesion.start, abs=0.3e-3)
+    assert vessel_place(tree, replace(lad, area=np.full_like(lad.area, 2.0e-6))) is None
+
+
+def test_venous_pressure_is_taken_off_both_where_asked():
+    # Toth 2016: (Pd - Pv) / (Pa - Pv); at FFR 0.80, Pa 93 and Pv 5 it is lower by 0.011.
+    curve = BranchFlow(np.array([93.0, 0.8 * 93.0]), np.ones(2))
+    plain = TreeFlow("reduced", Status.CONVERGED, 93.0, {"a": curve})
+    assert plain.ffr("a")[1] == pytest.approx(0.8)
+    assert replace(plain, subtracted=5.0).ffr("a")[1] == pytest.approx(0.8 - 0.0114, abs=1e-4)
+
+
+def test_reserves_and_stenosis_resistance_from_their_definitions():
+    _, tree = straight_stenosis(severity=0.5)
+    branch, (lesion,) = tree["vessel"], tree.lesions
+
+    def flow(aortic, drop, volume):
+        pressure = aortic - drop * np.clip((branch.arc - 15e-3) / 10e-3, 0.0, 1.0)
+        return TreeFlow(
+            "reduced", Status.CONVERGED, aortic, {"vessel": BranchFlow(pressure, np.full(len(branch.arc), volume))}
+        )
+
+    rest, most = flow(100.0, 5.0, 1e-6), flow(90.0, 27.0, 2.1e-6)
+    found = reserves(branch, 45e-3, rest, most)
+    assert found.flow == pytest.approx(2.1)
+    assert found.resistance == pytest.approx(2.1 / 0.7 * 100.0 / 90.0)
+    assert found.resting_ratio == pytest.approx(0.95)
+    assert stenosis_resistance(branch, lesion, 45e-3, most) == pytest.approx(27.0 / 2.1e-6)
 
 
 def test_hydrostatic_height_of_an_anterior_sensor_lowers_the_wire():

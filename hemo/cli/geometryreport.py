@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 def geometry_rows(trees: Sequence[VesselTree]) -> list[dict[str, Any]]:
     """Vessels and lesions as plain JSON values, with the keys of ``summary.json``."""
-    from hemo.summary import branch_geometry, lesion_geometry
+    from hemo.treesummary import branch_geometry, lesion_geometry
 
     return [
         {

@@ -10,12 +10,12 @@ from typing import Any
 import click
 
 from hemo.blood import Blood
-from hemo.boundary import FlowConditions, Physiology, flow_conditions
+from hemo.boundary import FlowConditions, Physiology
 from hemo.cli.tree import write_text
 from hemo.errors import NotConverged
-from hemo.geometry.lesion import with_reference_and_lesions
-from hemo.indices import MEASUREMENT_DISTANCE, lesion_pressure
-from hemo.reduced import solve
+from hemo.geometry.lesion import with_reference, with_reference_and_lesions
+from hemo.indices import lesion_pressure
+from hemo.reduced import solve, solve_states
 from hemo.results import Status, TreeFlow
 from hemo.tree import VesselTree
 from hemo.treejson import SCHEMA_VERSION, parse_trees, read_trees, tree_to_json
@@ -30,10 +30,19 @@ from hemo.units import MILLIMETRE, ML_PER_MIN, MMHG, parse
 @click.option("--systolic", metavar="PRESSURE")
 @click.option("--diastolic", metavar="PRESSURE")
 @click.option("--mean-pressure", metavar="PRESSURE")
+@click.option("--heart-rate", metavar="RATE", help="With systolic pressure and mass it tells the resting flow.")
+@click.option("--cardiac-output", metavar="FLOW")
 @click.option("--myocardial-mass", metavar="MASS", help="Left ventricular mass.")
+@click.option("--dominance", type=click.Choice(["right", "co-dominant", "left"]), default="right", show_default=True)
+@click.option(
+    "--territory",
+    type=click.Choice(["coronary", "femoropopliteal", "generic"]),
+    default="coronary",
+    show_default=True,
+)
 @click.option("--rest-flow", metavar="FLOW", help="Resting flow of the whole coronary circulation.")
 @click.option("--inlet-flow", metavar="FLOW", help="Flow through the inlet, instead of an estimate.")
-@click.option("--resistance-reserve", type=float, default=3.0, show_default=True)
+@click.option("--resistance-reserve", type=float, help="Resting over hyperaemic resistance; 3.0 without it.")
 @click.option("--state", type=click.Choice(["rest", "hyperaemia"]), default="hyperaemia", show_default=True)
 @click.option("--density", default="1060 kg/m^3", show_default=True)
 @click.option("--viscosity", default="3.5 mPa*s", show_default=True)
@@ -49,20 +58,24 @@ def reduced(tree: str, output: str, **given: Any) -> None:
         parse(given["viscosity"], "pascal*second", "--viscosity"),
     )
     results = []
-    for vessels, stored, lesions_listed in trees:
+    for vessels, stored, lesions_listed, reference_listed in trees:
         if not lesions_listed:  # without its lesions a narrow vessel would lose too little pressure
             vessels = with_reference_and_lesions(vessels)
-        conditions = _conditions(vessels, stored, given)
+        elif not reference_listed:
+            vessels = with_reference(vessels)
+        conditions = _conditions(vessels, stored, given, blood)
         results.append(_result(vessels, conditions, solve(vessels, conditions, blood)))
     write_text(output, json.dumps({"schema_version": SCHEMA_VERSION, "trees": results}, allow_nan=False))
 
 
-def _conditions(tree: VesselTree, stored: FlowConditions | None, given: dict[str, Any]) -> FlowConditions:
+def _conditions(tree: VesselTree, stored: FlowConditions | None, given: dict[str, Any], blood: Blood) -> FlowConditions:
     """The options win over the file where any pressure or flow is given."""
     quantities = {
         "systolic": "pascal",
         "diastolic": "pascal",
         "mean_pressure": "pascal",
+        "heart_rate": "1/second",
+        "cardiac_output": "metre**3/second",
         "myocardial_mass": "kilogram",
         "rest_flow": "metre**3/second",
         "inlet_flow": "metre**3/second",
@@ -74,8 +87,10 @@ def _conditions(tree: VesselTree, stored: FlowConditions | None, given: dict[str
     }
     if stored is not None and not values:
         return stored
-    patient = Physiology(resistance_reserve=given["resistance_reserve"], state=given["state"], **values)
-    return flow_conditions(tree, patient)
+    chosen = {name: given[name] for name in ("resistance_reserve", "state", "dominance", "territory")}
+    patient = Physiology(**chosen, **values)
+    states = solve_states(tree, patient, blood)
+    return states.hyperaemia_conditions if patient.state == "hyperaemia" else states.rest_conditions
 
 
 def _result(tree: VesselTree, conditions: FlowConditions, flow: TreeFlow) -> dict[str, Any]:
@@ -104,7 +119,7 @@ def _result(tree: VesselTree, conditions: FlowConditions, flow: TreeFlow) -> dic
 
 
 def _lesion_ffr(tree: VesselTree, lesion: Any, flow: TreeFlow) -> dict[str, float]:
-    pressure = lesion_pressure(tree, lesion, flow, None, MEASUREMENT_DISTANCE)
+    pressure = lesion_pressure(tree, lesion, flow, None)
     return {
         "ffr_proximal": pressure.proximal,
         "ffr_distal": pressure.distal,

@@ -114,6 +114,14 @@ def from_vertices(space: fem.FunctionSpace, values: Array) -> fem.Function:
     return function
 
 
+def from_cells(domain: Domain, values: Array) -> fem.Function:
+    """A piecewise constant function from values of ALL input cells, (cells,), given on every rank."""
+    space = fem.functionspace(domain.mesh, ("Discontinuous Lagrange", 0), jit_options=jit_options())
+    function = fem.Function(space, dtype=np.float64)
+    function.x.array[space.dofmap.list.ravel()] = np.asarray(values)[domain.mesh.topology.original_cell_index]
+    return function
+
+
 def to_vertices(function: fem.Function, points_total: int) -> Array | None:
     """Values of a piecewise linear function at all input vertices, (n,) or (n, 3), on rank 0; None elsewhere."""
     space = function.function_space

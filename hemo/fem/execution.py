@@ -6,7 +6,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +66,7 @@ class Execution:
             domain = distribute(tet, self.comm)
         self.tell("setup", "compiling the forms")
         with self._phase("compile"), compilation(self.comm):
-            problem = build_problem(domain, job.blood, job.conditions, job.options)
+            problem = build_problem(domain, job.blood, job.conditions, job.options, leak=job.leak)
             compile_post_processing(problem)
         self._start(problem, job)
         outcome = self._solve(problem, job)
@@ -191,7 +191,7 @@ def without_mesh(comm: MPI.Intracomm, job: Job | None) -> Job:
         assert job is not None
         empty = np.empty((0, 3), dtype=np.int64)
         none = TetMesh(np.empty((0, 3)), np.empty((0, 4), dtype=np.int64), empty, np.empty(0, dtype=np.int32), {})
-        job = Job(none, job.probes, job.velocity, job.pressure, job.blood, job.conditions, job.options)
+        job = replace(job, mesh=none)
     shared = comm.bcast(job)
     assert shared is not None
     return shared

@@ -9,6 +9,10 @@ Find :math:`(u, p)` with :math:`u = 0` on the wall such that for all :math:`(v, 
     + \int_{\Gamma_{in}} (p_a - \rho |u|^2 / 2)\, n \cdot v
     - \beta \rho / 2 \sum_i \int_{\Gamma_i} (u \cdot n)_- u \cdot v = 0 .
 
+Where side branches that are not in the mesh leave, fluid is taken out of the lumen's volume: :math:`\nabla \cdot u
++ g\,(p + \rho |u|^2 / 2 - p_v) = 0` with g the conductance of the beds beyond per volume. In the convective form of the
+momentum equation what leaves takes its own momentum along, so that total pressure is kept, as in the reduced model.
+
 The viscous term is :math:`\mu \nabla u : \nabla v`, not :math:`2 \mu D(u) : D(v)`: its natural condition is
 :math:`\mu\, \partial u / \partial n - p n = -p_i n`, which Poiseuille flow satisfies, so it passes the caps
 undisturbed (Heywood, Rannacher, Turek 1996, Int J Numer Methods Fluids 22:325). The traction on the wall is the
@@ -52,6 +56,23 @@ def continuity(u: Expression, q: Expression) -> ufl.Form:
     return -q * ufl.div(u) * dx(degree=2)
 
 
+def leakage(rate: Expression, q: Expression) -> ufl.Form:
+    """-q times the leak rate: continuity is div u + rate = 0 where side branches leave."""
+    return -q * rate * dx(degree=STABILISATION_DEGREE)
+
+
+def leak_rate(u: Expression, p: Expression, conductance: Expression, venous: Expression, rho: Expression) -> Expression:
+    """What leaves through unseen side branches, per volume of lumen, 1/s: conductance (p + rho |u|^2 / 2 - venous)."""
+    return conductance * (p + rho * dot(u, u) / 2 - venous)
+
+
+def leak_rate_change(
+    u: Expression, du: Expression, dp: Expression, conductance: Expression, rho: Expression, newton: Any
+) -> Expression:
+    """Its derivative; ``newton`` 0 freezes the velocity."""
+    return conductance * (dp + newton * rho * dot(u, du))
+
+
 def strong_residual(w: Expression, u: Expression, p: Expression, rho: Expression, mu: Expression) -> Expression:
     """rho w . grad u + grad p - mu laplace u inside each cell, N/m^3."""
     return rho * dot(grad(u), w) + grad(p) - mu * ufl.div(grad(u))
@@ -89,6 +110,11 @@ def bulk_viscosity(tau: Expression, rho: Expression, mesh: Any) -> Expression:
 def grad_div(u: Expression, v: Expression, bulk: Expression) -> ufl.Form:
     """bulk div u div v: holds mass within each cell."""
     return bulk * ufl.div(u) * ufl.div(v) * dx(degree=STABILISATION_DEGREE)
+
+
+def grad_leak(rate: Expression, v: Expression, bulk: Expression) -> ufl.Form:
+    """bulk rate div v: what :func:`grad_div` must allow for where fluid leaves within the cell."""
+    return bulk * rate * ufl.div(v) * dx(degree=STABILISATION_DEGREE)
 
 
 def body_force(f: Expression, v: Expression, degree: int = 6) -> ufl.Form:

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hemo.blood import Blood
-from hemo.boundary import FlowConditions
+from hemo.boundary import FlowConditions, Leak
 from hemo.errors import InputError
 from hemo.files import replace_text
 from hemo.results import Status, WallTraction
@@ -110,7 +110,7 @@ class FemOptions:
 
 @dataclass(frozen=True)
 class Job:
-    """Everything the worker needs."""
+    """Everything the worker needs; ``leak`` as in :func:`write_job`."""
 
     mesh: TetMesh
     probes: ProbeArrays
@@ -119,6 +119,7 @@ class Job:
     blood: Blood
     conditions: FlowConditions
     options: FemOptions
+    leak: Array | None = None
 
 
 @dataclass(frozen=True)
@@ -180,6 +181,7 @@ def write_job(
     blood: Blood,
     conditions: FlowConditions,
     options: FemOptions | None = None,
+    leak: Array | None = None,
 ) -> None:
     """Write the inputs of one solve into ``folder`` (made if missing).
 
@@ -187,6 +189,9 @@ def write_job(
     ----------
     initial
         Velocity (n, 3) in m/s and pressure (n,) in Pa at the mesh's vertices.
+    leak
+        (cells,) conductance per volume, 1 / (Pa s), of the side branches that leave in each cell and are not meshed;
+        ``conditions.leaks`` spread over the lumen.
 
     Raises
     ------
@@ -197,7 +202,10 @@ def write_job(
     check_job(mesh, velocity, pressure, conditions)
     folder.mkdir(parents=True, exist_ok=True)
     mesh.save(folder / "mesh.npz")
-    np.savez(folder / "initial.npz", velocity=velocity, pressure=pressure)
+    if leak is not None and (leak.shape != (len(mesh.cells),) or not np.all(np.isfinite(leak)) or np.any(leak < 0.0)):
+        raise InputError("leak: one finite conductance per volume that is not negative is needed for each cell.")
+    extra: dict[str, Any] = {} if leak is None else {"leak": leak}
+    np.savez(folder / "initial.npz", velocity=velocity, pressure=pressure, **extra)
     np.savez(
         folder / "probes.npz",
         cell=probes.cell,
@@ -246,15 +254,18 @@ def read_job(folder: Path) -> Job:
     options = {key: value for key, value in text["options"].items() if key in known}
     options["mumps"] = {int(key): int(value) for key, value in options.get("mumps", {}).items()}
     with np.load(folder / "initial.npz") as data:
-        velocity, pressure = data["velocity"], data["pressure"]
+        velocity, pressure, leak = data["velocity"], data["pressure"], data.get("leak")
     return Job(
         TetMesh.load(folder / "mesh.npz"),
         read_probes(folder / "probes.npz"),
         velocity,
         pressure,
         Blood(**text["blood"]),
-        FlowConditions(**text["conditions"]),
+        FlowConditions(
+            **{**text["conditions"], "leaks": tuple(Leak(**item) for item in text["conditions"].get("leaks", ()))}
+        ),
         FemOptions(**options),
+        leak,
     )
 
 

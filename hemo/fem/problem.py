@@ -16,7 +16,7 @@ from petsc4py import PETSc
 from hemo.blood import Blood
 from hemo.boundary import FlowConditions
 from hemo.fem import forms
-from hemo.fem.domain import Domain
+from hemo.fem.domain import Domain, from_cells
 from hemo.fem.jit import jit_options
 from hemo.fem.job import FemOptions
 from hemo.fem.outlets import ResistanceOutlets, inlet_profile, resistance_outlets
@@ -135,6 +135,7 @@ def build_problem(
     options: FemOptions | None = None,
     force: Any = None,
     prescribed_velocity: Any = None,
+    leak: Array | None = None,
 ) -> FlowProblem:
     """Make the problem of one vessel tree.
 
@@ -147,6 +148,8 @@ def build_problem(
     prescribed_velocity
         Callable of points (3, n) -> (3, n) m/s that replaces every boundary condition by prescribed velocities on
         the wall and the inlet, for verification.
+    leak
+        (cells,) conductance per volume of the side branches that leave in each INPUT cell, 1 / (Pa s).
     """
     options = options or FemOptions()
     mesh = domain.mesh
@@ -190,6 +193,13 @@ def build_problem(
         - newton * forms.grad_div(u, v, bulk / tau * tau_change)
         + forms.grad_div(du, v, bulk)
     )
+    if leak is not None:
+        g, venous = from_cells(domain, leak), fem.Constant(mesh, np.float64(conditions.venous_pressure))
+        rate = forms.leak_rate(u, p, g, venous, rho)
+        rate_change = forms.leak_rate_change(u, du, dp, g, rho, newton)
+        residual += forms.leakage(rate, q) + forms.grad_leak(rate, v, bulk)
+        jacobian += forms.leakage(rate_change, q) + forms.grad_leak(rate_change, v, bulk)
+        jacobian -= newton * forms.grad_leak(rate, v, bulk / tau * tau_change)
     prescribed, rows = _prescribed(domain, space, conditions, prescribed_velocity)
     outlets = resistance_outlets(domain, space, conditions.outlet_resistance, conditions.venous_pressure, rows)
     residual_form, jacobian_form, balance_form = (

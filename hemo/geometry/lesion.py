@@ -44,10 +44,16 @@ class LesionOptions:
 def with_reference_and_lesions(tree: VesselTree, options: LesionOptions | None = None) -> VesselTree:
     """The same tree with every branch's reference radius fitted and its lesions found."""
     options = options or LesionOptions()
-    healthy = reference_radii(tree, ReferenceOptions(edge=options.edge))
+    tree = with_reference(tree, options)
+    lesions = tuple(lesion for branch in tree.branches for lesion in find_lesions(branch, options))
+    return tree.with_lesions(lesions)
+
+
+def with_reference(tree: VesselTree, options: LesionOptions | None = None) -> VesselTree:
+    """The same tree with every branch's reference radius fitted; its lesions stay."""
+    healthy = reference_radii(tree, ReferenceOptions(edge=(options or LesionOptions()).edge))
     branches = tuple(replace(branch, reference_radius=healthy[branch.name]) for branch in tree.branches)
-    lesions = tuple(lesion for branch in branches for lesion in find_lesions(branch, options))
-    return VesselTree(tree.name, branches, lesions)
+    return replace(tree, branches=branches)
 
 
 def find_lesions(branch: Branch, options: LesionOptions | None = None) -> tuple[Lesion, ...]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from hemo.tree import Branch, Lesion, VesselTree
+from hemo.tree import Branch, Lesion, SideBranch, VesselTree, healthy_diameter
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +51,10 @@ def truncate(tree: VesselTree, minimal_diameter: float, whole: Collection[str] =
 
 
 def without_outlets(tree: VesselTree, names: Collection[str]) -> VesselTree:
-    """The tree without these outlet branches, what leaves from them, and their lesions; the root always stays."""
+    """The tree without these outlet branches, what leaves from them, and their lesions; the root always stays.
+
+    What was left out stays on record as a side branch, so that its flow still leaves there.
+    """
     gone = set(names) - {tree.root.name}
     for branch in tree.branches:
         if branch.parent in gone:
@@ -60,10 +63,24 @@ def without_outlets(tree: VesselTree, names: Collection[str]) -> VesselTree:
 
 
 def _reopened(tree: VesselTree, kept: Sequence[Branch]) -> VesselTree:
-    """The tree of the branches kept; one that lost all its children is an outlet."""
+    """The tree of the branches kept; one that lost all its children is an outlet, what was dropped a side branch."""
     parents = {branch.parent for branch in kept}
     open_ends = tuple(replace(b, is_outlet=True) if not b.is_outlet and b.name not in parents else b for b in kept)
-    return VesselTree(tree.name, open_ends, _lesions_within(tree.lesions, {b.name: b.length for b in open_ends}))
+    lengths = {branch.name: branch.length for branch in open_ends}
+    return VesselTree(tree.name, open_ends, _lesions_within(tree.lesions, lengths), _side_branches(tree, open_ends))
+
+
+def _side_branches(tree: VesselTree, kept: Sequence[Branch]) -> tuple[SideBranch, ...]:
+    """Where flow leaves the branches kept into what is not in the tree; at an outlet it leaves through the outlet."""
+    lengths = {branch.name: branch.length for branch in kept}
+    ends = {branch.name: branch.length * (1.0 - 1e-9 if branch.is_outlet else 1.0 + 1e-9) for branch in kept}
+    dropped = [
+        SideBranch(branch.parent, float(tree[branch.parent].arc[branch.parent_index or 0]), healthy_diameter(branch))
+        for branch in tree.branches
+        if branch.name not in lengths and branch.parent is not None
+    ]
+    known = (*tree.side_branches, *dropped)
+    return tuple(side for side in known if side.place < ends.get(side.branch, 0.0))
 
 
 def _end(tree: VesselTree, branch: Branch, minimal_diameter: float, ends: dict[str, float]) -> float:

@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hemo.blood import Blood
+from hemo.blood import Blood, poiseuille_resistance
 from hemo.tree import Branch, Lesion
 
 Array = NDArray[Any]
@@ -47,15 +47,8 @@ class LossOptions:
 
 
 def viscous_resistance(branch: Branch, blood: Blood) -> Array:
-    """(n - 1,) resistance of each interval between centreline points, Pa s / m^3.
-
-    The integral of 1/A^2 is exact for a radius that varies linearly between the points:
-    int ds / r^4 = ds (r_0^2 + r_0 r_1 + r_1^2) / (3 r_0^3 r_1^3).
-    """
-    radius = np.sqrt(branch.area / np.pi)
-    first, second = radius[:-1], radius[1:]
-    mean_inverse = (first**2 + first * second + second**2) / (3.0 * first**3 * second**3)
-    return 8.0 * blood.viscosity / np.pi * np.diff(branch.arc) * mean_inverse
+    """(n - 1,) resistance of each interval between centreline points by its area, Pa s / m^3."""
+    return poiseuille_resistance(branch.arc, np.sqrt(branch.area / np.pi), blood.viscosity)
 
 
 def expansion_coefficient(branch: Branch, lesions: tuple[Lesion, ...], blood: Blood, options: LossOptions) -> Array:

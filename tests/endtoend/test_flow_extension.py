@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hemo import femstages, stages
+from hemo import femstages, flowstage, stages
 from hemo.case import check_case
 from hemo.errors import InputError
 
@@ -35,7 +35,7 @@ class Run:
         )
         found = stages.load_geometry(self.case, folder / "case.toml", folder)
         self.meshed = femstages.mesh_tree(self.case, found, found.trees[0], folder / "vessel")
-        self.start = stages.solve_reduced(self.case, self.meshed.tree)
+        self.start = flowstage.solve_reduced(self.case, self.meshed.tree)
         self.solution = femstages.solve_fem(
             self.case, self.meshed, self.start, folder / "vessel", folder, 1, lambda _: None
         )

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hemo import femstages, stages
+from hemo import femstages, flowstage, stages
 from hemo.case import read_case
 from hemo.indices import facet_geometry
 from hemo.units import MMHG
@@ -33,7 +33,7 @@ class Run:
         )
         geometry = stages.load_geometry(self.case, path, folder)
         self.meshed = femstages.mesh_tree(self.case, geometry, geometry.trees[0], folder / "vessel")
-        start = stages.solve_reduced(self.case, self.meshed.tree)
+        start = flowstage.solve_reduced(self.case, self.meshed.tree)
         self.solution = femstages.solve_fem(self.case, self.meshed, start, folder / "vessel", folder, ranks, tell)
         self.result = femstages.with_fem(start, self.meshed, self.solution)
 

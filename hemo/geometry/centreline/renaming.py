@@ -97,7 +97,9 @@ def _renamed(tree: VesselTree, names: Mapping[str, str]) -> VesselTree:
         replace(lesion, id=_lesion_id(lesion.id, lesion.branch, names), branch=names.get(lesion.branch, lesion.branch))
         for lesion in tree.lesions
     )
-    return replace(tree, branches=tuple(renamed(branch) for branch in tree.branches), lesions=lesions)
+    sides = tuple(replace(side, branch=names.get(side.branch, side.branch)) for side in tree.side_branches)
+    branches = tuple(renamed(branch) for branch in tree.branches)
+    return replace(tree, branches=branches, lesions=lesions, side_branches=sides)
 
 
 def _lesion_id(identifier: str, branch: str, names: Mapping[str, str]) -> str:

@@ -271,4 +271,4 @@ def with_extensions(tree: VesselTree, extensions: Sequence[Extension]) -> Vessel
                 parent_index=last,
             )
         )
-    return VesselTree(tree.name, (*tree.branches, *added), tree.lesions)
+    return VesselTree(tree.name, (*tree.branches, *added), tree.lesions, tree.side_branches)

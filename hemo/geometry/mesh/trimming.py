@@ -37,4 +37,10 @@ def trim_tree(tree: VesselTree, start: float, ends: dict[str, float]) -> tuple[V
         if low < 0.0 or high > length:
             warnings.append(f"lesion {lesion.id} is cut by the end of the meshed part of {lesion.branch}.")
         lesions.append(replace(lesion, start=max(low, 0.0), minimum=middle, end=min(high, length)))
-    return VesselTree(tree.name, tuple(branches), tuple(lesions)), warnings
+    sides = []
+    for side in tree.side_branches:
+        length = next(b for b in branches if b.name == side.branch).length
+        place = side.place - shift[side.branch]
+        if place < length:
+            sides.append(replace(side, place=max(place, 0.0)))
+    return VesselTree(tree.name, tuple(branches), tuple(lesions), tuple(sides)), warnings

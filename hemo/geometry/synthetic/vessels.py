@@ -90,7 +90,12 @@ class SyntheticVessels:
 
 
 def straight_stenosis(
-    diameter: float = 3e-3, length: float = 60e-3, severity: float = 0.5, lesion: float = 10e-3, centre: float = 20e-3
+    diameter: float = 3e-3,
+    length: float = 60e-3,
+    severity: float = 0.5,
+    lesion: float = 10e-3,
+    centre: float = 20e-3,
+    name: str = "vessel",
 ) -> tuple[Surface, VesselTree]:
     """A straight tube along z from 0 to ``length`` with one cosine stenosis (severity 0: none).
 
@@ -101,8 +106,8 @@ def straight_stenosis(
     reference = np.full_like(arc, diameter / 2.0)
     radius = reference * narrowing.factor(arc)
     points = np.column_stack([np.zeros_like(arc), np.zeros_like(arc), arc])
-    branch = Branch("vessel", points, radius, np.pi * radius**2, reference)
-    lesions = (_lesion_of("vessel_1", branch, narrowing),) if severity > 0.0 else ()
+    branch = Branch(name, points, radius, np.pi * radius**2, reference)
+    lesions = (_lesion_of(f"{name}_1", branch, narrowing),) if severity > 0.0 else ()
     return _revolve(arc, radius), VesselTree("vessel", (branch,), lesions)
 
 

@@ -1,0 +1,120 @@
+r"""Pressure over one heart beat: at the root of the aorta, and of the heart muscle on its own vessels.
+
+*Aorta.* Between valve opening and closure the pressure rises from diastolic to systolic and falls to the incisura as a
+stretch of a sine; in diastole it falls exponentially, as in a two-element Windkessel, to the diastolic pressure. The
+time constant is chosen so that the mean is that of the patient. Ejection lasts 413 ms - 1.7 ms x heart rate (1/min)
+(Weissler, Harris and Schoenfeld 1968, Circulation 37:149, men; not confirmed).
+
+*Muscle.* The left ventricle's pressure follows the aorta's during ejection and is ``FILLING`` otherwise, with
+``ISOVOLUMIC`` rise and fall. Kim et al. 2010 (Ann Biomed Eng 38:3195) let the muscle press on its vessels with the
+pressure of its ventricle; the right ventricle's is a fifth of the left one's. The right coronary artery feeds both: 26
+% of the left ventricle's mass (Stalikas et al. 2025, secondary) and the right ventricle, 0.3 of it (autopsy).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import brentq
+
+from hemo.errors import InputError
+from hemo.units import MMHG
+
+Array = NDArray[Any]
+
+FILLING = 8.0 * MMHG  # Pa, of the left ventricle in diastole (usual value, not confirmed)
+ISOVOLUMIC = 0.05  # s, contraction; relaxation takes twice as long (usual values, not confirmed)
+RIGHT_OVER_LEFT = 0.2  # pressure of the right ventricle over that of the left (usual value, not confirmed)
+# Pressure on the vessels of each tree's muscle over that of the left ventricle.
+SQUEEZE = {"left": 1.0, "right": (0.264 + 0.3 * RIGHT_OVER_LEFT) / (0.264 + 0.3)}
+DEFAULT_RATE = 70.0 / 60.0  # 1/s
+
+
+@dataclass(frozen=True)
+class Beat:
+    """One heart beat from the opening of the aortic valve.
+
+    Attributes
+    ----------
+    time
+        (n,) evenly spaced from 0, s; the period is ``time[-1] + time[1]``.
+    aortic
+        (n,) Pa.
+    ventricle
+        (n,) of the left ventricle, Pa.
+    ejection
+        How long the valve is open, s: diastole begins then.
+    """
+
+    time: Array
+    aortic: Array
+    ventricle: Array
+    ejection: float
+
+    @property
+    def period(self) -> float:
+        """s."""
+        return float(self.time[-1] + self.time[1])
+
+    @property
+    def diastole(self) -> NDArray[np.bool_]:
+        """(n,) whether the valve is closed."""
+        return np.asarray(self.time >= self.ejection)
+
+    @property
+    def wave_free(self) -> NDArray[np.bool_]:
+        """(n,) the wave-free period: from 25 % into diastole to 5 ms before its end (Sen et al. 2012, J Am Coll Cardiol
+        59:1392, not confirmed).
+        """
+        start = self.ejection + 0.25 * (self.period - self.ejection)
+        return np.asarray((self.time >= start) & (self.time <= self.period - 5e-3))
+
+
+def heart_beat(systolic: float, diastolic: float, mean: float, heart_rate: float, steps: int = 200) -> Beat:
+    """A beat with these aortic pressures (Pa) at this rate (1/s).
+
+    Raises
+    ------
+    InputError
+        If the mean cannot be that of such a beat, or the rate is no resting one.
+    """
+    if not 0.5 <= heart_rate <= 3.0:
+        raise InputError(f"patient: heart_rate {60 * heart_rate:.0f} /min is outside 30 to 180; check its unit.")
+    period = 1.0 / heart_rate
+    ejection = 0.413 - 0.0017 * 60.0 * heart_rate
+    time = np.arange(steps) * period / steps
+
+    def aortic(incisura: float) -> Array:
+        """Pressure with the height of the incisura as a part of the pulse pressure."""
+        rise = np.clip(time / ejection, 0.0, 1.0)
+        # a sine that starts at 0, passes 1 and ends at the incisura
+        end = np.pi - np.arcsin(incisura)
+        systole = np.sin(rise * end)
+        decay = (time - ejection) / (period - ejection)
+        rate = 3.0 * incisura + 0.05
+        fall = (np.exp(-rate * decay) - np.exp(-rate)) / (1.0 - np.exp(-rate))
+        return diastolic + (systolic - diastolic) * np.where(time < ejection, systole, incisura * fall)
+
+    def excess(incisura: float) -> float:
+        return float(aortic(incisura).mean()) - mean
+
+    low, high = 0.02, 0.98
+    if excess(low) > 0.0 or excess(high) < 0.0:
+        raise InputError(
+            f"patient: a mean aortic pressure of {mean / MMHG:.0f} mmHg does not go with {systolic / MMHG:.0f}/"
+            f"{diastolic / MMHG:.0f} mmHg; correct one."
+        )
+    pressure = aortic(float(brentq(excess, low, high)))
+    return Beat(time, pressure, _ventricle(time, pressure, ejection, period), ejection)
+
+
+def _ventricle(time: Array, aortic: Array, ejection: float, period: float) -> Array:
+    """Pressure of the left ventricle: the aorta's while the valve is open, smooth rise and fall beside it."""
+    closing = float(np.interp(ejection, time, aortic))
+    falling = 0.5 * (1.0 + np.cos(np.pi * np.clip((time - ejection) / (2.0 * ISOVOLUMIC), 0.0, 1.0)))
+    rising = 0.5 * (1.0 - np.cos(np.pi * np.clip((time - (period - ISOVOLUMIC)) / ISOVOLUMIC, 0.0, 1.0)))
+    closed = FILLING + (closing - FILLING) * falling + (float(aortic[0]) - FILLING) * rising
+    return np.asarray(np.where(time < ejection, aortic, closed))
