@@ -12,6 +12,8 @@ BENCHMARKS = (
     "realisations",
     "surface_accuracy",
     "narco_trees",
+    "cut_invariance",
+    "physiology",
     "random_trees",
     "fuzz",
     "stage_times",

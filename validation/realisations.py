@@ -20,7 +20,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from hemo import femstages, stages
+from hemo import femstages, flowstage, stages
 from hemo.case import Case, read_case
 from hemo.fem.job import FemResult
 from hemo.femstages import MeshedTree
@@ -68,7 +68,7 @@ def solve(field: str, seed: int, ranks: int = 1) -> dict[str, Any]:
 
 def _solved(case: Case, meshed: MeshedTree, folder: Path, ranks: int) -> dict[str, Any]:
     clock = time.perf_counter()
-    start = stages.solve_reduced(case, meshed.tree)
+    start = flowstage.solve_reduced(case, meshed.tree)
     solution = femstages.solve_fem(case, meshed, start, folder / "vessel", folder, ranks, lambda _: None)
     place = 1e3 * meshed.tree.root.arc
     across, offset = cells_across(meshed.mesh, meshed.probes), 1e3 * jet_offset(meshed, solution)

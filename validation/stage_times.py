@@ -21,7 +21,7 @@ READY = (
 TIMED = {"left_coronary/case.toml": "left", "narco/label_map.toml": "left", "narco/surface.toml": "left"}
 STAGES = (
     ("reading the lumen, trees and lesions (whole image)", "geometry"),
-    ("meshing", "mesh_{tree}"),
+    ("meshing (all trees, side by side)", "mesh"),
     ("reduced-order solve", "reduced_{tree}"),
     ("finite elements, all", "fem_{tree}"),
     ("- of it distributing the mesh and compiling the forms", "fem_{tree}_setup", "fem_{tree}_compile"),

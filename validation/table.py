@@ -36,12 +36,12 @@ class Table:
         return f"{table}\n\n{self.note}".rstrip() + "\n"
 
 
-def publish(table: Table) -> None:
-    """Print the table and put it between its markers in docs/benchmarks.md."""
+def publish(table: Table, name: str = "benchmarks.md") -> None:
+    """Print the table and put it between its markers in a page of docs/."""
     print(f"\n{table.name}\n\n{table.markdown()}")
-    page = DOCS / "benchmarks.md"
+    page = DOCS / name
     text = page.read_text(encoding="utf-8")
     pattern = re.compile(rf"(<!-- begin {table.name} -->\n).*?(<!-- end {table.name} -->)", re.DOTALL)
     if not pattern.search(text):
-        raise SystemExit(f"docs/benchmarks.md has no section marked {table.name}")
+        raise SystemExit(f"docs/{name} has no section marked {table.name}")
     page.write_text(pattern.sub(lambda match: match[1] + table.markdown() + match[2], text), encoding="utf-8")
