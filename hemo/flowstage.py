@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from hemo.blood import Blood
-from hemo.boundary import Assumption, Physiology, assumptions, resistance_reserve
+from hemo.boundary import Assumption, Physiology, assumptions, resistance_reserve, side_of
 from hemo.boundary.patient import Microvasculature
 from hemo.boundary.plausibility import implausible
 from hemo.boundary.territory import CORONARY
 from hemo.case import Case
 from hemo.indices import Reading, measurement_place
-from hemo.reduced import States, solve_states
+from hemo.reduced import States, solve, solve_states
+from hemo.reduced.beds import hyperaemic_conditions
 from hemo.reduced.budget import Spread, error_budget, flow_spread
 from hemo.reduced.pulsatile import RestingRatios, resting_ratios, solve_beat
 from hemo.reduced.waveform import DEFAULT_RATE, SQUEEZE, heart_beat
@@ -40,11 +41,11 @@ def solve_reduced(
     subtracted = patient.venous if case.lesion.definition != "Pd/Pa" else 0.0
     rest, hyperaemia = (replace(flow, subtracted=subtracted) for flow in (states.rest, states.hyperaemia))
     at_hyperaemia = patient.state == "hyperaemia"
-    conditions = states.hyperaemia_conditions if at_hyperaemia else states.rest_conditions
-    flow = hyperaemia if at_hyperaemia else rest
+    flow, conditions = hyperaemia if at_hyperaemia else rest, states.of(patient.state)[1]
     for sentence in implausible(tree, patient, blood, flow, patient.state):
         log.warning("%s", sentence)
-    spread = Spread(lumen_diameter=case.uncertainty.lumen_diameter or (voxel or 0.4e-3) / 4.0)
+    by_image = voxel / 4.0 if voxel else Spread.lumen_diameter
+    spread = Spread(lumen_diameter=case.uncertainty.lumen_diameter or by_image)
     return TreeResult(
         tree=tree,
         assumptions=(*assumptions(tree, patient, conditions), *_spread_rows(case, patient, tree, spread, voxel)),
@@ -70,8 +71,7 @@ def _resting(
     beat = heart_beat(
         patient.systolic, patient.diastolic, states.rest.aortic_pressure, patient.heart_rate or DEFAULT_RATE
     )
-    right = tree.name == "right" or tree.root.name == "RCA"
-    found = solve_beat(tree, states.rest_conditions, beat, blood, SQUEEZE["right" if right else "left"])
+    found = solve_beat(tree, states.rest_conditions, beat, blood, SQUEEZE[side_of(tree) or "left"])
     if not found.periodic:
         log.warning("%s tree: the beat at rest did not become periodic, so no diastolic ratio is given.", tree.name)
         return {}
@@ -107,6 +107,6 @@ def _other_reserves(
     kinds: tuple[Microvasculature, ...] = ("patient", "healthy", "dysfunction")
     for kind in kinds:
         other = replace(patient, microvasculature=kind, microcirculatory_resistance_index=None)
-        flow = solve_states(tree, other, blood).hyperaemia
+        flow = solve(tree, hyperaemic_conditions(tree, other, blood), blood)
         found[kind, resistance_reserve(other).value] = replace(flow, subtracted=subtracted)
     return found

@@ -18,13 +18,13 @@ from hemo.errors import InputError
 from hemo.geometry.centreline.renaming import rename
 from hemo.geometry.centreline.simvascular import contour_files
 from hemo.geometry.image.perfusion import Muscle
-from hemo.geometry.lesion import LesionOptions, with_reference, with_reference_and_lesions
+from hemo.geometry.lesion import LesionOptions, completed, with_reference_and_lesions
 from hemo.geometry.lumen.capping import Cap
 from hemo.geometry.lumen.surface import Surface
 from hemo.geometry.synthetic.vessels import straight_stenosis
 from hemo.geometry.truncate import truncate
 from hemo.tree import VesselTree
-from hemo.treejson import StoredTree, document, parse_trees, read_trees, tree_to_json
+from hemo.treejson import document, parse_trees, read_trees, tree_to_json
 
 Array = NDArray[Any]
 log = logging.getLogger(__name__)
@@ -109,10 +109,10 @@ def _find_geometry(case: Case, path: Path) -> Geometry:
         return Geometry((tree,), surface, orientation_known=False)
     if source.tree is not None:
         stored = read_trees(resolve_path(path, source.tree))
-        trees = tuple(_completed(case, item) for item in stored)
+        trees = tuple(completed(item, _lesion_options(case)) for item in stored)
         return Geometry(rename(trees, source.names), None, orientation_known=True)
     lumen, found, voxel = _segmented(case, path)
-    with_lesions = (_with_lesions(case, tree) for tree in rename(found, source.names))
+    with_lesions = (with_reference_and_lesions(tree, _lesion_options(case)) for tree in rename(found, source.names))
     cut = (truncate(tree, source.minimal_outlet_diameter, _capped(lumen, tree)) for tree in with_lesions)
     return Geometry(tuple(cut), lumen, orientation_known=True, voxel=voxel)
 
@@ -156,15 +156,8 @@ def _segmented(case: Case, path: Path) -> tuple[Surface | None, tuple[VesselTree
     return surface, find_trees(surface, image, ostia=ostia), voxel
 
 
-def _completed(case: Case, stored: StoredTree) -> VesselTree:
-    """A tree as it was read, with the lesions and the healthy calibres that the file does not list."""
-    if not stored.lesions_listed:
-        return _with_lesions(case, stored.tree)
-    return stored.tree if stored.reference_listed else with_reference(stored.tree)
-
-
-def _with_lesions(case: Case, tree: VesselTree) -> VesselTree:
-    return with_reference_and_lesions(tree, LesionOptions(minimal_stenosis=case.lesion.minimal_stenosis))
+def _lesion_options(case: Case) -> LesionOptions:
+    return LesionOptions(minimal_stenosis=case.lesion.minimal_stenosis)
 
 
 def _store_geometry(geometry: Geometry, path: Path) -> None:

@@ -18,10 +18,9 @@ from numpy.typing import NDArray
 from hemo.boundary import FlowConditions, Leak
 from hemo.errors import InputError
 from hemo.tree import Branch, Lesion, SideBranch, VesselTree
-from hemo.units import MILLIMETRE, ML_PER_MIN, MMHG, SQUARE_MILLIMETRE
+from hemo.units import MILLIMETRE, ML_PER_MIN, MMHG, MMHG_MIN_PER_ML, SQUARE_MILLIMETRE
 
 SCHEMA_VERSION = 1
-MMHG_MIN_PER_ML = MMHG / ML_PER_MIN  # Pa s / m^3
 
 _BRANCH_KEYS = {
     "name",

@@ -22,9 +22,7 @@ from hemo.reduced.budget import Budget
 from hemo.reduced.pulsatile import RestingRatios
 from hemo.results import Status, TreeFlow, WallTraction
 from hemo.tree import Branch, Lesion, VesselTree
-from hemo.units import MILLIMETRE, ML_PER_MIN, MMHG, SQUARE_MILLIMETRE
-
-MMHG_MIN_PER_ML = MMHG / ML_PER_MIN  # Pa s / m^3
+from hemo.units import MILLIMETRE, ML_PER_MIN, MMHG_MIN_PER_ML, SQUARE_MILLIMETRE
 
 
 @dataclass(frozen=True)

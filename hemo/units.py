@@ -20,6 +20,7 @@ MILLIMETRE = 1e-3  # m
 SQUARE_MILLIMETRE = 1e-6  # m^2
 ML_PER_MIN = 1e-6 / 60.0  # m^3/s
 ML_PER_S = 1e-6  # m^3/s
+MMHG_MIN_PER_ML = MMHG / ML_PER_MIN  # Pa s/m^3
 GRAM = 1e-3  # kg
 
 

@@ -9,7 +9,7 @@ which the summary prints. docs/physiology.md is the page to read.
 from hemo.boundary.conditions import Assumption, FlowConditions, Leak, State
 from hemo.boundary.hyperaemia import resistance_reserve
 from hemo.boundary.patient import Physiology, aortic_pressure, mean_aortic_pressure
-from hemo.boundary.recipe import Demand, assumptions, demand, flow_conditions, healthy_tails, share_of
+from hemo.boundary.recipe import Demand, assumptions, demand, flow_conditions, healthy_tails, share_of, side_of
 from hemo.boundary.scale import flow_from_mass, flow_from_rate_and_pressure, resting_flow
 from hemo.boundary.split import Shares, split_flow
 
@@ -32,5 +32,6 @@ __all__ = [
     "resistance_reserve",
     "resting_flow",
     "share_of",
+    "side_of",
     "split_flow",
 ]

@@ -99,6 +99,11 @@ class Physiology:
         """Venous pressure, Pa."""
         return self.typical.venous_pressure.value if self.venous_pressure is None else self.venous_pressure
 
+    @property
+    def division_exponent(self) -> float:
+        """Flow-diameter exponent of the split."""
+        return self.typical.exponent.value if self.exponent is None else self.exponent
+
 
 def mean_aortic_pressure(systolic: float, diastolic: float) -> float:
     """Mean from cuff pressures, DBP + (SBP - DBP) / 3 (the clinical rule of thumb), Pa.

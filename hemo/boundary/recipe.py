@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,7 @@ from hemo.boundary.split import WIDE, Shares, split_flow
 from hemo.boundary.territory import CORONARY, CORONARY_SHARES, LEFT_VESSELS, Sourced
 from hemo.errors import InputError
 from hemo.tree import VesselTree, flow_between_points
-from hemo.units import ML_PER_MIN, MMHG
+from hemo.units import ML_PER_MIN, MMHG, MMHG_MIN_PER_ML
 
 Array = NDArray[Any]
 log = logging.getLogger(__name__)
@@ -47,7 +47,7 @@ class Demand:
     @property
     def total(self) -> float:
         """Flow into the tree, m^3/s."""
-        return sum(self.flows.outlets.values()) + sum(self.flows.leaks.values())
+        return float(self.flows.in_order.sum())
 
 
 def demand(tree: VesselTree, patient: Physiology) -> Demand:
@@ -59,12 +59,11 @@ def demand(tree: VesselTree, patient: Physiology) -> Demand:
         If numbers are missing, out of range or contradict each other.
     """
     typical = patient.typical
-    exponent = typical.exponent.value if patient.exponent is None else patient.exponent
-    if exponent <= 0.0:
+    if patient.division_exponent <= 0.0:
         raise InputError("flow: the exponent must be positive.")
     shares = split_flow(
         tree,
-        exponent,
+        patient.division_exponent,
         patient.leakage,
         typical.loss_per_length.value,
         {names: share.value for names, share in typical.shares.items()},
@@ -135,13 +134,18 @@ def share_of(tree: VesselTree, patient: Physiology) -> Sourced:
 
 def known_share(tree: VesselTree, patient: Physiology) -> Sourced | None:
     """The same of a left or right tree; None for one that is neither."""
-    left = CORONARY_SHARES[patient.dominance]
+    left, side = CORONARY_SHARES[patient.dominance], side_of(tree)
     source = f"{patient.dominance} dominance, {left.source}"
-    if tree.name == "left" or tree.root.name in LEFT_VESSELS:
+    if side == "left":
         return Sourced(left.value * LEFT_VESSELS.get(tree.root.name, 1.0), source)
-    if tree.name == "right" or tree.root.name == "RCA":
-        return Sourced(1.0 - left.value, source)
-    return None
+    return Sourced(1.0 - left.value, source) if side == "right" else None
+
+
+def side_of(tree: VesselTree) -> Literal["left", "right"] | None:
+    """Which coronary tree it is, by its name or that of its first vessel."""
+    if tree.name == "left" or tree.root.name in LEFT_VESSELS:
+        return "left"
+    return "right" if tree.name == "right" or tree.root.name == "RCA" else None
 
 
 def _by_vessels(tree: VesselTree, patient: Physiology, shares: Shares, measured: Mapping[str, float]) -> Demand:
@@ -263,9 +267,7 @@ def healthy_tails(tree: VesselTree, flows: Shares, viscosity: float) -> Shares:
     Poiseuille's pressure drop along the way, at the flows of every stretch and the healthy calibre, over the flow that
     leaves there. Zero for places on the wide part of the tree.
     """
-    leaks = tuple(flows.leaks)
-    sinks = np.array([*flows.outlets.values(), *flows.leaks.values()])
-    between = flow_between_points(tree, sinks, leaks)
+    between = flow_between_points(tree, flows.in_order, tuple(flows.leaks))
     lost: dict[str, Array] = {}
     for branch in tree.branches:
         healthy = np.minimum.accumulate(branch.reference_radius)
@@ -287,13 +289,12 @@ def assumptions(tree: VesselTree, patient: Physiology, conditions: FlowCondition
         return "case file" if getattr(patient, field) is not None else f"default: {default.source}"
 
     known, reserve = demand(tree, patient), resistance_reserve(patient)
-    exponent = typical.exponent.value if patient.exponent is None else patient.exponent
     rows = [
         *_pressure_rows(patient, conditions),
         Assumption(
             "venous pressure", patient.venous / MMHG, "mmHg", source("venous_pressure", typical.venous_pressure)
         ),
-        Assumption("flow-diameter exponent", exponent, "", source("exponent", typical.exponent)),
+        Assumption("flow-diameter exponent", patient.division_exponent, "", source("exponent", typical.exponent)),
         *known.assumptions,
         Assumption("microvascular resistance reserve", reserve.value, "", reserve.source),
         *microvascular_function(patient),
@@ -305,7 +306,7 @@ def assumptions(tree: VesselTree, patient: Physiology, conditions: FlowCondition
         ),
     ]
     rows += [
-        Assumption(f"outlet resistance {name}", value / MMHG * ML_PER_MIN, "mmHg min/mL", "computed")
+        Assumption(f"outlet resistance {name}", value / MMHG_MIN_PER_ML, "mmHg min/mL", "computed")
         for name, value in conditions.outlet_resistance.items()
     ]
     return tuple(rows)
@@ -321,8 +322,8 @@ def _pressure_rows(patient: Physiology, conditions: FlowConditions) -> list[Assu
                 "mean aortic pressure at hyperaemia over that at rest",
                 1.0,
                 "",
-                "default: adenosine lowers it by "
-                "6 to 13 % (Kern 1991, Casadonte 2015, from abstracts); FFR is a ratio and hardly moves",
+                "default: adenosine lowers it by 6 to 13 % (Kern 1991, Casadonte 2015, from abstracts); FFR is a ratio "
+                "and hardly moves",
             )
         )
     return rows

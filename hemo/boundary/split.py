@@ -18,7 +18,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -39,6 +38,11 @@ class Shares:
 
     outlets: dict[str, float]
     leaks: dict[tuple[str, int], float]
+
+    @property
+    def in_order(self) -> Array:
+        """(sinks,) the outlets', then the leaks'."""
+        return np.array([*self.outlets.values(), *self.leaks.values()])
 
     def of_branch(self, name: str) -> float:
         """What leaves from one branch itself, through its end and along it."""
@@ -149,14 +153,11 @@ class _Walk:
             return 0.0
         healthy = np.minimum.accumulate(branch.reference_radius)
         wide = np.flatnonzero(2.0 * healthy >= WIDE)
-        places = [place for place in sorted(taken) if len(wide) and place <= wide[-1] and taken[place] < 1.0 - 1e-9]
-        bounds = [0, *places, int(wide[-1]) if len(wide) else 0]
-        taper = sum(np.log(healthy[a] / healthy[min(b, len(healthy) - 1)]) for a, b in pairwise(bounds))
-        if not places or taper <= 0.0:
+        if not len(wide) or healthy[wide[-1]] >= healthy[0]:
             return 1.0
-        whole = np.log(healthy[0] / healthy[bounds[-1]])
-        known = -sum(np.log1p(-taken[place]) for place in places) / self.exponent
-        return float(np.clip((whole - known) / taper, 0.0, 1.0))
+        taper = np.log(healthy[0] / healthy[wide[-1]])
+        passing = [1.0 - part for place, part in taken.items() if place <= wide[-1] and part < 1.0 - 1e-9]
+        return float(np.clip(1.0 + np.log(passing).sum() / (self.exponent * taper), 0.0, 1.0))
 
     def _along(self, branch: Branch, start: int, end: int, inflow: float, unseen: float) -> float:
         """What of the flow at one centreline point arrives at another; the rest leaves in between."""

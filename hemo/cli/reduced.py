@@ -13,7 +13,7 @@ from hemo.blood import Blood
 from hemo.boundary import FlowConditions, Physiology
 from hemo.cli.tree import write_text
 from hemo.errors import NotConverged
-from hemo.geometry.lesion import with_reference, with_reference_and_lesions
+from hemo.geometry.lesion import completed
 from hemo.indices import lesion_pressure
 from hemo.reduced import solve, solve_states
 from hemo.results import Status, TreeFlow
@@ -58,12 +58,9 @@ def reduced(tree: str, output: str, **given: Any) -> None:
         parse(given["viscosity"], "pascal*second", "--viscosity"),
     )
     results = []
-    for vessels, stored, lesions_listed, reference_listed in trees:
-        if not lesions_listed:  # without its lesions a narrow vessel would lose too little pressure
-            vessels = with_reference_and_lesions(vessels)
-        elif not reference_listed:
-            vessels = with_reference(vessels)
-        conditions = _conditions(vessels, stored, given, blood)
+    for stored in trees:
+        vessels = completed(stored)
+        conditions = _conditions(vessels, stored.conditions, given, blood)
         results.append(_result(vessels, conditions, solve(vessels, conditions, blood)))
     write_text(output, json.dumps({"schema_version": SCHEMA_VERSION, "trees": results}, allow_nan=False))
 
@@ -89,8 +86,7 @@ def _conditions(tree: VesselTree, stored: FlowConditions | None, given: dict[str
         return stored
     chosen = {name: given[name] for name in ("resistance_reserve", "state", "dominance", "territory")}
     patient = Physiology(**chosen, **values)
-    states = solve_states(tree, patient, blood)
-    return states.hyperaemia_conditions if patient.state == "hyperaemia" else states.rest_conditions
+    return solve_states(tree, patient, blood).of(patient.state)[1]
 
 
 def _result(tree: VesselTree, conditions: FlowConditions, flow: TreeFlow) -> dict[str, Any]:

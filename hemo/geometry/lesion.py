@@ -12,6 +12,7 @@ from scipy.ndimage import label
 
 from hemo.geometry.reference import ReferenceOptions, reference_radii
 from hemo.tree import Branch, Lesion, VesselTree
+from hemo.treejson import StoredTree
 
 Array = NDArray[Any]
 
@@ -39,6 +40,16 @@ class LesionOptions:
     minimal_length: float = 1.0e-3
     recovery: float = 0.5
     end_margin: float = 1.0e-3
+
+
+def completed(stored: StoredTree, options: LesionOptions | None = None) -> VesselTree:
+    """A tree as it was read, with the lesions and the healthy calibres that its file does not list.
+
+    Without its lesions a narrow vessel would lose too little pressure.
+    """
+    if not stored.lesions_listed:
+        return with_reference_and_lesions(stored.tree, options)
+    return stored.tree if stored.reference_listed else with_reference(stored.tree, options)
 
 
 def with_reference_and_lesions(tree: VesselTree, options: LesionOptions | None = None) -> VesselTree:

@@ -27,9 +27,8 @@ def territory_flows(trees: Sequence[VesselTree], muscle: Muscle) -> dict[str, di
     """
     if len(trees) == 1:
         log.warning(
-            "only the %s tree was found: it is given the whole muscle of the perfusion map. Segment the "
-            "other tree too, "
-            "or crop the map's mask to this one's territory.",
+            "only the %s tree was found: it is given the whole muscle of the perfusion map. Segment the other tree "
+            "too, or crop the map's mask to this one's territory.",
             trees[0].name,
         )
     owners, places = [], []
@@ -41,9 +40,8 @@ def territory_flows(trees: Sequence[VesselTree], muscle: Muscle) -> dict[str, di
     distance, nearest = cKDTree(np.vstack(places)).query(muscle.points)
     if (distance > FAR).any():
         log.warning(
-            "%.0f %% of the perfusion map's muscle lies more than %.0f mm from every vessel: a vessel may "
-            "be missing, or "
-            "the map be of another scan.",
+            "%.0f %% of the perfusion map's muscle lies more than %.0f mm from every vessel: a vessel may be missing, "
+            "or the map be of another scan.",
             100.0 * (distance > FAR).mean(),
             FAR / MILLIMETRE,
         )

@@ -17,7 +17,7 @@ from hemo.blood import Blood
 from hemo.boundary import (
     FlowConditions,
     Physiology,
-    Shares,
+    State,
     aortic_pressure,
     demand,
     flow_conditions,
@@ -25,11 +25,14 @@ from hemo.boundary import (
     resistance_reserve,
 )
 from hemo.errors import InputError
-from hemo.reduced.network import solve_sinks
+from hemo.reduced.network import sink_resistances, solve_sinks
 from hemo.results import TreeFlow
 from hemo.tree import VesselTree
 
 Array = NDArray[Any]
+
+TOLERANCE = 1e-9  # relative change of a bed's resistance
+MAX_ROUNDS = 200
 
 
 @dataclass(frozen=True)
@@ -41,9 +44,11 @@ class States:
     hyperaemia: TreeFlow
     hyperaemia_conditions: FlowConditions
 
-
-TOLERANCE = 1e-9  # relative change of a bed's resistance
-MAX_ROUNDS = 200
+    def of(self, state: State) -> tuple[TreeFlow, FlowConditions]:
+        """One state's flow and conditions."""
+        if state == "hyperaemia":
+            return self.hyperaemia, self.hyperaemia_conditions
+        return self.rest, self.rest_conditions
 
 
 def solve_states(tree: VesselTree, patient: Physiology, blood: Blood) -> States:
@@ -54,17 +59,24 @@ def solve_states(tree: VesselTree, patient: Physiology, blood: Blood) -> States:
     (:func:`matched`). A prescribed inlet flow is held in both.
     """
     known = demand(tree, patient)
-    rest, open_beds = (flow_conditions(tree, patient, state, blood) for state in ("rest", "hyperaemia"))
+    rest, open_beds = flow_conditions(tree, patient, "rest", blood), hyperaemic_conditions(tree, patient, blood)
     if known.prescribed:
         return States(solve_sinks(tree, rest, blood)[0], rest, solve_sinks(tree, open_beds, blood)[0], open_beds)
-    asked = _flows(known.flows)
+    asked = known.flows.in_order
     if known.state == "hyperaemia":
-        open_beds = matched(tree, asked, open_beds, blood)
-        whole = _resistances(tree, open_beds) + _flows(healthy_tails(tree, known.flows, blood.viscosity))
+        whole = sink_resistances(tree, open_beds) + healthy_tails(tree, known.flows, blood.viscosity).in_order
         drive = aortic_pressure(patient, "rest") - patient.venous
         asked = drive / (whole * resistance_reserve(patient).value)
     at_rest, rest_conditions = autoregulated(tree, asked, rest, open_beds, blood)
     return States(at_rest, rest_conditions, solve_sinks(tree, open_beds, blood)[0], open_beds)
+
+
+def hyperaemic_conditions(tree: VesselTree, patient: Physiology, blood: Blood) -> FlowConditions:
+    """The conditions with every bed fully open."""
+    known, open_beds = demand(tree, patient), flow_conditions(tree, patient, "hyperaemia", blood)
+    if known.prescribed or known.state == "rest":
+        return open_beds
+    return matched(tree, known.flows.in_order, open_beds, blood)
 
 
 def autoregulated(
@@ -86,10 +98,10 @@ def autoregulated(
     The flow, and the conditions with the resistances that the beds found: at each, the larger of (p - Pv) / Q with the
     flow Q that it asks for, and of its least.
     """
-    least = _resistances(tree, open_beds)
-    resistance = np.maximum(_resistances(tree, start), least)
+    least = sink_resistances(tree, open_beds)
+    resistance = np.maximum(sink_resistances(tree, start), least)
     for _ in range(MAX_ROUNDS):
-        conditions = _with_resistances(tree, start, resistance)
+        conditions = with_resistances(tree, start, resistance)
         flow, sinks = solve_sinks(tree, conditions, blood)
         wanted = np.maximum(resistance * sinks / asked, least)  # (p - Pv) / Q
         if np.abs(wanted / resistance - 1.0).max() <= TOLERANCE:
@@ -108,9 +120,9 @@ def matched(tree: VesselTree, flows: Array, start: FlowConditions, blood: Blood)
     InputError
         If the vessels lose so much that the flow cannot reach a bed.
     """
-    least = 1e-3 * _resistances(tree, start)
-    found = autoregulated(tree, flows, start, _with_resistances(tree, start, least), blood)[1]
-    for name, value, floor in zip(tree.outlets, _resistances(tree, found), least, strict=False):
+    least = 1e-3 * sink_resistances(tree, start)
+    found = autoregulated(tree, flows, start, with_resistances(tree, start, least), blood)[1]
+    for name, value, floor in zip(tree.outlets, sink_resistances(tree, found), least, strict=False):
         if value <= floor:
             raise InputError(
                 f"tree {tree.name!r}: the flow given cannot reach {name!r}: the vessels before it would take the whole "
@@ -119,17 +131,8 @@ def matched(tree: VesselTree, flows: Array, start: FlowConditions, blood: Blood)
     return found
 
 
-def _flows(shares: Shares) -> Array:
-    """Outlets' values, then leaks'."""
-    return np.array([*shares.outlets.values(), *shares.leaks.values()])
-
-
-def _resistances(tree: VesselTree, conditions: FlowConditions) -> Array:
-    outlets = [conditions.outlet_resistance[name] for name in tree.outlets]
-    return np.array(outlets + [leak.resistance for leak in conditions.leaks])
-
-
-def _with_resistances(tree: VesselTree, conditions: FlowConditions, resistance: Array) -> FlowConditions:
+def with_resistances(tree: VesselTree, conditions: FlowConditions, resistance: Array) -> FlowConditions:
+    """The same conditions with other resistances (sinks,) of the beds, Pa s / m^3."""
     outlets = dict(zip(tree.outlets, resistance.tolist(), strict=False))
     leaks = tuple(
         replace(leak, resistance=float(value))

@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 from hemo.blood import Blood
 from hemo.boundary import FlowConditions, Physiology, demand, resting_flow
 from hemo.indices import Reading, lesion_pressure
-from hemo.reduced.beds import solve_states
+from hemo.reduced.beds import solve_states, with_resistances
 from hemo.reduced.losses import LossOptions
-from hemo.reduced.network import solve
+from hemo.reduced.network import sink_resistances, solve
 from hemo.results import TreeFlow
 from hemo.tree import Branch, VesselTree
 
@@ -77,17 +77,18 @@ class Budget:
     discretisation: float
     location: float
 
+    def parts(self, method: str) -> dict[str, float]:
+        """Those that concern ``"reduced"`` or ``"fem"``, by name."""
+        own = "loss_law" if method == "reduced" else "discretisation"
+        return {name: getattr(self, name) for name in ("lumen", "flow", own, "location")}
+
     def total(self, method: str) -> float:
-        """Half-width of the whole for ``"reduced"`` or ``"fem"``."""
-        own = self.loss_law if method == "reduced" else self.discretisation
-        return math.sqrt(self.lumen**2 + self.flow**2 + own**2 + self.location**2)
+        """Half-width of the whole."""
+        return math.hypot(*self.parts(method).values())
 
     def largest(self, method: str) -> str:
         """Name of the largest part."""
-        parts = {"lumen": self.lumen, "flow": self.flow, "location": self.location}
-        parts["loss_law" if method == "reduced" else "discretisation"] = (
-            self.loss_law if method == "reduced" else self.discretisation
-        )
+        parts = self.parts(method)
         return max(parts, key=lambda name: parts[name])
 
 
@@ -116,7 +117,8 @@ def error_budget(
 
     lumens = [with_calibre(tree, sign * spread.lumen_diameter) for sign in (1.0, -1.0)]
     lumen = np.abs(np.subtract(*(read(solved(other, conditions)) for other in lumens))) / 2.0
-    sizes = [_with_flow(conditions, math.exp(sign * flow_spread(tree, patient))) for sign in (1.0, -1.0)]
+    deviation = flow_spread(tree, patient)
+    sizes = [_with_flow(tree, conditions, math.exp(sign * deviation)) for sign in (1.0, -1.0)]
     scale = np.abs(np.subtract(*(read(solved(tree, other)) for other in sizes))) / 2.0
     division = _division(tree, patient, blood, spread, flow, read)
     laws = [solved(tree, conditions, LossOptions(expansion=value)) for value in spread.expansion]
@@ -148,12 +150,12 @@ def flow_spread(tree: VesselTree, patient: Physiology) -> float:
 
 def _division(tree: VesselTree, patient: Physiology, blood: Blood, spread: Spread, flow: TreeFlow, read: Any) -> Array:
     """One standard deviation's change of FFR by the exponent of the law of division."""
-    typical = patient.typical.exponent.value if patient.exponent is None else patient.exponent
     found = []
     for sign in (1.0, -1.0):
-        states = solve_states(tree, replace(patient, exponent=typical + sign * spread.exponent), blood)
-        solution = states.hyperaemia if patient.state == "hyperaemia" else states.rest
-        found.append(read(replace(solution, subtracted=flow.subtracted)))
+        states = solve_states(
+            tree, replace(patient, exponent=patient.division_exponent + sign * spread.exponent), blood
+        )
+        found.append(read(replace(states.of(patient.state)[0], subtracted=flow.subtracted)))
     return np.asarray(np.abs(found[0] - found[1]) / 2.0)
 
 
@@ -173,11 +175,8 @@ def with_calibre(tree: VesselTree, change: float) -> VesselTree:
     return replace(tree, branches=branches, lesions=tuple(lesions))
 
 
-def _with_flow(conditions: FlowConditions, factor: float) -> FlowConditions:
+def _with_flow(tree: VesselTree, conditions: FlowConditions, factor: float) -> FlowConditions:
     """Beds that resist less by a factor, or a prescribed flow that is more by it."""
-    return replace(
-        conditions,
-        inlet_flow=None if conditions.inlet_flow is None else conditions.inlet_flow * factor,
-        outlet_resistance={name: value / factor for name, value in conditions.outlet_resistance.items()},
-        leaks=tuple(replace(leak, resistance=leak.resistance / factor) for leak in conditions.leaks),
-    )
+    inlet = None if conditions.inlet_flow is None else conditions.inlet_flow * factor
+    open_beds = with_resistances(tree, conditions, sink_resistances(tree, conditions) / factor)
+    return replace(open_beds, inlet_flow=inlet)

@@ -56,8 +56,7 @@ class Network:
 
 @dataclass(frozen=True)
 class BranchLoss:
-    """(n - 1,) resistance (Pa s / m^3), coefficient of |Q| Q (Pa s^2 / m^6) and inertance (Pa s^2 "
-    "/ m^3) of intervals."""
+    """(n - 1,) resistance (Pa s / m^3), coefficient of |Q| Q (Pa s^2 / m^6), inertance (Pa s^2 / m^3) of intervals."""
 
     resistance: Array
     coefficient: Array
@@ -132,6 +131,12 @@ def _check_outlets(tree: VesselTree, conditions: FlowConditions) -> None:
             raise InputError(f"tree {tree.name!r}: a leak leaves from point {point} of {name!r}, which does not exist.")
 
 
+def sink_resistances(tree: VesselTree, conditions: FlowConditions) -> Array:
+    """(sinks,) resistance of each outlet's bed, then each leak's, Pa s / m^3."""
+    outlets = [conditions.outlet_resistance[name] for name in tree.outlets]
+    return np.array(outlets + [leak.resistance for leak in conditions.leaks])
+
+
 def assembled(tree: VesselTree, conditions: FlowConditions, losses: Mapping[str, BranchLoss], blood: Blood) -> Network:
     """The tree as segments and sinks; raises InputError where conditions and tree do not fit."""
     _check_outlets(tree, conditions)
@@ -149,10 +154,7 @@ def assembled(tree: VesselTree, conditions: FlowConditions, losses: Mapping[str,
         linear=linear,
         quadratic=quadratic,
         inertance=inertance,
-        sink_linear=np.array(
-            [conditions.outlet_resistance[name] for name in tree.outlets]
-            + [leak.resistance for leak in conditions.leaks]
-        ),
+        sink_linear=sink_resistances(tree, conditions),
         sink_quadratic=np.concatenate([0.5 * blood.density / outlet_area**2, np.zeros(len(conditions.leaks))]),
     )
 
