@@ -65,11 +65,16 @@ class TetMesh:
 
     def cell_volumes(self) -> NDArray[np.float64]:
         """(m,) signed volumes, m^3; all positive in a valid mesh."""
+        return self._volumes
+
+    @cached_property
+    def _volumes(self) -> NDArray[np.float64]:
         volumes = np.empty(len(self.cells))
         for start in range(0, len(self.cells), BLOCK):
             corners = self.points[self.cells[start : start + BLOCK]]
             (u, v, w), (p, q, r), (k, m, n) = (corners[:, 1:] - corners[:, :1]).transpose(1, 2, 0)
             volumes[start : start + BLOCK] = ((v * r - w * q) * k + (w * p - u * r) * m + (u * q - v * p) * n) / 6.0
+        volumes.flags.writeable = False
         return volumes
 
     @cached_property

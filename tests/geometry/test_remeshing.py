@@ -13,7 +13,7 @@ from hemo.geometry.lumen.surfacecheck import self_crossings
 from hemo.geometry.mesh import remeshing
 from hemo.geometry.mesh.clipping import WALL_TAG, TaggedSurface, keep_flat_ends
 from hemo.geometry.mesh.compensation import conserve_volume
-from hemo.geometry.mesh.remeshing import TRIANGLE_SIZE, mmgs_program, read_medit, relative_size, remesh, write_medit
+from hemo.geometry.mesh.remeshing import TRIANGLE_SIZE, mmgs_program, relative_size, remesh
 from hemo.geometry.mesh.sizing import Sizes, local_radius
 from hemo.geometry.mesh.untangling import tangled, untangle
 from hemo.geometry.synthetic.vessels import Stenosis
@@ -164,16 +164,6 @@ def test_a_wide_vessels_wall_is_not_taken_for_a_thin_branchs() -> None:
     np.testing.assert_allclose(local_radius(points, VesselTree("t", (main, side))), [2e-3, 2e-3, 0.5e-3])
 
 
-def test_medit_files_give_back_what_was_written(tmp_path) -> None:
-    rng = np.random.default_rng(1)
-    points, triangles = rng.normal(size=(9, 3)), np.array([[0, 1, 2], [3, 4, 5], [6, 7, 8]])
-    write_medit(tmp_path / "a.mesh", points, triangles, np.array([1, 2, 3], dtype=np.int32))
-    again = read_medit(tmp_path / "a.mesh")
-    np.testing.assert_allclose(again[0], points, rtol=1e-14)
-    np.testing.assert_array_equal(again[1], triangles)
-    np.testing.assert_array_equal(again[2], [1, 2, 3])
-
-
 def test_a_folded_triangle_is_smoothed_away(tube) -> None:
     _, _, made = tube
     wall = made.triangles[made.tags == WALL_TAG]
@@ -209,6 +199,23 @@ def test_signed_distance_against_every_triangle() -> None:
     lumen = RADIUS * Stenosis(10e-3, 10e-3, 0.5).factor(inside[:, 2])
     clear = np.abs(r - lumen) > 0.03e-3
     np.testing.assert_array_equal(found[:60][clear] < 0.0, (r < lumen)[clear])
+
+
+def test_distances_of_points_close_by_are_those_of_all_candidates() -> None:
+    surface, _ = vessel(0.5, around=24)
+    flat = np.ptp(surface.points[surface.triangles][:, :, 2], axis=1) == 0.0
+    wall = surface.triangles[~flat]  # beside a cap's square edge a point is near to triangles it does not stand over
+    truth = Proximity(surface.points, wall)
+    rng = np.random.default_rng(4)
+    corners = surface.points[wall]
+    share = rng.dirichlet([1.0, 1.0, 1.0], len(corners))
+    on_it = np.einsum("mk,mkd->md", share, corners)
+    normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    normal /= np.linalg.norm(normal, axis=1, keepdims=True)
+    near_by = truth.near_by(on_it)
+    for height in (0.0, 5e-6, -5e-6, 0.2e-3):  # the last is beyond what is taken for close
+        query = on_it + height * normal
+        np.testing.assert_allclose(near_by.signed_distance(query), truth.signed_distance(query), atol=0.3e-6)
 
 
 def test_the_nearest_point_of_a_triangle_in_every_region() -> None:

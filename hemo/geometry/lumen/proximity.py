@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
@@ -10,6 +12,8 @@ Array = NDArray[np.float64]
 Index = NDArray[np.int64]
 
 CANDIDATES = 8
+_EDGE = 1e-3  # barycentric: so far beyond a triangle's edge a point still stands over it
+_CLOSE = 0.1  # of the triangles' edges: higher than that a point may be nearer to another triangle
 BLOCK = 4096  # points at a time, so that the work arrays stay in the processor's cache
 
 
@@ -44,22 +48,36 @@ class Proximity:
         length = np.linalg.norm(edges, axis=2)
         samples, owner = _samples(self._corners, length.max(axis=1), float(np.median(length)))
         self._owner = owner
+        self._spacing = float(np.median(length))
         self._tree = cKDTree(samples)
+
+    @property
+    def first_corner(self) -> Array:
+        """(m, 3) a vertex of each triangle."""
+        return self._corners[:, 0]
 
     def signed_distance(self, query: Array) -> Array:
         """(k,) distance of (k, 3) points, negative on the side the normals point away from."""
-        return self.distance_to(query, self.candidates(query))
+        candidates, blocks = self.candidates(query), _blocks(len(query))
+        return np.concatenate([np.empty(0), *(self._block(query[part], candidates[part]) for part in blocks)])
 
-    def candidates(self, query: Array) -> Index:
-        """(k, c) triangles among which the nearest to each of (k, 3) points is, and to points close by."""
-        count = min(CANDIDATES, len(self._owner))
+    def candidates(self, query: Array, count: int = CANDIDATES) -> Index:
+        """(k, c) triangles among which the nearest to each of (k, 3) points is."""
+        count = min(count, len(self._owner))
         _, nearest = self._tree.query(query, k=count)
         return np.asarray(self._owner[np.reshape(nearest, (len(query), count))])
 
-    def distance_to(self, query: Array, candidates: Index) -> Array:
-        """(k,) signed distance, as :meth:`signed_distance`, with the (k, c) triangles to look at given."""
-        blocks = (slice(start, start + BLOCK) for start in range(0, len(query), BLOCK))
-        return np.concatenate([np.empty(0), *(self._block(query[part], candidates[part]) for part in blocks)])
+    def near_by(self, query: Array) -> NearBy:
+        """Prepare the distances of (k, 3) points close to the surface, and of the same points moved a little."""
+        return NearBy(self, self._dual(), self.candidates(query, 3), _CLOSE * self._spacing)
+
+    def _dual(self) -> Array:
+        """(m, 3, 3) rows that give the second and third barycentric coordinate and the height above each triangle."""
+        u, v = (self._corners[:, i] - self._corners[:, 0] for i in (1, 2))
+        square = np.maximum(np.linalg.norm(np.cross(u, v), axis=1, keepdims=True), 1e-300)
+        return np.stack(
+            [np.cross(v, self._normals) / square, np.cross(self._normals, u) / square, self._normals], axis=1
+        )
 
     def _block(self, query: Array, triangle: Index) -> Array:
         count = triangle.shape[1]
@@ -74,6 +92,42 @@ class Proximity:
         across[distance > best[:, None] * (1.0 + 1e-6) + 1e-15] = 0.0
         facing = np.take_along_axis(across, np.abs(across).argmax(axis=1)[:, None], axis=1)[:, 0]
         return np.asarray(np.where(facing < 0.0, -best, best))
+
+
+@dataclass(frozen=True)
+class NearBy:
+    """Distances of points from a surface that they nearly lie on: most stand over one of few triangles.
+
+    The height above the plane of the triangle that a point stands over IS its distance, but where it stands over none,
+    or high: only there all candidates are looked at.
+    """
+
+    surface: Proximity
+    dual: Array
+    over: Index
+    limit: float
+
+    def signed_distance(self, query: Array) -> Array:
+        """(k,) signed distance, as :meth:`Proximity.signed_distance`, of the points, or where they have moved to."""
+        blocks = [self._heights(query[part], self.over[part]) for part in _blocks(len(query))]
+        distance = np.concatenate([np.empty(0), *blocks])
+        rest = np.flatnonzero(~(np.abs(distance) <= self.limit))
+        distance[rest] = self.surface.signed_distance(query[rest])
+        return distance
+
+    def _heights(self, query: Array, over: Index) -> Array:
+        """(k,) smallest height of each point above those of its triangles that it stands over; infinite without."""
+        offset = query[:, None] - self.surface.first_corner[over]
+        second, third, height = np.einsum("kcij,kcj->ikc", self.dual[over], offset)
+        outside = (second < -_EDGE) | (third < -_EDGE) | (second + third > 1.0 + _EDGE)
+        least = np.where(outside, np.inf, np.abs(height)).argmin(axis=1)[:, None]
+        found = np.take_along_axis(height, least, axis=1)[:, 0]
+        found[np.take_along_axis(outside, least, axis=1)[:, 0]] = np.inf
+        return np.asarray(found)
+
+
+def _blocks(count: int) -> list[slice]:
+    return [slice(start, start + BLOCK) for start in range(0, count, BLOCK)]
 
 
 def _samples(corners: Array, longest: Array, spacing: float) -> tuple[Array, Index]:

@@ -157,12 +157,10 @@ def self_crossings(points: Array, triangles: Indices, depth: float = 0.0) -> Ind
     corners = points[triangles]
     centre = corners.mean(axis=1)
     reach = np.linalg.norm(corners - centre[:, None], axis=2).max(axis=1)
-    pairs = _near_pairs(centre, reach)
+    pairs = _apart(triangles, _near_pairs(centre, reach))  # most pairs on one sheet of the wall are neighbours
     low, high = corners.min(axis=1), corners.max(axis=1)
     touching = np.all((low[pairs[:, 0]] <= high[pairs[:, 1]]) & (low[pairs[:, 1]] <= high[pairs[:, 0]]), axis=1)
     pairs = pairs[touching]
-    shared = (triangles[pairs[:, 0]][:, :, None] == triangles[pairs[:, 1]][:, None, :]).any(axis=(1, 2))
-    pairs = pairs[~shared]
     crossing = np.zeros(len(pairs), dtype=bool)
     for first, second in ((0, 1), (1, 0)):
         for side in range(3):
@@ -170,6 +168,16 @@ def self_crossings(points: Array, triangles: Indices, depth: float = 0.0) -> Ind
             end = corners[pairs[:, first], (side + 1) % 3]
             crossing |= _edge_cuts(start, end, corners[pairs[:, second]], depth)
     return np.asarray(pairs[crossing])
+
+
+def _apart(triangles: Indices, pairs: Indices) -> Indices:
+    """The pairs (k, 2) of triangles without a common vertex."""
+    ours, theirs = (np.ascontiguousarray(triangles[pairs[:, side]].T) for side in (0, 1))
+    shared = np.zeros(len(pairs), dtype=bool)
+    for mine in ours:
+        for yours in theirs:
+            shared |= mine == yours
+    return np.asarray(pairs[~shared])
 
 
 def _near_pairs(centre: Array, reach: Array) -> Indices:

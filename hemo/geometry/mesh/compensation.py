@@ -41,10 +41,10 @@ def conserve_volume(mesh: TaggedSurface, original: TaggedSurface, rounds: int = 
         vertices = np.unique(cap)
         on_cap[vertices] = True
         points[vertices] = _scaled(points, cap, vertices, normal, original.cap_area(tag))
-    # The wall moves along its normals and by far less than a cell: the triangles nearest to it stay the same.
-    candidates = truth.candidates(_samples(points, wall))
+    # The wall moves along its normals and by far less than a cell: it stays over the same triangles.
+    near_by = truth.near_by(_samples(points, wall))
     for _ in range(rounds):
-        distance = truth.distance_to(_samples(points, wall), candidates).reshape(len(wall), -1).mean(axis=1)
+        distance = near_by.signed_distance(_samples(points, wall)).reshape(len(wall), -1).mean(axis=1)
         normals, mean = _vertex_means(points, wall, distance)
         move = -mean[:, None] * normals
         move[on_cap] = 0.0

@@ -1,7 +1,7 @@
 """Remesh a tagged surface to triangles of a wanted size, keeping the rims of its caps.
 
 The remesher is MMG's ``mmgs`` (Dapogny, Dobrzynski and Frey 2014, J Comput Phys 262:358; LGPL), run as a
-program of its own through Medit files. Without it gmsh remeshes the parts in its child process.
+program of its own through files (:mod:`medit`). Without it gmsh remeshes the parts in its child process.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from hemo.errors import EnvironmentMissing, HemoError
 from hemo.geometry.mesh.clipping import WALL_TAG, TaggedSurface
 from hemo.geometry.mesh.collapsing import collapse_short_edges
 from hemo.geometry.mesh.filling import MM, run_gmsh
+from hemo.geometry.mesh.medit import MeditError, read_surface, write_sizes, write_surface
 from hemo.geometry.mesh.sizing import Sizes, size_at, tube
 from hemo.geometry.mesh.untangling import untangle
 from hemo.tree import VesselTree
@@ -158,9 +159,9 @@ def _checked(before: TaggedSurface, after: TaggedSurface) -> TaggedSurface:
 def _mmgs(surface: TaggedSurface, target: NDArray[Any], sizes: Sizes, deviation: float, program: Path) -> TaggedSurface:
     middle = surface.points.mean(axis=0)
     with tempfile.TemporaryDirectory(prefix="hemo-mmgs-") as folder:
-        source, result = Path(folder) / "in.mesh", Path(folder) / "out.mesh"
-        write_medit(source, (surface.points - middle) / MM, surface.triangles, surface.tags)
-        _write_metric(source.with_suffix(".sol"), target / MM)
+        source, result = Path(folder) / "in.meshb", Path(folder) / "out.meshb"
+        write_surface(source, (surface.points - middle) / MM, surface.triangles, surface.tags)
+        write_sizes(source.with_suffix(".solb"), target / MM)
         command = [
             str(program),
             "-v", "1",
@@ -170,7 +171,7 @@ def _mmgs(surface: TaggedSurface, target: NDArray[Any], sizes: Sizes, deviation:
             "-hmin", f"{0.3 * target.min() / MM:.6g}",
             "-hmax", f"{1.5 * target.max() / MM:.6g}",
             "-in", str(source),
-            "-sol", str(source.with_suffix(".sol")),
+            "-sol", str(source.with_suffix(".solb")),
             "-out", str(result),
         ]  # fmt: skip
         try:
@@ -180,47 +181,11 @@ def _mmgs(surface: TaggedSurface, target: NDArray[Any], sizes: Sizes, deviation:
         if done.returncode != 0 or not result.is_file():
             last = (done.stdout + done.stderr).strip().splitlines()[-1:] or ["no message"]
             raise RemeshingFailed(f"mmgs ended with code {done.returncode}: {last[0].strip()}")
-        points, triangles, tags = read_medit(result)
+        try:
+            points, triangles, tags = read_surface(result)
+        except MeditError as error:
+            raise RemeshingFailed(f"mmgs wrote no surface: {error}") from error
     return replace(surface, points=points * MM + middle, triangles=triangles, tags=tags)
-
-
-def write_medit(path: Path, points: Array, triangles: Index, tags: NDArray[np.int32]) -> None:
-    """Write a Medit ``.mesh`` of triangles whose references are the tags."""
-    with path.open("wb") as file:
-        file.write(f"MeshVersionFormatted 2\nDimension 3\nVertices\n{len(points)}\n".encode())
-        file.write(_lines("%.15g %.15g %.15g 0\n", points))
-        file.write(f"Triangles\n{len(triangles)}\n".encode())
-        file.write(_lines("%d %d %d %d\n", np.column_stack([triangles + 1, tags])))
-        file.write(b"End\n")
-
-
-def _lines(layout: str, rows: NDArray[Any]) -> bytes:
-    """The rows as text, all at once: many times quicker than ``np.savetxt``."""
-    return (layout * len(rows) % tuple(rows.ravel().tolist())).encode()
-
-
-def _write_metric(path: Path, values: NDArray[Any]) -> None:
-    with path.open("wb") as file:
-        file.write(f"MeshVersionFormatted 2\nDimension 3\nSolAtVertices\n{len(values)}\n1 1\n".encode())
-        file.write(_lines("%.9g\n", values))
-        file.write(b"End\n")
-
-
-def read_medit(path: Path) -> tuple[Array, Index, NDArray[np.int32]]:
-    """Vertices, triangles and references of a Medit ``.mesh``; vertices in no triangle are left out."""
-    words = path.read_text(encoding="ascii").split()
-    points = _section(words, "Vertices", 4)[:, :3].astype(np.float64)
-    rows = _section(words, "Triangles", 4).astype(np.int64)
-    used, compact = np.unique(rows[:, :3] - 1, return_inverse=True)
-    return points[used], compact.reshape(-1, 3).astype(np.int64), rows[:, 3].astype(np.int32)
-
-
-def _section(words: list[str], name: str, width: int) -> NDArray[np.str_]:
-    if name not in words:
-        raise RemeshingFailed(f"mmgs wrote no {name.lower()}.")
-    place = words.index(name)
-    count = int(words[place + 1])
-    return np.array(words[place + 2 : place + 2 + count * width]).reshape(count, width)
 
 
 def _gmsh(surface: TaggedSurface, target: Array) -> TaggedSurface:

@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
-from scipy.spatial import cKDTree
 
 from hemo.tetmesh import INLET, TetMesh
 from hemo.tree import Branch, VesselTree
@@ -28,8 +27,8 @@ Index = NDArray[np.int64]
 BARYCENTRIC = np.array([[4, 1, 1], [1, 4, 1], [1, 1, 4]], dtype=np.float64) / 6.0
 # An end section lies in a cap; it is taken this share of the radius inside the mesh.
 INSET = 1e-4
-# Cells searched together.
-GROUP = 32
+# Width of the boxes of cells searched together, in mean sizes of a cell.
+BOX = 2.0
 
 
 @dataclass(frozen=True)
@@ -164,29 +163,44 @@ def section_planes(mesh: TetMesh, branch: Branch) -> tuple[Array, Array]:
 
 
 class _Cutter:
-    """Cuts planes through one mesh; holds its face neighbours and its cells in groups that lie together."""
+    """Cuts planes through one mesh; holds its face neighbours and its cells in boxes of a few cells' width."""
 
     def __init__(self, mesh: TetMesh) -> None:
         self._points, self._cells = mesh.points, mesh.cells
-        a, b, c, d = (mesh.points[mesh.cells[:, k]] for k in range(4))  # a sum of four is quicker than their mean
-        self._order = cKDTree(0.25 * (a + b + c + d), leafsize=GROUP).indices
-        self._starts = np.arange(0, len(a), GROUP)
+        a, b, c, d = (mesh.points[mesh.cells[:, k]] for k in range(4))
+        self._order, self._starts = _boxes(
+            0.25 * (a + b + c + d), BOX * float(np.cbrt(6.0 * mesh.cell_volumes().mean()))
+        )
         low, high = (
-            function.reduceat(function(function(a, b), function(c, d))[self._order], self._starts, axis=0)
+            function.reduceat(function(function(a, b), function(c, d))[self._order], self._starts[:-1], axis=0)
             for function in (np.minimum, np.maximum)
         )
         self._centre, self._half = 0.5 * (low + high), 0.5 * (high - low)
         self._size = float(self._half.max())
+        self._near: tuple[Array, float, Index] = np.zeros(3), -1.0, np.empty(0, dtype=np.int64)
         self._neighbours = mesh.neighbours
         self._local = np.full(len(mesh.cells), -1, dtype=np.int64)
 
     def _beside(self, centre: Array, normal: Array, reach: float) -> Index:
-        """Cells of the groups whose boxes meet the plane and the sphere of radius ``reach``, in order."""
-        offset = self._centre - centre
-        near = np.abs(offset @ normal) <= self._half @ np.abs(normal) + 1e-6 * self._size
-        near &= (np.maximum(np.abs(offset) - self._half, 0.0) ** 2).sum(axis=1) <= reach**2
-        places = self._starts[near][:, None] + np.arange(GROUP)
-        return np.sort(self._order[places[places < len(self._order)]])
+        """Cells of the boxes that meet the plane and the sphere of radius ``reach``, in order."""
+        boxes = self._boxes_near(centre, reach)
+        offset, half = self._centre[boxes] - centre, self._half[boxes]
+        beside = np.abs(offset @ normal) <= half @ np.abs(normal) + 1e-6 * self._size
+        boxes, offset, half = boxes[beside], np.abs(offset[beside]), half[beside]
+        boxes = boxes[(np.maximum(offset - half, 0.0) ** 2).sum(axis=1) <= reach**2]
+        first, count = self._starts[boxes], np.diff(self._starts)[boxes]
+        before = np.cumsum(count) - count
+        return np.sort(self._order[np.repeat(first - before, count) + np.arange(count.sum())])
+
+    def _boxes_near(self, centre: Array, reach: float) -> Index:
+        """Boxes that a sphere may meet; found for a larger one and kept, as the next section lies close by."""
+        middle, radius, boxes = self._near
+        needed = reach + np.sqrt(3.0) * self._size
+        if np.linalg.norm(centre - middle) + needed > radius:
+            radius = 2.0 * needed
+            boxes = np.flatnonzero(((self._centre - centre) ** 2).sum(axis=1) <= radius**2)
+            self._near = centre, radius, boxes
+        return boxes
 
     def cut(self, centre: Array, normal: Array, reach: float) -> tuple[Index, Array, Array]:
         """Cells (k,), points (k, 3) and weights (k,) of one section; empty where it meets no cell."""
@@ -224,6 +238,21 @@ class _Cutter:
         part = np.full(len(cells), -1, dtype=np.int64)
         part[within] = connected_components(graph, directed=False)[1]
         return part
+
+
+def _boxes(middle: Array, width: float) -> tuple[Index, Index]:
+    """Cells by the cube of a grid that their middle (m, 3) lies in.
+
+    Returns
+    -------
+    order, starts
+        (m,) cells, those of one cube together, and where in it each of b cubes begins; (b + 1,), the last is m.
+    """
+    place = ((middle - middle.min(axis=0)) / width).astype(np.int64)
+    key = np.ravel_multi_index(tuple(place.T), tuple(place.max(axis=0) + 1))
+    order = np.argsort(key)
+    changes = np.flatnonzero(np.diff(key[order])) + 1
+    return order, np.concatenate([[0], changes, [len(order)]])
 
 
 def cut_tetrahedra(corners: Array, height: Array) -> tuple[Index, Array]:
