@@ -40,18 +40,24 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+PROBES = "probes.npz"
 MESHED = "meshed.json"  # in a tree's work folder, written last: the mesh beside it is whole
 
 
 @dataclass(frozen=True)
 class MeshedTree:
-    """A mesh, the tree cut to it, the sections to be sampled on it, and the flow extensions that no result counts."""
+    """A mesh, the tree cut to it, and the flow extensions that no result counts; they are stored in a ``folder``."""
 
     mesh: TetMesh
     tree: VesselTree
-    probes: SectionProbes
     info: MeshInfo
-    extensions: tuple[Extension, ...] = ()
+    extensions: tuple[Extension, ...]
+    folder: Path
+
+    @cached_property
+    def probes(self) -> SectionProbes:
+        """The sections to be sampled on it: larger than the mesh, and read only where they are wanted."""
+        return SectionProbes.load(self.folder / PROBES)
 
     @cached_property
     def quality(self) -> NDArray[np.float64]:
@@ -149,7 +155,7 @@ def mesh_tree(case: Case, geometry: Geometry, tree: VesselTree, work: Path) -> M
         for warning in report.warnings:
             log.warning("%s tree: %s", tree.name, warning)
         result.mesh.save(work / "mesh.npz")
-        result.probes.save(work / "probes.npz")
+        result.probes.save(work / PROBES)
         details = {
             "method": report.method,
             "volume_error": report.volume_error,
@@ -171,8 +177,7 @@ def _stored_mesh(work: Path) -> MeshedTree:
     (stored,) = parse_trees(json.dumps(record["tree"]), str(work))
     info = MeshInfo(**record["info"])
     extensions = tuple(Extension.from_json(item) for item in record["extensions"])
-    mesh, probes = TetMesh.load(work / "mesh.npz"), SectionProbes.load(work / "probes.npz")
-    return MeshedTree(mesh, stored.tree, probes, info, extensions)
+    return MeshedTree(TetMesh.load(work / "mesh.npz"), stored.tree, info, extensions, work)
 
 
 def solve_fem(

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hemo.pictures import DARK, LESION, VIEWS, place_labels, projection
-from hemo.tetmesh import INLET, TetMesh
+from hemo.tetmesh import BLOCK, INLET, TetMesh
 from hemo.tree import VesselTree
 from hemo.units import MILLIMETRE
 
@@ -24,6 +24,8 @@ INLET_COLOUR = "#c8102e"
 OUTLET_COLOURS = "Dark2"
 # More triangles than this are smaller than two pixels of the picture: their edges would only darken it.
 DRAWN_EDGES = 60_000
+PIXELS = 1100  # of the longer side of such a picture, before it is scaled to its panel
+CROWD = 10_000  # vertices of the wall that labels are kept off
 
 
 def mesh_picture(mesh: TetMesh, tree: VesselTree, quality: Array) -> bytes:
@@ -55,7 +57,8 @@ def mesh_picture(mesh: TetMesh, tree: VesselTree, quality: Array) -> bytes:
         (name, mesh.points[np.unique(mesh.facets_of(name))].mean(axis=0) @ axes.T, colour)
         for name, colour in _cap_colours(mesh).items()
     ]
-    place_labels(panel, names, mesh.points[np.unique(mesh.facets)][::3] @ axes.T, size=9.0)
+    wall = np.unique(mesh.facets)
+    place_labels(panel, names, mesh.points[wall[:: max(3, len(wall) // CROWD)]] @ axes.T, size=9.0)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
     return buffer.getvalue()
@@ -73,8 +76,7 @@ def _widest_view(tree: VesselTree) -> tuple[str, float]:
 
 def _draw(panel: Any, mesh: TetMesh, chosen: NDArray[np.bool_], angle: float, edges: float) -> None:
     """The chosen facets (k,) that face the viewer: shaded by their slope, the caps in colour, edges this wide (pt)."""
-    from matplotlib.collections import PolyCollection, TriMesh
-    from matplotlib.tri import Triangulation
+    from matplotlib.collections import PolyCollection
 
     axes, towards = projection(angle)
     corners = mesh.points[mesh.facets]
@@ -86,14 +88,31 @@ def _draw(panel: Any, mesh: TetMesh, chosen: NDArray[np.bool_], angle: float, ed
     flat = corners[order] @ axes.T / MILLIMETRE
     if len(flat) <= DRAWN_EDGES:
         panel.add_collection(PolyCollection(list(flat), facecolors=colour, edgecolors=0.55 * colour, linewidths=edges))
-    else:  # all in one call of the renderer: eight times as fast
-        x, y = flat.reshape(-1, 2).T
-        apart = Triangulation(x, y, np.arange(len(x)).reshape(-1, 3))
-        panel.add_collection(TriMesh(apart, facecolors=np.repeat(colour, 3, axis=0)))
+    else:  # as an image: thirty times as fast as one polygon after the other
+        low, high = flat.min(axis=(0, 1)), flat.max(axis=(0, 1))
+        image = _painted((flat - low) / (high - low).max(), colour)
+        extent = (low[0], high[0], low[1], high[1])
+        panel.imshow(image, extent=extent, origin="lower", interpolation="antialiased")
+        panel.use_sticky_edges = False
     _rims(panel, mesh, chosen, axes)
     panel.set_aspect("equal")
     panel.set_axis_off()
     panel.autoscale_view()
+
+
+def _painted(corners: Array, colour: Array) -> Array:
+    """(h, w, 4) image of triangles (t, 3, 2), the last in front, in a box whose longer side is 1."""
+    size = np.floor(PIXELS * corners.max(axis=(0, 1))).astype(np.int64) + 1
+    image = np.zeros((size[1], size[0], 4))
+    longest = np.linalg.norm(corners - np.roll(corners, 1, axis=1), axis=2).max()
+    steps = int(np.ceil(1.2 * PIXELS * longest)) + 1
+    share = np.array([(i, j, steps - i - j) for i in range(steps + 1) for j in range(steps + 1 - i)]) / steps
+    for first in range(0, len(corners), BLOCK):  # of two in one pixel the later assignment stays
+        places = (share @ (PIXELS * corners[first : first + BLOCK])).astype(np.int64)
+        own = np.repeat(colour[first : first + BLOCK, None], len(share), axis=1)
+        image[places[..., 1], places[..., 0], :3] = own
+        image[places[..., 1], places[..., 0], 3] = 1.0
+    return image
 
 
 def _rims(panel: Any, mesh: TetMesh, chosen: NDArray[np.bool_], axes: Array) -> None:

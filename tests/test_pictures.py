@@ -10,6 +10,7 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+import hemo.meshpicture
 from hemo.geometry.synthetic.vessels import left_coronary
 from hemo.meshpicture import mesh_picture
 from hemo.pictures import (
@@ -115,7 +116,9 @@ def box_mesh() -> TetMesh:
     return replace(mesh, cells=cells, facets=facets, facet_tags=tags)
 
 
-def test_the_mesh_picture_shows_both_caps():
+@pytest.mark.parametrize("drawn_edges", [60_000, 10])
+def test_the_mesh_picture_shows_both_caps(monkeypatch, drawn_edges):
+    monkeypatch.setattr(hemo.meshpicture, "DRAWN_EDGES", drawn_edges)  # a fine mesh is painted as an image
     z = np.linspace(8e-3, 0.0, 20)
     r = np.full(20, 0.5e-3)
     lm = replace(TREE.root, points=np.stack([r, r, z], axis=1), radius=r, area=np.pi * r**2, reference_radius=r)

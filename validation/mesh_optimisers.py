@@ -21,13 +21,14 @@ CELLS_PER_DIAMETER = 9.0
 METHODS = (
     ("HXT, not optimised", {"algorithm": 10, "optimise": False}),
     ("HXT, own optimiser at 0.3", {"algorithm": 10, "threshold": 0.3}),
-    ("HXT, own optimiser at 0.4 (hemo)", {"algorithm": 10, "threshold": 0.4}),
+    ("HXT, own optimiser at 0.35 (hemo)", {"algorithm": 10, "threshold": 0.35}),
+    ("HXT, own optimiser at 0.4", {"algorithm": 10, "threshold": 0.4}),
     ("HXT, own optimiser at 0.5", {"algorithm": 10, "threshold": 0.5}),
-    ("HXT at 0.4, then gmsh's optimiser", {"algorithm": 10, "threshold": 0.4, "extra": [""]}),
-    ("HXT at 0.4, then Netgen", {"algorithm": 10, "threshold": 0.4, "extra": ["Netgen"]}),
+    ("HXT at 0.35, then gmsh's optimiser", {"algorithm": 10, "threshold": 0.35, "extra": [""]}),
+    ("HXT at 0.35, then Netgen", {"algorithm": 10, "threshold": 0.35, "extra": ["Netgen"]}),
     ("Delaunay, gmsh's optimiser at 0.4", {"algorithm": 1, "threshold": 0.4}),
     ("Delaunay, Netgen", {"algorithm": 1, "optimise": False, "netgen": True}),
-    ("Delaunay, gmsh's at 0.4, Netgen (second choice)", {"algorithm": 1, "threshold": 0.4, "netgen": True}),
+    ("Delaunay, gmsh's at 0.35, Netgen (second choice)", {"algorithm": 1, "threshold": 0.35, "netgen": True}),
 )
 
 

@@ -67,7 +67,7 @@ def write_geometry(folder: Path, geometry: Geometry, minimal_outlet: float | Non
 
     trees, surface = geometry.trees, geometry.surface
     figures = folder / "figures"
-    figures.mkdir()
+    figures.mkdir(exist_ok=True)
     texts = {
         folder / "tree.json": json.dumps(document([tree_to_json(tree) for tree in trees])) + "\n",
         figures / "tree.svg": tree_picture(trees, geometry.orientation_known),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -64,10 +65,13 @@ def mesh(
         progress.stage("Reading the lumen and finding the vessel trees")
         geometry = stages.load_geometry(loaded, case, Path(scratch))
         progress.detail(stages.describe(geometry.trees))
-        write_geometry(folder, geometry, loaded.geometry.minimal_outlet_diameter)
         progress.stage(f"Meshing the {' and the '.join(tree.name for tree in geometry.trees)} tree")
+        (folder / "figures").mkdir()
         write = partial(_write, folder, formats or FORMATS[:3])
-        trees = femstages.mesh_trees(loaded, geometry, Path(scratch), write)
+        with ThreadPoolExecutor(1) as beside:
+            drawn = beside.submit(write_geometry, folder, geometry, loaded.geometry.minimal_outlet_diameter)
+            trees = femstages.mesh_trees(loaded, geometry, Path(scratch), write)
+            drawn.result()
         for tree in trees:
             progress.detail(f"{tree['cells']:,} tetrahedra")
         report = {"case": loaded.case.name, "unit": "mm", "trees": trees, "warnings": said.messages}

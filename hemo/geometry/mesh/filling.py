@@ -31,6 +31,7 @@ MM = 1e-3  # gmsh works in millimetres about the middle of the surface
 GMSH_TIME_LIMIT = 1200  # s
 POOR_QUALITY = 0.15  # gamma below which a cell's wall vertices are smoothed
 RELAXATIONS = 3
+OPTIMISED = 0.35  # gamma below which a mesher works on a cell; from 0.4 on it takes three times as long
 
 
 def fill(boundary: TaggedSurface, name: str = "vessel") -> tuple[TetMesh, str]:
@@ -103,15 +104,14 @@ def split_corner_cells(mesh: TetMesh) -> TetMesh:
 def _filled(given: Mapping[str, Array], name: str, **options: Any) -> tuple[dict[str, Array], str]:
     """By HXT (Marot, Pellerin and Remacle 2019, Int J Numer Meth Eng 117:967), by Delaunay and Netgen if it fails.
 
-    On 112,000 cells HXT's own optimiser ended at a smallest gamma of 0.23 in a quarter of the time in which Netgen's on
-    the Delaunay mesh reached 0.26; gmsh's after it (``extra = [""]``) took it to 0.38 for a third more of the time
-    (docs/benchmarks.md, ``mesh_optimisers``).
+    HXT's own optimiser ends at about the smallest gamma of Netgen's on the Delaunay mesh in a quarter of the time;
+    gmsh's after it (``extra = [""]``) raises it for a third more of the time (docs/benchmarks.md, ``mesh_optimisers``).
     """
     try:
-        return run_gmsh("fill", given, algorithm=10, threshold=0.4, **options), "HXT"
+        return run_gmsh("fill", given, algorithm=10, threshold=OPTIMISED, **options), "HXT"
     except InputError as error:
         log.warning("%s tree: %s Delaunay with Netgen is tried.", name, error)
-    return run_gmsh("fill", given, algorithm=1, threshold=0.4, netgen=True), "Delaunay and Netgen"
+    return run_gmsh("fill", given, algorithm=1, threshold=OPTIMISED, netgen=True), "Delaunay and Netgen"
 
 
 def run_gmsh(task: str, arrays: Mapping[str, Array], **options: Any) -> dict[str, Array]:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from hemo.errors import EnvironmentMissing, HemoError
+from hemo.geometry.lumen.surfacecheck import edge_table
 from hemo.geometry.mesh.clipping import WALL_TAG, TaggedSurface
 from hemo.geometry.mesh.collapsing import collapse_short_edges
 from hemo.geometry.mesh.filling import MM, run_gmsh
@@ -140,9 +141,7 @@ def mmgs_program() -> Path | None:
 
 def _checked(before: TaggedSurface, after: TaggedSurface) -> TaggedSurface:
     """Refuse a surface that is open, lost a part or changed its shape; flatten its caps exactly."""
-    ends = np.sort(np.concatenate([after.triangles[:, [0, 1]], after.triangles[:, [1, 2]], after.triangles[:, [2, 0]]]))
-    _, uses = np.unique(ends, axis=0, return_counts=True)
-    if np.any(uses != 2):
+    if np.any(edge_table(after.triangles)[2] != 2):
         raise RemeshingFailed("the remeshed surface is not closed.")
     points = after.points.copy()
     for tag, (centre, normal) in before.planes.items():
