@@ -18,7 +18,7 @@ from hemo.geometry.mesh import filling
 from hemo.geometry.mesh import layers as layers_module
 from hemo.geometry.mesh.clipping import TaggedSurface
 from hemo.geometry.mesh.filling import split_corner_cells
-from hemo.geometry.mesh.flipping import flip_ears
+from hemo.geometry.mesh.flipping import flip_to_delaunay
 from hemo.geometry.mesh.layers import LayerOptions
 from hemo.geometry.mesh.meshing import MeshOptions, MeshResult, build_mesh, check_mesh
 from hemo.geometry.mesh.quality import cell_shapes, cells_across, edges_across, gamma
@@ -505,7 +505,7 @@ def test_an_ear_in_a_cap_is_flipped_away() -> None:
     planes = {3: (np.zeros(3), np.array([0.0, 0.0, 1.0]))}
     for cap in (eared, fan):
         surface = TaggedSurface(points, cap, np.full(count, 3, np.int32), {1: "wall", 3: "A"}, planes)
-        made = flip_ears(surface)
+        made = flip_to_delaunay(surface)
         assert {frozenset(triangle) for triangle in made.triangles.tolist()} == {frozenset(t) for t in fan.tolist()}
         a, b, c = (points[made.triangles[:, k]] for k in range(3))
         assert np.all(np.cross(b - a, c - a)[:, 2] > 0.0)

@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 
 from hemo.geometry.lumen.proximity import Proximity, closest_point
+from hemo.geometry.lumen.subdivision import corner_angles
 from hemo.geometry.lumen.surface import Surface
-from hemo.geometry.lumen.surfacecheck import self_crossings
+from hemo.geometry.lumen.surfacecheck import across_edges, edge_table, self_crossings
 from hemo.geometry.mesh import remeshing
 from hemo.geometry.mesh.clipping import WALL_TAG, TaggedSurface, keep_flat_ends
 from hemo.geometry.mesh.compensation import conserve_volume
+from hemo.geometry.mesh.flipping import flip_to_delaunay
 from hemo.geometry.mesh.remeshing import TRIANGLE_SIZE, mmgs_program, relative_size, remesh
 from hemo.geometry.mesh.sizing import Sizes, local_radius
 from hemo.geometry.mesh.untangling import tangled, untangle
@@ -179,6 +181,47 @@ def test_a_folded_triangle_is_smoothed_away(tube) -> None:
     assert len(self_crossings(healed.points, healed.triangles)) == 0
     np.testing.assert_array_equal(healed.points[caps], made.points[caps])
     assert np.linalg.norm(healed.points - made.points, axis=1).max() < 0.6e-3
+
+
+def test_edges_of_the_wall_that_are_not_delaunay_are_flipped(tube) -> None:
+    _, _, made = tube
+    whole = flip_to_delaunay(made)
+    assert angles_against_edges(whole).max() <= np.pi * (1.0 + 1e-6)
+    spoiled = whole.triangles.copy()
+    edges, sides, count = edge_table(spoiled)
+    pairs = across_edges(sides, count)
+    taken = np.zeros(len(made.points), dtype=bool)
+    wall = np.flatnonzero((made.tags[pairs] == WALL_TAG).all(axis=1))
+    for k in np.random.default_rng(5).permutation(wall):  # flip edges that do not meet the wrong way
+        a, b = edges[k]
+        c, d = spoiled[pairs[k]].sum(axis=1) - a - b
+        if taken[[a, b, c, d]].any() or sorted((c, d)) in edges.tolist():
+            continue
+        place = int(np.flatnonzero(spoiled[pairs[k, 0]] == c)[0])
+        a, b = spoiled[pairs[k, 0], [(place + 1) % 3, (place + 2) % 3]]
+        wrong = np.array([[a, d, c], [d, b, c]])
+        across = np.cross(*(made.points[wrong[:, i]] - made.points[wrong[:, 0]] for i in (1, 2)))
+        if np.prod(np.linalg.norm(across, axis=1)) * 0.92 > across[0] @ across[1]:
+            continue  # that would make a ridge
+        spoiled[pairs[k]] = wrong
+        taken[[a, b, c, d]] = True
+        if taken.sum() >= 80:
+            break
+    spoilt = replace(whole, triangles=spoiled)
+    assert angles_against_edges(spoilt).max() > 1.05 * np.pi
+    healed = flip_to_delaunay(spoilt)
+    assert angles_against_edges(healed).max() <= np.pi * (1.0 + 1e-6)
+    assert np.all(edge_table(healed.triangles)[2] == 2)
+    assert healed.volume == pytest.approx(whole.volume, rel=1e-4)
+
+
+def angles_against_edges(surface) -> np.ndarray:
+    """(e,) sum of the angles opposite each edge within one part."""
+    edges, sides, count = edge_table(surface.triangles)
+    pairs = across_edges(sides, count)
+    opposite = corner_angles(surface.points, surface.triangles)[:, [2, 0, 1]]
+    total = np.bincount(sides.ravel(), opposite.ravel(), len(edges))
+    return total[surface.tags[pairs[:, 0]] == surface.tags[pairs[:, 1]]]
 
 
 def test_signed_distance_against_every_triangle() -> None:

@@ -64,7 +64,7 @@ class Proximity:
     def candidates(self, query: Array, count: int = CANDIDATES) -> Index:
         """(k, c) triangles among which the nearest to each of (k, 3) points is."""
         count = min(count, len(self._owner))
-        _, nearest = self._tree.query(query, k=count)
+        _, nearest = self._tree.query(query, k=count, workers=-1)
         return np.asarray(self._owner[np.reshape(nearest, (len(query), count))])
 
     def near_by(self, query: Array) -> NearBy:

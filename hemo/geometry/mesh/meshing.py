@@ -24,7 +24,7 @@ from hemo.geometry.mesh.clipping import ClippedLumen, TaggedSurface, clip_to_tre
 from hemo.geometry.mesh.compensation import conserve_volume
 from hemo.geometry.mesh.extensions import Extension, ExtensionLength, extend_caps, with_extensions
 from hemo.geometry.mesh.filling import fill
-from hemo.geometry.mesh.flipping import flip_ears
+from hemo.geometry.mesh.flipping import flip_to_delaunay
 from hemo.geometry.mesh.layers import LayerOptions, LayersFailed, core_surface, with_layers
 from hemo.geometry.mesh.quality import MeshQuality, cells_across, mesh_quality
 from hemo.geometry.mesh.remeshing import remesh
@@ -213,7 +213,7 @@ def _from_surface(
         with clock.step("volume_compensation"):
             boundary, _ = untangle(conserve_volume(boundary, clipped.surface))
     with clock.step("fill"):
-        mesh, layer_cells, filler, failure = _filled(flip_ears(boundary), prolonged, options.layers)
+        mesh, layer_cells, filler, failure = _filled(flip_to_delaunay(boundary), prolonged, options.layers)
         notes += failure
     with clock.step("check"):
         check_mesh(mesh, tree)

@@ -99,7 +99,7 @@ def branch_at(points: Array, tree: VesselTree) -> Index:
 
 def _nearest_sphere(points: Array, centre: Array, radius: Array) -> Index:
     count = min(16, len(centre))
-    distance, nearest = cKDTree(centre).query(points, k=count)
+    distance, nearest = cKDTree(centre).query(points, k=count, workers=-1)
     distance, nearest = distance.reshape(len(points), count), nearest.reshape(len(points), count)
     best = (distance - radius[nearest]).argmin(axis=1)
     found: Index = nearest[np.arange(len(points)), best]
