@@ -79,7 +79,7 @@ def main() -> None:
     columns = ("trees", "branch", "matched / mm", "bias", "90th percentile of the difference", "distance / mm")
     note = (
         "Radius of the inscribed sphere where the reference's is 0.75 to 3 mm, every 0.5 mm; asked are a bias within "
-        "3 % and a 90th percentile of |dr|/r within 12 % over all branches. VMTK's lines count each stretch once: the "
+        "2 % and a 90th percentile of |dr|/r within 8 % over all branches. VMTK's lines count each stretch once: the "
         "longest from the aorta to its outlet, of the others what the lines before do not cover."
     )
     publish(Table("narco_trees", columns, (*whole, *detail), note))
