@@ -13,6 +13,7 @@ from hemo.geometry.lumen.labelfield import BlurredMask, blurred_mask, fit_level
 from hemo.geometry.lumen.subdivision import subdivide_curved
 from hemo.geometry.lumen.surface import CHORD_TOLERANCE, Surface
 from hemo.geometry.lumen.surfacecheck import edge_table, triangle_components
+from hemo.geometry.lumen.voxelsides import between_voxels
 from hemo.geometry.lumen.vtkgrid import contour_grid
 from hemo.tetmesh import vertex_normals
 
@@ -32,7 +33,8 @@ def surface_from_labels(image: LabelImage, blur: float = _BLUR) -> Surface:
     """One closed lumen surface of aorta and coronaries, without the shrinkage of small vessels.
 
     The blurred mask is contoured at the level that a vessel of the local radius has at its own edge (see
-    :mod:`hemo.geometry.lumen.labelfield`); pieces under 10 mm^3 are left out.
+    :mod:`hemo.geometry.lumen.labelfield`), and thin vessels' walls then go to the smoothest surface between the
+    voxels inside and outside (:mod:`hemo.geometry.lumen.voxelsides`); pieces under 10 mm^3 are left out.
 
     Parameters
     ----------
@@ -55,8 +57,11 @@ def surface_from_labels(image: LabelImage, blur: float = _BLUR) -> Surface:
     used, numbered = np.unique(triangles, return_inverse=True)
     triangles = numbered.reshape(-1, 3).astype(np.int64)
     places = places[used]
-    places = fit_level(mask, places, triangles, _beside_coronaries(image, mask.start + mask.spacing * places))
-    points = image.origin + (mask.start + mask.spacing * places) @ image.direction.T
+    thin = _beside_coronaries(image, mask.start + mask.spacing * places)
+    places, radius = fit_level(mask, places, triangles, thin)
+    places = mask.start + mask.spacing * places
+    places = between_voxels(image.labels > 0, image.spacing, places, triangles, mask.spacing * radius)
+    points = image.origin + places @ image.direction.T
     if np.linalg.det(image.direction) < 0.0:
         triangles = triangles[:, [0, 2, 1]]
     points, triangles = subdivide_curved(points, triangles, CHORD_TOLERANCE)

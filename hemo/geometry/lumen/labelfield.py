@@ -156,14 +156,15 @@ def fit_level(
     rounds: int = 4,
     own_rounds: int = 2,
     minimal_radius: float = 0.15e-3,
-) -> Array:
+) -> tuple[Array, Array]:
     """Move a contour's vertices (n, 3), grid units, to where the blurred mask equals c(local radius), and then to
     where it equals what the surface itself, blurred, has at its wall (``own_rounds`` times).
 
     Each round estimates the local radius (maximal ball inside that touches the vertex, averaged over the
     neighbourhood), evens the triangles out, and projects the vertices along the field's gradient. A radius
     found too small lowers the level and so widens the next: three voxels across want four rounds to settle. Only the
-    first is done where the vessel is known not to be ``thin`` (n,), as is most of the aorta.
+    first is done where the vessel is known not to be ``thin`` (n,), as is most of the aorta. Returns the vertices and
+    the local radius (n,), both in grid units.
     """
     average = neighbour_average(triangles, len(places))
     widest = 4e-3 / mask.spacing
@@ -189,7 +190,7 @@ def fit_level(
             level = average @ level
         level[rows] = _damped(mask, places[rows], normal[rows], radius[rows], level[rows])
         places = _towards(mask, places, normal[rows], average, level, rows)
-    return places
+    return places, radius
 
 
 def _damped(mask: BlurredMask, places: Array, normal: Array, radius: Array, wanted: Array) -> Array:
