@@ -16,6 +16,7 @@ from hemo.geometry.lumen.fromlabels import surface_from_labels
 from hemo.geometry.lumen.surface import Surface
 from hemo.geometry.synthetic.vessels import left_coronary, straight_stenosis
 from hemo.tree import Branch
+from tests.geometry.shapes import AORTA, lumen
 
 
 def swept(line, radius, around=32):
@@ -187,6 +188,17 @@ def test_vessel_that_touches_itself_is_followed_the_long_way(gap):
     (tree,) = find_trees(swept(line, np.linspace(1.05e-3, 0.95e-3, len(line))))
     assert len(tree.branches) == 1
     assert tree.root.length == pytest.approx(length, abs=4e-3)
+
+
+def test_a_twig_of_the_left_main_does_not_end_it():
+    main, twig = ([0, 0, 0], [17, 0, 0], 2.0), ([11, 0, 0], [11, 0, 11], 0.8)
+    anterior, behind = ([17, 0, 0], [42, -16, 0], 1.6), ([17, 0, 0], [42, 16, 0], 1.5)
+    (tree,) = find_trees(lumen(AORTA, main, twig, anterior, behind))
+    assert {(b.name, b.parent) for b in tree.branches} == {("LM", None), ("LMa", "LM"), ("LAD", "LM"), ("LCX", "LM")}
+    assert tree.root.points[-1, 0] == pytest.approx(17e-3, abs=2e-3)
+    places = {b.name: tree.root.points[b.parent_index, 0] for b in tree.children("LM")}
+    assert places["LMa"] == pytest.approx(11e-3, abs=1.5e-3)
+    assert places["LAD"] == places["LCX"] == tree.root.points[-1, 0]
 
 
 @pytest.mark.parametrize("throat", [0.4, 1.0])

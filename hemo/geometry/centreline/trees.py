@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hemo.errors import InputError
-from hemo.geometry.centreline.courses import Course, find_courses
+from hemo.geometry.centreline.courses import Course, final_daughters, find_courses
 from hemo.geometry.centreline.loops import part_vessels
 from hemo.geometry.centreline.lumengraph import LumenGraph, lumen_graph
 from hemo.geometry.centreline.naming import name_branches, numbered
@@ -144,6 +144,7 @@ def assemble(lines: list[VesselLine], courses: list[Course], options: Centreline
     if courses[0].ends_in_daughters:
         lines[0] = end_at_divergence(lines, courses)
     lines[0] = trim_ostium(lines[0])
+    at_end = final_daughters(courses) if courses[0].ends_in_daughters else []
     branches: dict[int, Branch] = {}
     for number, course in enumerate(courses):
         line = lines[number]
@@ -152,7 +153,7 @@ def assemble(lines: list[VesselLine], courses: list[Course], options: Centreline
             if course.parent not in branches:
                 _log_dropped(line, "so is its parent")
                 continue
-            line, attach = leave_parent(line, branches[course.parent], courses[course.parent].ends_in_daughters)
+            line, attach = leave_parent(line, branches[course.parent], number in at_end)
             if len(line.points) - line.start < 5:
                 _log_dropped(line, "it hardly leaves its parent's lumen")
                 continue

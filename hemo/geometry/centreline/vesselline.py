@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from hemo.geometry.centreline.centring import centre_line, deepest_in_plane, normal_planes
-from hemo.geometry.centreline.courses import Course
+from hemo.geometry.centreline.courses import Course, final_daughters
 from hemo.geometry.centreline.lumengraph import LumenGraph
 from hemo.geometry.lumen.crosssection import SectionCutter
 from hemo.geometry.lumen.distance import SurfaceDistance
@@ -67,7 +67,7 @@ def measured_line(graph: LumenGraph, courses: list[Course], number: int, measure
     if course.parent is not None:
         nodes = _lead_in(graph, courses, course) + nodes
     if course.ends_in_daughters:
-        heir = next(c for c in courses if c.parent == number)
+        heir = courses[final_daughters(courses)[0]]
         nodes += list(heir.nodes[1 : 1 + round(10e-3 / graph.spacing)])
     leaves_aorta = course.parent is None and bool(graph.contact.any())
     # In a sharp bend of a thin vessel a smooth line may cut through the wall: then smooth less.
@@ -135,7 +135,7 @@ def _last_open(line: Array, radius: Array) -> int:
 
 def end_at_divergence(lines: list[VesselLine], courses: list[Course]) -> VesselLine:
     """The left main's line up to where its daughters' lines part."""
-    daughters = [lines[k] for k, course in enumerate(courses) if course.parent == 0][:2]
+    daughters = [lines[k] for k in final_daughters(courses)[:2]]
     gap, _ = cKDTree(daughters[1].points).query(daughters[0].points)
     together = np.flatnonzero(gap < 0.35 * daughters[0].radius)
     fork = daughters[0].points[together[-1] if len(together) else 0]
