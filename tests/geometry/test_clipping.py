@@ -10,10 +10,11 @@ import pytest
 from hemo.errors import InputError
 from hemo.geometry.lumen.planecut import cut_along, find_loop, plane_loops, triangulate_cap
 from hemo.geometry.lumen.surface import Surface
-from hemo.geometry.mesh.clipping import INLET_TAG, NotSevered, clip_to_tree, keep_flat_ends
+from hemo.geometry.mesh.capcuts import NotSevered, OutletsNotCut
+from hemo.geometry.mesh.clipping import INLET_TAG, clip_to_tree, keep_flat_ends
 from hemo.geometry.mesh.trimming import trim_tree
 from hemo.geometry.synthetic.vessels import straight_stenosis
-from hemo.tree import VesselTree
+from hemo.tree import Branch, VesselTree
 from tests.geometry.shapes import AORTA, MAIN, MAIN_RADIUS, MM, SIDE, SIDE_RADIUS, lumen, tree
 
 
@@ -108,6 +109,25 @@ def test_touching_vessels_are_told() -> None:
     surface = lumen(AORTA, MAIN, SIDE, ([0, 0, 8], [28, 0, 0], 1.0))
     with pytest.raises(NotSevered, match=r"'t'.*M"):
         clip_to_tree(surface, tree())
+
+
+def test_a_cap_that_would_sever_another_vessel_is_blamed_itself() -> None:
+    """The side vessel comes back and crosses the main one's end: cut there, it would lose its own end."""
+    across = ([21, 2.2, 0], [33, -0.7, 0], 0.8)
+    surface = lumen(AORTA, MAIN, ([14, 0, 0], [14, 4, 0], 0.8), ([14, 4, 0], [21, 2.2, 0], 0.8), across)
+    along = MM * np.vstack(
+        [
+            np.column_stack([np.full(6, 14.0), np.linspace(1.7, 4.0, 6), np.zeros(6)]),
+            np.linspace([14.0, 4.0, 0.0], [21.0, 2.2, 0.0], 18)[1:],
+            np.linspace([21.0, 2.2, 0.0], [33.0, -0.7, 0.0], 31)[1:],
+        ]
+    )
+    r = np.full(len(along), 0.8 * MM)
+    main = tree().root
+    side = Branch("S", along, r, np.pi * r**2, r, "M", int(np.abs(main.points[:, 0] - 14 * MM).argmin()))
+    with pytest.raises(OutletsNotCut) as caught:
+        clip_to_tree(surface, VesselTree("t", (main, side)))
+    assert caught.value.outlets == ("M",)
 
 
 def test_an_interrupted_vessel_names_its_outlet() -> None:
