@@ -7,9 +7,10 @@ from scipy.spatial import cKDTree
 from hemo.errors import InputError
 from hemo.geometry.centreline.centring import deepest_in_plane, normal_planes
 from hemo.geometry.centreline.compare import compare_radius, tree_lines
+from hemo.geometry.centreline.courses import Course
 from hemo.geometry.centreline.naming import name_branches
 from hemo.geometry.centreline.trees import CentrelineOptions, find_trees
-from hemo.geometry.centreline.vesselline import VesselLine, leave_parent, trim_ostium
+from hemo.geometry.centreline.vesselline import VesselLine, clean_area, end_at_divergence, leave_parent, trim_ostium
 from hemo.geometry.image.labelimage import LabelImage
 from hemo.geometry.lumen.distance import SurfaceDistance
 from hemo.geometry.lumen.fromlabels import surface_from_labels
@@ -225,6 +226,37 @@ def test_a_line_that_never_leaves_its_parent_has_no_points_of_its_own():
     left, attach = leave_parent(inner, parent, False)
     assert left.start == len(inner.points)
     assert attach == 29
+
+
+def line_of(points, radius):
+    radius = np.broadcast_to(np.asarray(radius, dtype=float), len(points))
+    return VesselLine(np.asarray(points), radius, np.pi * radius**2, 2.0 * np.pi * radius)
+
+
+def test_a_left_main_ends_where_its_daughters_part_first():
+    """They touch again 40 mm farther on, beside the left main's beginning."""
+    x = 1e-3 * np.arange(0.0, 20.0, 0.4)
+    main = line_of(np.column_stack([x, 0 * x, 0 * x]), 2e-3)
+    angle = np.linspace(0.0, np.pi, 150)
+    bow = np.column_stack([15.0 + 12.0 * np.sin(angle), 12.0 - 12.0 * np.cos(angle), 0 * angle])
+    lead = np.column_stack([np.arange(9.0, 15.0, 0.4), np.zeros(15), np.zeros(15)])
+    back = np.column_stack([np.linspace(15.0, 0.0, 40), np.full(40, 24.0), np.zeros(40)])
+    one = line_of(1e-3 * np.vstack([lead, bow, back]), 1.5e-3)
+    straight = np.column_stack([np.linspace(15.0, 15.0, 80), np.zeros(80), np.linspace(0.0, -15.0, 80)])
+    over = np.column_stack([np.linspace(15.0, 0.0, 80), np.linspace(0.0, 24.0, 80), np.linspace(-15.0, 0.0, 80)])
+    other = line_of(1e-3 * np.vstack([lead, straight, over[1:]]), 1.5e-3)
+    courses = [Course((0, 1), None, True), Course((1, 2), 0), Course((1, 3), 0)]
+    assert end_at_divergence([main, one, other], courses).points[-1, 0] == pytest.approx(15e-3, abs=1e-3)
+
+
+def test_a_root_that_forks_at_once_keeps_its_own_calibre():
+    """3 mm of trunk before the fork, all beside the daughter: behind it the vessel has half the trunk's radius."""
+    x = 1e-3 * np.arange(0.0, 30.0, 0.4)
+    root = line_of(np.column_stack([x, 0 * x, 0 * x]), np.where(x < 3e-3, 4e-3, 2e-3))
+    s = 1e-3 * np.arange(0.0, 20.0, 0.4)
+    side = line_of(np.column_stack([3e-3 + 0.3 * s, 0.95 * s, 0 * s]), 2e-3)
+    area = clean_area(root, [side], root=True)
+    assert area[:7] == pytest.approx(np.pi * 16e-6)
 
 
 def test_short_bumps_are_no_branches():

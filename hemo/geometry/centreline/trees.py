@@ -159,7 +159,7 @@ def assemble(lines: list[VesselLine], courses: list[Course], options: Centreline
                 continue
         lines[number] = line
         others = [other for k, other in enumerate(lines) if k != number]
-        area = clean_area(line, others)
+        area = clean_area(line, others, root=course.parent is None)
         branch = _branch(str(number), line, area, course, attach)
         if course.parent is None or _worth_keeping(branch, options):
             branches[number] = branch

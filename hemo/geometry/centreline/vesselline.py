@@ -137,7 +137,10 @@ def end_at_divergence(lines: list[VesselLine], courses: list[Course]) -> VesselL
     """The left main's line up to where its daughters' lines part."""
     daughters = [lines[k] for k in final_daughters(courses)[:2]]
     gap, _ = cKDTree(daughters[1].points).query(daughters[0].points)
-    together = np.flatnonzero(gap < 0.35 * daughters[0].radius)
+    # Only up to where they part first: farther on they may touch again.
+    apart = np.flatnonzero(gap > daughters[0].radius)
+    first = slice(0, apart[0] if len(apart) else len(gap))
+    together = np.flatnonzero(gap[first] < 0.35 * daughters[0].radius[first])
     fork = daughters[0].points[together[-1] if len(together) else 0]
     last = int(cKDTree(lines[0].points).query(fork)[1])
     return lines[0].cut(0, max(last + 1, 3))
@@ -174,7 +177,7 @@ def leave_parent(line: VesselLine, parent: Branch, at_end: bool) -> tuple[Vessel
     return replace(line, start=start), attach
 
 
-def clean_area(line: VesselLine, others: list[VesselLine]) -> Array:
+def clean_area(line: VesselLine, others: list[VesselLine], root: bool = False) -> Array:
     """(n,) section areas; at bifurcations, where the section holds a second vessel, interpolated between the sides,
     or what belongs to the inscribed ball if that is less.
 
@@ -200,6 +203,8 @@ def clean_area(line: VesselLine, others: list[VesselLine]) -> Array:
         return np.where(np.isfinite(line.area), np.minimum(line.area, 2.0 * floor), floor)
     arc = arc_length(line.points)
     between = np.interp(arc, arc[good], np.sqrt(area[good])) ** 2
+    if root:  # before a fork at its very beginning only the ball tells: the calibre behind the fork is a daughter's
+        between[: int(np.argmax(good))] = np.inf
     # The ball tells of a throat beside the bifurcation, which the sections on either side do not; a ball that reaches
     # into the other vessel is larger than the vessel's own section, and does not count.
     of_ball = floor * np.interp(arc, arc[good], area[good] / floor[good])

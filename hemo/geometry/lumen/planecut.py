@@ -6,10 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import ConvexHull
+from scipy.spatial import ConvexHull, cKDTree
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
+
+REACH = 6.0  # a vessel's section lies within so many of its radii
 
 
 @dataclass(frozen=True)
@@ -75,9 +77,43 @@ def find_loop(points: Array, triangles: Index, centre: Array, normal: Array, rad
     Of several loops round the centre the smallest counts; where none winds round it (a centreline may lie
     slightly outside a dented lumen), the one whose middle is within one radius.
     """
-    near = np.linalg.norm(points - centre, axis=1) < 6.0 * radius
+    near = np.linalg.norm(points - centre, axis=1) < REACH * radius
     candidates = np.flatnonzero(near[triangles].all(axis=1))
-    loops = plane_loops(points, triangles, candidates, centre, normal)
+    return _own_loop(plane_loops(points, triangles, candidates, centre, normal), centre, radius)
+
+
+class LoopFinder:
+    """Finds loops as :func:`find_loop` does, quickly where many are sought on one large surface.
+
+    Parameters
+    ----------
+    points, triangles
+        (n, 3) vertices, any one unit, and (m, 3) their indices.
+    """
+
+    def __init__(self, points: Array, triangles: Index) -> None:
+        self._points, self._triangles = points, triangles
+        self._tree = cKDTree(points, leafsize=48, balanced_tree=False)
+        corners = triangles.ravel()
+        order = np.argsort(corners, kind="stable")
+        self._owner = order // 3
+        self._starts = np.searchsorted(corners[order], np.arange(len(points) + 1))
+
+    def find(self, centre: Array, normal: Array, radius: float) -> Loop | None:
+        """The loop round ``centre`` in the plane through it, or None."""
+        inside = np.sort(np.array(self._tree.query_ball_point(centre, REACH * radius), dtype=np.int64))
+        # Of a triangle crossed by the plane one corner lies above it: only those are looked at.
+        above = inside[(self._points[inside] - centre) @ normal > 0.0]
+        counts = self._starts[above + 1] - self._starts[above]
+        runs = np.repeat(self._starts[above] - np.concatenate([[0], np.cumsum(counts)[:-1]]), counts)
+        candidates = np.unique(self._owner[runs + np.arange(int(counts.sum()))])
+        corners = self._triangles[candidates]
+        within = np.linalg.norm(self._points[corners] - centre, axis=2) < REACH * radius
+        candidates = candidates[within.all(axis=1)]
+        return _own_loop(plane_loops(self._points, self._triangles, candidates, centre, normal), centre, radius)
+
+
+def _own_loop(loops: list[Loop], centre: Array, radius: float) -> Loop | None:
     enclosing = [loop for loop in loops if loop.encloses_centre]
     if enclosing:
         return min(enclosing, key=lambda loop: loop.area)

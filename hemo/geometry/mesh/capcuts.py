@@ -9,14 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hemo.errors import InputError
-from hemo.geometry.lumen.planecut import Loop, find_loop, plane_axes
-from hemo.geometry.lumen.surface import Surface
+from hemo.geometry.lumen.planecut import Loop, LoopFinder, plane_axes
 from hemo.tree import Branch, VesselTree
 
 Array = NDArray[np.float64]
 
 # A cut is looked for at these distances from the ostium and from a distal end, in radii.
-OSTIUM_STEPS = (0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 2.0)
+OSTIUM_STEPS, NEARER_STEPS = (0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 2.0), (0.2, 0.0)
 OUTLET_STEPS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0)
 LARGEST_OSTIUM = 1.5  # section over the vessel's own area: more is the funnel of the aortic wall
 # Section over the vessel's own area: less is the dome of its tip, but a stub that tapers all along has no better.
@@ -31,6 +30,10 @@ class OutletsNotCut(InputError):
     def __init__(self, message: str, outlets: tuple[str, ...] = ()) -> None:
         super().__init__(message)
         self.outlets = outlets
+
+
+class OstiumNotCut(InputError):
+    """No closed section is found at the ostium."""
 
 
 class NotSevered(OutletsNotCut):
@@ -51,7 +54,7 @@ class Cut:
     loop: Loop
 
 
-def ostium_cut(surface: Surface, tree: VesselTree) -> Cut:
+def ostium_cut(surface: LoopFinder, tree: VesselTree) -> Cut:
     """The first clean section a fraction of a radius down the root, or the narrowest found.
 
     Raises
@@ -66,10 +69,10 @@ def ostium_cut(surface: Surface, tree: VesselTree) -> Cut:
     radius = float(np.sqrt(own / np.pi))
     found: list[Cut] = []
     narrow: list[Cut] = []
-    for step in OSTIUM_STEPS:
+    for step in (*OSTIUM_STEPS, *NEARER_STEPS):
         arc = step * radius
-        if found and arc > 0.6 * min(first, root.length):
-            break
+        if arc > root.length or (found and (arc > 0.6 * min(first, root.length) or step in NEARER_STEPS)):
+            continue
         loop = _loop_at(surface, root, arc)
         if loop is None or vessels_through(tree, root, arc, loop):
             continue
@@ -82,14 +85,14 @@ def ostium_cut(surface: Surface, tree: VesselTree) -> Cut:
     if narrow:
         return narrow[0]
     if not found:
-        raise InputError(
+        raise OstiumNotCut(
             f"tree {tree.name!r}: no closed section of the surface was found near the ostium of {root.name!r}; "
             "check that the surface and the centreline lie in the same frame."
         )
     return min(found, key=lambda cut: cut.loop.area)
 
 
-def outlet_cuts(surface: Surface, tree: VesselTree) -> list[Cut]:
+def outlet_cuts(surface: LoopFinder, tree: VesselTree) -> list[Cut]:
     """A cut at every outlet; where some cannot be made, all of these are named.
 
     Raises
@@ -111,7 +114,7 @@ def outlet_cuts(surface: Surface, tree: VesselTree) -> list[Cut]:
     return cuts
 
 
-def _outlet_cut(surface: Surface, tree: VesselTree, branch: Branch) -> Cut:
+def _outlet_cut(surface: LoopFinder, tree: VesselTree, branch: Branch) -> Cut:
     """The most distal section that is not yet the dome of the tip; of a stub the most distal that will do."""
     arc, length = branch.arc, branch.length
     radius = float(np.median(branch.diameter[arc >= length - 4.0 * branch.diameter[-1]])) / 2.0
@@ -180,7 +183,7 @@ def _within(points: Array, outline: Array) -> NDArray[np.bool_]:
     return np.asarray((straddles & (reach > points[:, [0]])).sum(axis=1) % 2 == 1)
 
 
-def _own_area(surface: Surface, branch: Branch, place: float, before: float, fork: float) -> float:
+def _own_area(surface: LoopFinder, branch: Branch, place: float, before: float, fork: float) -> float:
     """Area (m^2) of the vessel that ends at ``place``: of its section ``before``, or of what is behind a fork."""
     if before < fork:
         return float(np.median([_area_at(branch, arc) for arc in np.linspace(min(fork, place), place, 9)]))
@@ -188,9 +191,9 @@ def _own_area(surface: Surface, branch: Branch, place: float, before: float, for
     return min(_area_at(branch, before), loop.area if loop else np.inf)
 
 
-def _loop_at(surface: Surface, branch: Branch, arc: float) -> Loop | None:
+def _loop_at(surface: LoopFinder, branch: Branch, arc: float) -> Loop | None:
     centre, tangent = frame_at(branch, arc)
-    return find_loop(surface.points, surface.triangles, centre, tangent, local_radius(branch, arc))
+    return surface.find(centre, tangent, local_radius(branch, arc))
 
 
 def _area_at(branch: Branch, arc: float) -> float:

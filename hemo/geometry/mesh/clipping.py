@@ -15,7 +15,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from hemo.errors import InputError
-from hemo.geometry.lumen.planecut import cut_along, find_loop, triangulate_cap
+from hemo.geometry.lumen.planecut import LoopFinder, cut_along, find_loop, triangulate_cap
 from hemo.geometry.lumen.surface import Surface
 from hemo.geometry.mesh.capcuts import Cut, NotSevered, OutletsNotCut, local_radius, named, ostium_cut, outlet_cuts
 from hemo.geometry.mesh.trimming import trim_tree
@@ -91,7 +91,8 @@ def clip_to_tree(surface: Surface, tree: VesselTree) -> ClippedLumen:
     InputError
         If none is found at the ostium.
     """
-    cuts = [ostium_cut(surface, tree), *outlet_cuts(surface, tree)]
+    finder = LoopFinder(surface.points, surface.triangles)
+    cuts = [ostium_cut(finder, tree), *outlet_cuts(finder, tree)]
     points, triangles = surface.points, surface.triangles
     rims: list[tuple[Index, Index]] = []
     for cut in cuts:

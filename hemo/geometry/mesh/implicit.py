@@ -18,7 +18,7 @@ from scipy.sparse import coo_array
 from hemo.errors import EnvironmentMissing, InputError
 from hemo.geometry.lumen.proximity import Proximity
 from hemo.geometry.lumen.surface import Surface
-from hemo.geometry.mesh.ownership import Tubes, owners, tubes_of
+from hemo.geometry.mesh.ownership import Tubes, owners, places_near, tubes_of
 from hemo.tree import VesselTree
 
 Array = NDArray[np.float64]
@@ -146,7 +146,10 @@ def _field(surface: Surface, tubes: Tubes, grid: _Grid) -> tuple[Array, tuple[tu
     """
     field = np.full(grid.shape, 4.0 * grid.step)
     near = _voxels_near(tubes.centre, WIDTH * tubes.radius + 3.0 * grid.step, grid)
-    wall = _wall_distance(surface, near, grid)
+    # A centreline point has wall within its radius: a place near it within its distance and that.
+    beside = np.zeros(len(surface.points), dtype=bool)
+    beside[places_near(tubes, surface.points, WIDTH + 1.4, 4.0 * grid.step)] = True
+    wall = _wall_distance(surface.points, surface.triangles[beside[surface.triangles].any(axis=1)], near, grid)
     near, wall = near[wall < 3.0 * grid.step], wall[wall < 3.0 * grid.step]
     places = grid.places(near)
     least = PARTING[1] * grid.step
@@ -155,9 +158,9 @@ def _field(surface: Surface, tubes: Tubes, grid: _Grid) -> tuple[Array, tuple[tu
     )
     radius = tubes.radius[found.own]
     value = np.minimum(np.maximum(found.tube, wall), 4.0 * grid.step)
-    beside = found.stranger >= 0
+    strange = found.stranger >= 0
     gap = np.maximum(PARTING[0] * np.minimum(radius, tubes.radius[found.stranger]), least)
-    apart = np.where(beside, 0.5 * (found.gap - np.where(beside, found.stranger_gap, 0.0) + gap), -np.inf)
+    apart = np.where(strange, 0.5 * (found.gap - np.where(strange, found.stranger_gap, 0.0) + gap), -np.inf)
     touching = (value < 0.0) & (apart > 0.0)
     pairs = tubes.branch[np.stack([found.own[touching], found.stranger[touching]], axis=1)]
     parted = {(tubes.names[i], tubes.names[j]) for i, j in np.unique(np.sort(pairs, axis=1), axis=0)}
@@ -165,12 +168,12 @@ def _field(surface: Surface, tubes: Tubes, grid: _Grid) -> tuple[Array, tuple[tu
     return field, tuple(sorted(parted))
 
 
-def _wall_distance(surface: Surface, voxels: Index, grid: _Grid) -> Array:
+def _wall_distance(points: Array, triangles: Index, voxels: Index, grid: _Grid) -> Array:
     """(n,) signed distance (m) to the surface: exact near it, elsewhere that of a block of voxels less what it may err.
 
     A distance changes no faster than the place does, so that a block far from the wall lies on one side of it.
     """
-    proximity = Proximity(surface.points, surface.triangles)
+    proximity = Proximity(points, triangles)
     blocks, member = np.unique(
         np.ravel_multi_index(
             tuple(index // BLOCK for index in np.unravel_index(voxels, grid.shape)),

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from hemo.geometry.truncate import ended
+from hemo.geometry.mesh.ownership import ends_in_strangers
+from hemo.geometry.truncate import ended, without_outlets
 from hemo.tree import VesselTree
 
 
@@ -30,6 +31,20 @@ def as_far_as(tree: VesselTree, reached: Mapping[str, float]) -> Rest | None:
     if not ends:
         return None
     return Rest(ended(tree, ends), f"tree {tree.name!r}: the lumen that is the vessel's own is interrupted there.")
+
+
+def clear_of_strangers(tree: VesselTree) -> Rest | None:
+    """What is left of a tree whose outlets do not end in another vessel's lumen; None if none does."""
+    ends = ends_in_strangers(tree)
+    forked = {
+        name
+        for name, at in ends.items()
+        if any(at <= tree[name].arc[child.parent_index or 0] + tree[name].radius[-1] for child in tree.children(name))
+    }
+    rest = without_outlets(ended(tree, {name: at for name, at in ends.items() if name not in forked}), forked)
+    if not left_out(tree, rest):
+        return None
+    return Rest(rest, f"tree {tree.name!r}: it runs on in the lumen of another vessel, which it touches.")
 
 
 def flow_left(whole: VesselTree, rest: VesselTree) -> float:

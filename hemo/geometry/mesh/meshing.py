@@ -20,17 +20,19 @@ import numpy as np
 from hemo.errors import EnvironmentMissing, HemoError, InputError
 from hemo.geometry.lumen.surface import Surface
 from hemo.geometry.lumen.surfacecheck import enclosed_volume
+from hemo.geometry.mesh.capcuts import OstiumNotCut
 from hemo.geometry.mesh.clipping import ClippedLumen, TaggedSurface, clip_to_tree, keep_flat_ends
 from hemo.geometry.mesh.compensation import conserve_volume
 from hemo.geometry.mesh.extensions import Extension, ExtensionLength, extend_caps, with_extensions
 from hemo.geometry.mesh.filling import fill
 from hemo.geometry.mesh.flipping import flip_ears
 from hemo.geometry.mesh.layers import LayerOptions, LayersFailed, core_surface, with_layers
-from hemo.geometry.mesh.leavingout import Rest, as_far_as, flow_left, left_out
+from hemo.geometry.mesh.leavingout import Rest, as_far_as, clear_of_strangers, flow_left, left_out
 from hemo.geometry.mesh.quality import MeshQuality, cells_across, mesh_quality
 from hemo.geometry.mesh.remeshing import remesh
 from hemo.geometry.mesh.sections import SectionProbes, section_probes
 from hemo.geometry.mesh.sizing import Sizes
+from hemo.geometry.mesh.trimming import with_lead
 from hemo.geometry.mesh.untangling import untangle
 from hemo.geometry.truncate import truncate, without_outlets
 from hemo.tetmesh import FACES, INLET, TetMesh, face_keys
@@ -38,6 +40,7 @@ from hemo.tree import VesselTree
 
 log = logging.getLogger(__name__)
 
+LEAD_LENGTH = 0.75  # diameters that a root is led upstream where its ostium lies in a fork
 LARGEST_LOSS = 0.1  # share of a tree's flow whose outlets may be left out where they cannot be cut
 
 
@@ -173,12 +176,18 @@ def build_mesh(surface: Surface, tree: VesselTree, options: MeshOptions | None =
 def _second_route(surface: Surface, tree: VesselTree, options: MeshOptions, first: HemoError) -> MeshResult:
     """Mesh the lumen rebuilt round the tree; small outlets that cannot be cut on it either are left out."""
     notes = [f"the surface could not be meshed as it is ({first}) and was rebuilt round the tree."]
-    whole = tree
+    whole, led = tree, False
     while True:
         try:
-            made = _rebuilt(surface, tree, options, tuple(notes))
+            made = clear_of_strangers(tree) or _rebuilt(surface, tree, options, tuple(notes))
         except EnvironmentMissing:
             raise
+        except OstiumNotCut as second:
+            if led:
+                raise InputError(f"{first} Rebuilding the lumen round the tree failed too: {second}") from second
+            led, tree = True, with_lead(tree, LEAD_LENGTH * float(tree.root.diameter[0]))
+            notes.append(f"the inlet lies within the lumen that {tree.root.name} leaves ({second})")
+            continue
         except HemoError as second:
             made = Rest(without_outlets(tree, getattr(second, "outlets", ())), str(second))
         if isinstance(made, MeshResult):

@@ -146,6 +146,35 @@ def owners(tubes: Tubes, places: Array, width: float, margin: float, apart: floa
     return Owners(own, gap, tube, stranger, stranger_gap)
 
 
+def places_near(tubes: Tubes, places: Array, width: float, margin: float) -> Index:
+    """Which of (n, 3) places lie within ``margin`` (m) of the tubes of ``width`` radii round the centrelines."""
+    order = _Places(places, float(np.median(tubes.radius)))
+    pieces = tubes.stretches()
+    found = [order.near(tubes.centre[piece], width * tubes.radius[piece] + margin)[0] for piece in pieces]
+    return np.unique(np.concatenate(found))
+
+
+def ends_in_strangers(tree: VesselTree) -> dict[str, float]:
+    """Outlets whose last stretch runs in the lumen of a vessel they do not branch from -> arc length (m) before it.
+
+    A vessel that is followed to where it touches another one ends in that one's lumen.
+    """
+    tubes = tubes_of(tree, 0.5)
+    found = owners(tubes, tubes.centre, 1.0, 0.0, 2.0 * float(tubes.radius.max()))
+    every = np.arange(len(tubes.centre))
+    owned = tubes.way(every, found.own) > STRANGERS * (tubes.radius + tubes.radius[found.own])
+    other = np.maximum(found.stranger, 0)
+    beside = (found.stranger_gap < 0.0) & (tubes.way(every, other) > STRANGERS * (tubes.radius + tubes.radius[other]))
+    ends = {}
+    for number, branch in enumerate(tree.branches):
+        own = np.flatnonzero(tubes.branch == number)
+        free = np.flatnonzero(~(owned | beside)[own])
+        if branch.is_outlet and len(free) and free[-1] < len(own) - 1:
+            at = tubes.arc[own[free[-1]]] - tubes.arc[own[-1]] + branch.length
+            ends[branch.name] = float(max(at, 0.0))
+    return ends
+
+
 class _Places:
     """Places in blocks, so that those near a piece of a vessel are found without looking at all."""
 
