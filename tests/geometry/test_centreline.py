@@ -10,7 +10,14 @@ from hemo.geometry.centreline.compare import compare_radius, tree_lines
 from hemo.geometry.centreline.courses import Course
 from hemo.geometry.centreline.naming import name_branches
 from hemo.geometry.centreline.trees import CentrelineOptions, find_trees
-from hemo.geometry.centreline.vesselline import VesselLine, clean_area, end_at_divergence, leave_parent, trim_ostium
+from hemo.geometry.centreline.vesselline import (
+    VesselLine,
+    clean_area,
+    end_at_divergence,
+    leave_parent,
+    leave_parents,
+    trim_ostium,
+)
 from hemo.geometry.image.labelimage import LabelImage
 from hemo.geometry.lumen.distance import SurfaceDistance
 from hemo.geometry.lumen.fromlabels import surface_from_labels
@@ -257,6 +264,19 @@ def test_a_root_that_forks_at_once_keeps_its_own_calibre():
     side = line_of(np.column_stack([3e-3 + 0.3 * s, 0.95 * s, 0 * s]), 2e-3)
     area = clean_area(root, [side], root=True)
     assert area[:7] == pytest.approx(np.pi * 16e-6)
+
+
+def test_a_branch_that_leaves_before_its_parent_begins_is_its_grandparents():
+    """The path of a bump of the main vessel was joined to that of the side branch next to it, still in the lumen."""
+    main = branch("0", [[0.0, 0.0, 0.0], [30.0, 0.0, 0.0]])
+    side = branch("1", [[12.0, 2.2, 0.0], [12.0, 15.0, 0.0]], "0", 20)
+    branches = {0: replace(main, area=np.full(50, np.pi * 4e-6)), 1: side}
+    lead = np.column_stack([np.arange(5.0, 13.0, 0.4), np.zeros(20), np.zeros(20)])
+    bump = line_of(1e-3 * np.vstack([lead, [[13.0, 0.4 * k, 0.0] for k in range(1, 12)]]), 1.5e-3)
+    made, attach, mother = leave_parents(bump, branches, 1, False)
+    assert mother == 0
+    assert main.points[attach, 0] == pytest.approx(13e-3, abs=1e-3)
+    assert made.points[made.start, 1] == pytest.approx(2e-3, abs=0.5e-3)
 
 
 def test_short_bumps_are_no_branches():

@@ -26,7 +26,7 @@ from hemo.geometry.centreline.vesselline import (
     clean_area,
     clean_perimeter,
     end_at_divergence,
-    leave_parent,
+    leave_parents,
     measured_line,
     trim_ostium,
 )
@@ -153,7 +153,8 @@ def assemble(lines: list[VesselLine], courses: list[Course], options: Centreline
             if course.parent not in branches:
                 _log_dropped(line, "so is its parent")
                 continue
-            line, attach = leave_parent(line, branches[course.parent], number in at_end)
+            line, attach, mother = leave_parents(line, branches, course.parent, number in at_end)
+            course = replace(course, parent=mother)
             if len(line.points) - line.start < 5:
                 _log_dropped(line, "it hardly leaves its parent's lumen")
                 continue

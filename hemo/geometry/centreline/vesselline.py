@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -175,6 +176,27 @@ def leave_parent(line: VesselLine, parent: Branch, at_end: bool) -> tuple[Vessel
     together = np.flatnonzero((gap < 0.35 * lumen) & half)
     attach = int(nearest[together[-1]]) if len(together) else int(nearest[min(start, len(gap) - 1)])
     return replace(line, start=start), attach
+
+
+def leave_parents(
+    line: VesselLine, branches: Mapping[int, Branch], parent: int, at_end: bool
+) -> tuple[VesselLine, int, int]:
+    """As :func:`leave_parent`, and whose child it is: a line that never meets the lumen of its parent, which begins
+    outside the wall of its own, leaves from that one's parent.
+    """
+    made, attach = leave_parent(line, branches[parent], at_end)
+    while made.start == 0 and attach == 0 and (above := branches[parent].parent) is not None:
+        parent = int(above)
+        made, attach = leave_parent(line, branches[parent], False)
+    # What leads in to it may begin in the lumen of a vessel farther up.
+    start, ancestor = made.start, branches[parent].parent
+    while ancestor is not None:
+        up = branches[int(ancestor)]
+        gap, nearest = cKDTree(up.points).query(line.points)
+        outside = gap > np.sqrt(up.area / np.pi)[nearest]
+        start = max(start, int(np.argmax(outside)) if outside.any() else len(outside))
+        ancestor = up.parent
+    return replace(made, start=start), attach, parent
 
 
 def clean_area(line: VesselLine, others: list[VesselLine], root: bool = False) -> Array:
