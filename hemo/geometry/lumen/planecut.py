@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -103,7 +104,7 @@ class LoopFinder:
         """The loop round ``centre`` in the plane through it, or None."""
         inside = np.sort(np.array(self._tree.query_ball_point(centre, REACH * radius), dtype=np.int64))
         # Of a triangle crossed by the plane one corner lies above it: only those are looked at.
-        above = inside[(self._points[inside] - centre) @ normal > 0.0]
+        above = inside[_height(self._points[inside], centre, normal) > 0.0]
         counts = self._starts[above + 1] - self._starts[above]
         runs = np.repeat(self._starts[above] - np.concatenate([[0], np.cumsum(counts)[:-1]]), counts)
         candidates = np.unique(self._owner[runs + np.arange(int(counts.sum()))])
@@ -127,22 +128,24 @@ def plane_loops(points: Array, triangles: Index, candidates: Index, centre: Arra
     In an oriented manifold each crossed triangle has one edge that goes down through the plane and one
     that comes up; the neighbour over the descending edge holds it as its ascending one.
     """
-    height = (points - centre) @ normal
-    above = height > 0.0
-    count = above[triangles[candidates]].sum(axis=1)
-    crossed = candidates[(count == 1) | (count == 2)]
+    height = _height(points[triangles[candidates]], centre, normal)
+    count = (height > 0.0).sum(axis=1)
+    kept = (count == 1) | (count == 2)
+    crossed, height = candidates[kept], height[kept]
     if len(crossed) == 0:
         return []
     start, end = triangles[crossed], np.roll(triangles[crossed], -1, axis=1)
+    above, next_above = height > 0.0, np.roll(height > 0.0, -1, axis=1)
     rows = np.arange(len(crossed))
-    down = (above[start] & ~above[end]).argmax(axis=1)
-    up = (~above[start] & above[end]).argmax(axis=1)
+    down = (above & ~next_above).argmax(axis=1)
+    up = (~above & next_above).argmax(axis=1)
     leaving = list(zip(start[rows, down].tolist(), end[rows, down].tolist(), strict=True))
     entering = {
         edge: row for row, edge in enumerate(zip(end[rows, up].tolist(), start[rows, up].tolist(), strict=True))
     }
     a, b = start[rows, down], end[rows, down]
-    share = height[a] / (height[a] - height[b])
+    high, low = height[rows, down], height[rows, (down + 1) % 3]
+    share = high / (high - low)
     exits = points[a] + share[:, None] * (points[b] - points[a])
     cycles = _cycles([entering.get(edge, -1) for edge in leaving])
     return [Loop(crossed[cycle], exits[cycle], centre, normal) for cycle in cycles if len(cycle) >= 3]
@@ -175,26 +178,49 @@ def cut_along(points: Array, triangles: Index, loop: Loop) -> tuple[Array, Index
         (k,) vertex indices of the loop on the side the plane's normal points to and on the other, both in
         the loop's order.
     """
-    size, count = len(points), len(loop.triangles)
-    above = size + np.arange(count)
-    below = above + count
-    height = (points - loop.centre) @ loop.normal
+    points, triangles, ((above, below),) = cut_along_all(points, triangles, [loop])
+    return points, triangles, above, below
+
+
+def cut_along_all(
+    points: Array, triangles: Index, loops: Sequence[Loop]
+) -> tuple[Array, Index, list[tuple[Index, Index]]]:
+    """Part the surface along loops that share no triangle: as :func:`cut_along` does, with both sides of each."""
     new: list[tuple[int, int, int]] = []
-    for i, triangle in enumerate(loop.triangles):
-        corners = triangles[triangle]
-        upper = height[corners] > 0.0
+    rims: list[tuple[Index, Index]] = []
+    size = len(points)
+    for loop in loops:
+        above = size + np.arange(len(loop.triangles))
+        below = above + len(loop.triangles)
+        new += _split(points, triangles, loop, above, below)
+        rims.append((above, below))
+        size += 2 * len(loop.triangles)
+    crossed = np.concatenate([loop.triangles for loop in loops])
+    parted = np.vstack([np.delete(triangles, crossed, axis=0), np.array(new, dtype=np.int64)])
+    return np.vstack([points, *(loop.points for loop in loops for _ in range(2))]), parted, rims
+
+
+def _split(points: Array, triangles: Index, loop: Loop, above: Index, below: Index) -> list[tuple[int, int, int]]:
+    """The pieces of a loop's triangles on either side of it."""
+    new: list[tuple[int, int, int]] = []
+    high = _height(points[triangles[loop.triangles]], loop.centre, loop.normal) > 0.0
+    for i, (triangle, upper) in enumerate(zip(loop.triangles, high, strict=True)):
         alone_above = bool(upper.sum() == 1)
-        v0, v1, v2 = np.roll(corners, -int(np.argmax(upper == alone_above)))
-        before = (i - 1) % count
+        v0, v1, v2 = np.roll(triangles[triangle], -int(np.argmax(upper == alone_above)))
+        before = (i - 1) % len(loop.triangles)
         if alone_above:
             new += [(v0, above[i], above[before])]
             new += [(below[i], v1, v2), (below[i], v2, below[before])]
         else:
             new += [(v0, below[before], below[i])]
             new += [(above[before], v1, v2), (above[before], v2, above[i])]
-    kept = np.delete(triangles, loop.triangles, axis=0)
-    parted = np.vstack([kept, np.array(new, dtype=np.int64)])
-    return np.vstack([points, loop.points, loop.points]), parted, above, below
+    return new
+
+
+def _height(points: Array, centre: Array, normal: Array) -> Array:
+    """(...) height of points (..., 3) above a plane, the same for a point in whatever array it stands."""
+    x, y, z = np.moveaxis(points - centre, -1, 0)
+    return np.asarray(x * normal[0] + y * normal[1] + z * normal[2])
 
 
 def triangulate_cap(points: Array, rim: Index, normal: Array) -> tuple[Array, Index]:

@@ -15,7 +15,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from hemo.errors import InputError
-from hemo.geometry.lumen.planecut import LoopFinder, cut_along, find_loop, triangulate_cap
+from hemo.geometry.lumen.planecut import LoopFinder, cut_along, cut_along_all, find_loop, triangulate_cap
 from hemo.geometry.lumen.surface import Surface
 from hemo.geometry.mesh.capcuts import Cut, NotSevered, OutletsNotCut, local_radius, named, ostium_cut, outlet_cuts
 from hemo.geometry.mesh.trimming import trim_tree
@@ -93,9 +93,19 @@ def clip_to_tree(surface: Surface, tree: VesselTree) -> ClippedLumen:
     """
     finder = LoopFinder(surface.points, surface.triangles)
     cuts = [ostium_cut(finder, tree), *outlet_cuts(finder, tree)]
+    points, triangles, rims = _parted(surface, tree, cuts)
+    kept = _kept_part(tree, len(points), triangles, rims, cuts)
+    trimmed, warnings = trim_tree(tree, cuts[0].arc, {cut.branch: cut.arc for cut in cuts[1:]})
+    return ClippedLumen(_capped(points, triangles[kept], rims, cuts), trimmed, tuple(warnings))
+
+
+def _parted(surface: Surface, tree: VesselTree, cuts: list[Cut]) -> tuple[Array, Index, list[tuple[Index, Index]]]:
+    """The surface cut at all cuts, and the two sides of each."""
     points, triangles = surface.points, surface.triangles
+    if np.bincount(np.concatenate([cut.loop.triangles for cut in cuts])).max() == 1:
+        return cut_along_all(points, triangles, [cut.loop for cut in cuts])
     rims: list[tuple[Index, Index]] = []
-    for cut in cuts:
+    for cut in cuts:  # some triangle belongs to two of them
         loop = find_loop(points, triangles, cut.loop.centre, cut.loop.normal, local_radius(tree[cut.branch], cut.arc))
         if loop is None:
             raise OutletsNotCut(
@@ -104,9 +114,7 @@ def clip_to_tree(surface: Surface, tree: VesselTree) -> ClippedLumen:
             )
         points, triangles, above, below = cut_along(points, triangles, loop)
         rims.append((above, below))
-    kept = _kept_part(tree, len(points), triangles, rims, cuts)
-    trimmed, warnings = trim_tree(tree, cuts[0].arc, {cut.branch: cut.arc for cut in cuts[1:]})
-    return ClippedLumen(_capped(points, triangles[kept], rims, cuts), trimmed, tuple(warnings))
+    return points, triangles, rims
 
 
 def _kept_part(
