@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from hemo.errors import InputError
-from hemo.geometry.lumen.planecut import cut_along, find_loop, plane_loops, triangulate_cap
+from hemo.geometry.lumen.capfan import triangulate_cap
+from hemo.geometry.lumen.planecut import cut_along, find_loop, plane_loops
 from hemo.geometry.lumen.surface import Surface
 from hemo.geometry.mesh.capcuts import NotSevered, OutletsNotCut
 from hemo.geometry.mesh.clipping import INLET_TAG, clip_to_tree, keep_flat_ends
@@ -195,7 +196,7 @@ def test_a_cap_covers_its_polygon_once(concave: bool) -> None:
     angle = np.linspace(0.0, 2 * np.pi, 40, endpoint=False)
     x, y = np.cos(angle), np.sin(angle)
     if concave:
-        y = y + 3.0 * x**2  # a boomerang, not star-shaped about its middle
+        y = y + 6.0 * x**2  # a boomerang, star-shaped about no place
     rim = np.stack([x, y, np.zeros_like(x)], axis=1)
     extra, triangles = triangulate_cap(rim, np.arange(40), np.array([0.0, 0.0, 1.0]))
     assert len(extra) == (0 if concave else 1)
@@ -204,6 +205,19 @@ def test_a_cap_covers_its_polygon_once(concave: bool) -> None:
     polygon = 0.5 * np.sum(x * np.roll(y, -1) - np.roll(x, -1) * y)
     assert np.all(signed > 0.0)
     assert signed.sum() == pytest.approx(polygon, rel=1e-12)
+
+
+def test_a_cap_that_its_middle_does_not_see_whole_is_a_fan_round_a_place_that_does() -> None:
+    """An L of wide arms: its middle lies outside the corner from which all of it is seen."""
+    flat = np.array([[0, 0], [10, 0], [10, 2], [2, 2], [2, 10], [0, 10]], dtype=float)
+    rim = np.column_stack([flat, np.zeros(6)])
+    extra, triangles = triangulate_cap(rim, np.arange(6), np.array([0.0, 0.0, 1.0]))
+    assert len(extra) == 1
+    assert np.all((extra[0, :2] > 0.0) & (extra[0, :2] < 2.0))
+    corners = np.vstack([rim, extra])[triangles]
+    signed = 0.5 * np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])[:, 2]
+    assert np.all(signed > 0.0)
+    assert signed.sum() == pytest.approx(36.0)
 
 
 def test_the_inlet_is_cut_where_no_spur_stands_out(whole: Surface) -> None:

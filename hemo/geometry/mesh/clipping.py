@@ -15,7 +15,8 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from hemo.errors import InputError
-from hemo.geometry.lumen.planecut import LoopFinder, cut_along, cut_along_all, find_loop, triangulate_cap
+from hemo.geometry.lumen.capfan import triangulate_cap
+from hemo.geometry.lumen.planecut import LoopFinder, cut_along, cut_along_all, find_loop
 from hemo.geometry.lumen.surface import Surface
 from hemo.geometry.mesh.capcuts import Cut, NotSevered, OutletsNotCut, local_radius, named, ostium_cut, outlet_cuts
 from hemo.geometry.mesh.trimming import trim_tree
