@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from hemo.cli.console import Stages, emit_json, show_warnings, table
-from hemo.errors import InputError
+from hemo.errors import InputError, TreesNotMeshed
 from hemo.files import file_name
 from hemo.resultfolder import working_folder
 from hemo.tetmesh import TetMesh
@@ -67,11 +67,19 @@ def mesh(
         write_geometry(folder, geometry, loaded.geometry.minimal_outlet_diameter)
         progress.stage(f"Meshing the {' and the '.join(tree.name for tree in geometry.trees)} tree")
         write = partial(_write, folder, formats or FORMATS[:3])
-        trees = femstages.mesh_trees(loaded, geometry, Path(scratch), write)
+        failure: TreesNotMeshed | None = None
+        try:
+            trees = femstages.mesh_trees(loaded, geometry, Path(scratch), write)
+        except TreesNotMeshed as error:
+            failure, trees = error, list(error.made)
         for tree in trees:
             progress.detail(f"{tree['cells']:,} tetrahedra")
         report = {"case": loaded.case.name, "unit": "mm", "trees": trees, "warnings": said.messages}
+        if failure is not None:
+            report["failure"] = str(failure)
         (folder / "report.json").write_text(json.dumps(report, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        if failure is not None:
+            raise TreesNotMeshed(f"{failure} What was meshed is in {folder}, marked as unfinished.", trees) from failure
     if as_json:
         emit_json(report)
     elif not quiet:

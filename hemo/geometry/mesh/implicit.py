@@ -149,7 +149,10 @@ def _field(surface: Surface, tubes: Tubes, grid: _Grid) -> tuple[Array, tuple[tu
     # A centreline point has wall within its radius: a place near it within its distance and that.
     beside = np.zeros(len(surface.points), dtype=bool)
     beside[places_near(tubes, surface.points, WIDTH + 1.4, 4.0 * grid.step)] = True
-    wall = _wall_distance(surface.points, surface.triangles[beside[surface.triangles].any(axis=1)], near, grid)
+    own = surface.triangles[beside[surface.triangles].any(axis=1)]
+    if len(own) == 0:
+        raise InputError("no wall surrounds the centrelines; check their frames and units.")
+    wall = _wall_distance(surface.points, own, near, grid)
     near, wall = near[wall < 3.0 * grid.step], wall[wall < 3.0 * grid.step]
     places = grid.places(near)
     least = PARTING[1] * grid.step
