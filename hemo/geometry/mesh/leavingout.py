@@ -47,10 +47,14 @@ def clear_of_strangers(tree: VesselTree) -> Rest | None:
     return Rest(rest, f"tree {tree.name!r}: it runs on in the lumen of another vessel, which it touches.")
 
 
-def flow_left(whole: VesselTree, rest: VesselTree) -> float:
-    """Share of the flow of a tree's outlets, by the cube of their healthy radius (Murray's law), that is left."""
+def flow_left(whole: VesselTree, rest: VesselTree, by_length: bool = False) -> float:
+    """Share of the flow of a tree's outlets, by the cube of their healthy radius (Murray's law), that is left.
+
+    ``by_length``: an outlet that ends early counts by the share of its length that is left.
+    """
     flow = {name: float(whole[name].reference_radius[-1]) ** 3 for name in whole.outlets}
-    return sum(flow[name] for name in rest.outlets if name in flow) / sum(flow.values())
+    left = {name: min(rest[name].length / whole[name].length, 1.0) for name in rest.outlets if name in flow}
+    return sum(flow[name] * (share if by_length else 1.0) for name, share in left.items()) / sum(flow.values())
 
 
 def left_out(tree: VesselTree, rest: VesselTree) -> str:

@@ -41,7 +41,7 @@ from hemo.tree import VesselTree
 log = logging.getLogger(__name__)
 
 LEAD_LENGTH = 0.75  # diameters that a root is led upstream where its ostium lies in a fork
-LARGEST_LOSS = 0.1  # share of a tree's flow whose outlets may be left out where they cannot be cut
+LARGEST_LOSS = 0.1  # share of a tree's flow whose outlets may be left out, or cut short, where they cannot be cut
 
 
 @dataclass(frozen=True)
@@ -193,7 +193,7 @@ def _second_route(surface: Surface, tree: VesselTree, options: MeshOptions, firs
         if isinstance(made, MeshResult):
             return made
         lost = left_out(tree, made.tree)
-        if not lost or flow_left(whole, made.tree) < 1.0 - LARGEST_LOSS:
+        if not lost or flow_left(whole, made.tree, by_length=True) < 1.0 - LARGEST_LOSS:
             raise InputError(f"{first} Rebuilding the lumen round the tree failed too: {made.reason}")
         notes.append(f"{lost} ({made.reason})")
         tree = made.tree
