@@ -6,7 +6,7 @@ import json
 import logging
 import os
 import queue
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from hemo.boundary import FlowConditions
 from hemo.case import Case
-from hemo.errors import HemoError, InputError
+from hemo.errors import EnvironmentMissing, HemoError, InputError, TreesNotMeshed
 from hemo.files import file_name, replace_text
 from hemo.geometry.mesh.extensions import Extension, in_extensions
 from hemo.geometry.mesh.quality import gamma
@@ -79,16 +79,50 @@ def mesh_trees[Made](
     gives the meshes themselves afterwards. They are those made one after the other, and what the processes log is
     repeated here tree by tree. Each takes its own memory (docs/benchmarks.md, ``mesh_cost``); where that was too much,
     the trees follow one by one.
+
+    Raises
+    ------
+    TreesNotMeshed
+        If some trees could not be meshed, after the others were; where none could, the first one's error.
     """
     places = [(tree, work / file_name(tree.name)) for tree in geometry.trees]
     unmade = sum(not (place / MESHED).is_file() for _, place in places)
     processes = min(unmade, processes or len(os.sched_getaffinity(0)))
     if processes > 1:
         try:
-            return _mesh_side_by_side(case, geometry, places, then, processes)
+            return _all_meshed(places, _mesh_side_by_side(case, geometry, places, then, processes))
         except BrokenProcessPool:
             log.warning("a process that meshed a tree was ended from outside, perhaps for lack of memory.")
-    return [then(mesh_tree(case, geometry, *place)) for place in places]
+    return _all_meshed(places, (_meshed(case, geometry, tree, place, then) for tree, place in places))
+
+
+def _meshed[Made](
+    case: Case, geometry: Geometry, tree: VesselTree, work: Path, then: Callable[[MeshedTree], Made]
+) -> Made | HemoError:
+    try:
+        return then(mesh_tree(case, geometry, tree, work))
+    except EnvironmentMissing:
+        raise
+    except HemoError as error:
+        return error
+
+
+def _all_meshed[Made](places: Sequence[tuple[VesselTree, Path]], results: Iterable[Made | HemoError]) -> list[Made]:
+    """What was made of each tree, or the errors of those of which nothing was, in one sentence."""
+    made: list[Made] = []
+    failed: dict[str, HemoError] = {}
+    for (tree, _), result in zip(places, results, strict=True):
+        if isinstance(result, HemoError):
+            failed[tree.name] = result
+        else:
+            made.append(result)
+    if not failed:
+        return made
+    if not made:
+        raise next(iter(failed.values()))
+    others = ", ".join(tree.name for tree, _ in places if tree.name not in failed)
+    which = f"{len(failed)} of {len(places)} trees could not be meshed ({others}: meshed)"
+    raise TreesNotMeshed(f"{which}: {' '.join(map(str, failed.values()))}", made)
 
 
 def _mesh_side_by_side[Made](
@@ -97,8 +131,8 @@ def _mesh_side_by_side[Made](
     places: Sequence[tuple[VesselTree, Path]],
     then: Callable[[MeshedTree], Made],
     processes: int,
-) -> list[Made]:
-    made = []
+) -> list[Made | HemoError]:
+    made: list[Made | HemoError] = []
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
         waiting = [pool.submit(_mesh_apart, case, geometry, tree, place, then) for tree, place in places]
         for future in waiting:
@@ -107,7 +141,7 @@ def _mesh_side_by_side[Made](
                 logger = logging.getLogger(record.name)
                 if logger.isEnabledFor(record.levelno):
                     logger.handle(record)
-            if isinstance(result, HemoError):
+            if isinstance(result, EnvironmentMissing):
                 pool.shutdown(cancel_futures=True)
                 raise result
             made.append(result)
@@ -124,8 +158,8 @@ def _mesh_apart[Made](
     logger.propagate = False
     logger.handlers = [QueueHandler(said)]
     try:
-        result: Made | HemoError = then(mesh_tree(case, geometry, tree, work))
-    except HemoError as error:
+        result = _meshed(case, geometry, tree, work, then)
+    except EnvironmentMissing as error:
         result = error
     return [said.get() for _ in range(said.qsize())], result
 

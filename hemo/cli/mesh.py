@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from hemo.cli.console import Stages, emit_json, show_warnings, table
-from hemo.errors import InputError
+from hemo.errors import InputError, TreesNotMeshed
 from hemo.files import file_name
 from hemo.resultfolder import working_folder
 from hemo.tetmesh import TetMesh
@@ -68,14 +68,22 @@ def mesh(
         progress.stage(f"Meshing the {' and the '.join(tree.name for tree in geometry.trees)} tree")
         (folder / "figures").mkdir()
         write = partial(_write, folder, formats or FORMATS[:3])
+        failure: TreesNotMeshed | None = None
         with ThreadPoolExecutor(1) as beside:
             drawn = beside.submit(write_geometry, folder, geometry, loaded.geometry.minimal_outlet_diameter)
-            trees = femstages.mesh_trees(loaded, geometry, Path(scratch), write)
+            try:
+                trees = femstages.mesh_trees(loaded, geometry, Path(scratch), write)
+            except TreesNotMeshed as error:
+                failure, trees = error, list(error.made)
             drawn.result()
         for tree in trees:
             progress.detail(f"{tree['cells']:,} tetrahedra")
         report = {"case": loaded.case.name, "unit": "mm", "trees": trees, "warnings": said.messages}
+        if failure is not None:
+            report["failure"] = str(failure)
         (folder / "report.json").write_text(json.dumps(report, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        if failure is not None:
+            raise TreesNotMeshed(f"{failure} What was meshed is in {folder}, marked as unfinished.", trees) from failure
     if as_json:
         emit_json(report)
     elif not quiet:

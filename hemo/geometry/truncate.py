@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -37,29 +37,46 @@ def truncate(tree: VesselTree, minimal_diameter: float, whole: Collection[str] =
     for branch in reversed(tree.branches):
         ends_by_choice = not branch.is_outlet or branch.name in whole
         ends[branch.name] = branch.length if ends_by_choice else _end(tree, branch, minimal_diameter, ends)
+    return ended(tree, ends)
+
+
+def ended(tree: VesselTree, ends: Mapping[str, float]) -> VesselTree:
+    """The tree whose branches end at these arc lengths (m); what would be too short goes, and what leaves from beyond.
+
+    The root always stays. A parent that loses all its children becomes an outlet.
+    """
     kept: list[Branch] = []
     for branch in tree.branches:
         parent = next((b for b in kept if b.name == branch.parent), None)
         if branch.parent is not None and (parent is None or (branch.parent_index or 0) >= len(parent.points)):
             continue
-        end = ends[branch.name]
-        if branch.parent is None or end >= MINIMAL_LENGTH:
+        end = ends.get(branch.name, branch.length)
+        if branch.parent is None or branch.name not in ends or end >= MINIMAL_LENGTH:
             kept.append(branch.between(0.0, max(end, float(branch.arc[1]))))
         else:
-            log.info("%s is left out: only %.1f mm of it are wide enough.", branch.name, 1e3 * end)
+            log.info("%s is left out: only %.1f mm of it would be left.", branch.name, 1e3 * end)
     return _reopened(tree, kept)
 
 
 def without_outlets(tree: VesselTree, names: Collection[str]) -> VesselTree:
-    """The tree without these outlet branches, what leaves from them, and their lesions; the root always stays.
+    """The tree without the ends of these outlet branches: back to their last daughter, or to their parent.
 
-    What was left out stays on record as a side branch, so that its flow still leaves there.
+    The root always stays, lesions of what is left out go. It stays on record as a side branch, so that its flow still
+    leaves there.
     """
-    gone = set(names) - {tree.root.name}
+    kept: list[Branch] = []
+    sides: list[SideBranch] = []
     for branch in tree.branches:
-        if branch.parent in gone:
-            gone.add(branch.name)
-    return _reopened(tree, [branch for branch in tree.branches if branch.name not in gone])
+        daughters = tree.children(branch.name)
+        if branch.name not in names:
+            kept.append(branch)
+        elif daughters:
+            last = daughters[-1].parent_index or 0
+            kept.append(replace(branch.between(0.0, max(branch.arc[last], branch.arc[1])), is_outlet=False))
+            sides.append(SideBranch(branch.name, kept[-1].length, healthy_diameter(branch, last)))
+        elif branch.parent is None:
+            kept.append(branch)
+    return _reopened(replace(tree, side_branches=(*tree.side_branches, *sides)), kept)
 
 
 def _reopened(tree: VesselTree, kept: Sequence[Branch]) -> VesselTree:

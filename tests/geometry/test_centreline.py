@@ -7,15 +7,24 @@ from scipy.spatial import cKDTree
 from hemo.errors import InputError
 from hemo.geometry.centreline.centring import deepest_in_plane, normal_planes
 from hemo.geometry.centreline.compare import compare_radius, tree_lines
+from hemo.geometry.centreline.courses import Course
 from hemo.geometry.centreline.naming import name_branches
 from hemo.geometry.centreline.trees import CentrelineOptions, find_trees
-from hemo.geometry.centreline.vesselline import VesselLine, leave_parent, trim_ostium
+from hemo.geometry.centreline.vesselline import (
+    VesselLine,
+    clean_area,
+    end_at_divergence,
+    leave_parent,
+    leave_parents,
+    trim_ostium,
+)
 from hemo.geometry.image.labelimage import LabelImage
 from hemo.geometry.lumen.distance import SurfaceDistance
 from hemo.geometry.lumen.fromlabels import surface_from_labels
 from hemo.geometry.lumen.surface import Surface
 from hemo.geometry.synthetic.vessels import left_coronary, straight_stenosis
 from hemo.tree import Branch
+from tests.geometry.shapes import AORTA, lumen
 
 
 def swept(line, radius, around=32):
@@ -189,6 +198,17 @@ def test_vessel_that_touches_itself_is_followed_the_long_way(gap):
     assert tree.root.length == pytest.approx(length, abs=4e-3)
 
 
+def test_a_twig_of_the_left_main_does_not_end_it():
+    main, twig = ([0, 0, 0], [17, 0, 0], 2.0), ([11, 0, 0], [11, 0, 11], 0.8)
+    anterior, behind = ([17, 0, 0], [42, -16, 0], 1.6), ([17, 0, 0], [42, 16, 0], 1.5)
+    (tree,) = find_trees(lumen(AORTA, main, twig, anterior, behind))
+    assert {(b.name, b.parent) for b in tree.branches} == {("LM", None), ("LMa", "LM"), ("LAD", "LM"), ("LCX", "LM")}
+    assert tree.root.points[-1, 0] == pytest.approx(17e-3, abs=2e-3)
+    places = {b.name: tree.root.points[b.parent_index, 0] for b in tree.children("LM")}
+    assert places["LMa"] == pytest.approx(11e-3, abs=1.5e-3)
+    assert places["LAD"] == places["LCX"] == tree.root.points[-1, 0]
+
+
 @pytest.mark.parametrize("throat", [0.4, 1.0])
 def test_a_lesion_at_the_ostium_is_not_taken_off_with_the_aorta(throat):
     """Aorta and sinus over 3 mm, a lesion from 3 to 11 mm, behind it 1.4 mm of radius (over 1.5 throats)."""
@@ -213,6 +233,50 @@ def test_a_line_that_never_leaves_its_parent_has_no_points_of_its_own():
     left, attach = leave_parent(inner, parent, False)
     assert left.start == len(inner.points)
     assert attach == 29
+
+
+def line_of(points, radius):
+    radius = np.broadcast_to(np.asarray(radius, dtype=float), len(points))
+    return VesselLine(np.asarray(points), radius, np.pi * radius**2, 2.0 * np.pi * radius)
+
+
+def test_a_left_main_ends_where_its_daughters_part_first():
+    """They touch again 40 mm farther on, beside the left main's beginning."""
+    x = 1e-3 * np.arange(0.0, 20.0, 0.4)
+    main = line_of(np.column_stack([x, 0 * x, 0 * x]), 2e-3)
+    angle = np.linspace(0.0, np.pi, 150)
+    bow = np.column_stack([15.0 + 12.0 * np.sin(angle), 12.0 - 12.0 * np.cos(angle), 0 * angle])
+    lead = np.column_stack([np.arange(9.0, 15.0, 0.4), np.zeros(15), np.zeros(15)])
+    back = np.column_stack([np.linspace(15.0, 0.0, 40), np.full(40, 24.0), np.zeros(40)])
+    one = line_of(1e-3 * np.vstack([lead, bow, back]), 1.5e-3)
+    straight = np.column_stack([np.linspace(15.0, 15.0, 80), np.zeros(80), np.linspace(0.0, -15.0, 80)])
+    over = np.column_stack([np.linspace(15.0, 0.0, 80), np.linspace(0.0, 24.0, 80), np.linspace(-15.0, 0.0, 80)])
+    other = line_of(1e-3 * np.vstack([lead, straight, over[1:]]), 1.5e-3)
+    courses = [Course((0, 1), None, True), Course((1, 2), 0), Course((1, 3), 0)]
+    assert end_at_divergence([main, one, other], courses).points[-1, 0] == pytest.approx(15e-3, abs=1e-3)
+
+
+def test_a_root_that_forks_at_once_keeps_its_own_calibre():
+    """3 mm of trunk before the fork, all beside the daughter: behind it the vessel has half the trunk's radius."""
+    x = 1e-3 * np.arange(0.0, 30.0, 0.4)
+    root = line_of(np.column_stack([x, 0 * x, 0 * x]), np.where(x < 3e-3, 4e-3, 2e-3))
+    s = 1e-3 * np.arange(0.0, 20.0, 0.4)
+    side = line_of(np.column_stack([3e-3 + 0.3 * s, 0.95 * s, 0 * s]), 2e-3)
+    area = clean_area(root, [side], root=True)
+    assert area[:7] == pytest.approx(np.pi * 16e-6)
+
+
+def test_a_branch_that_leaves_before_its_parent_begins_is_its_grandparents():
+    """The path of a bump of the main vessel was joined to that of the side branch next to it, still in the lumen."""
+    main = branch("0", [[0.0, 0.0, 0.0], [30.0, 0.0, 0.0]])
+    side = branch("1", [[12.0, 2.2, 0.0], [12.0, 15.0, 0.0]], "0", 20)
+    branches = {0: replace(main, area=np.full(50, np.pi * 4e-6)), 1: side}
+    lead = np.column_stack([np.arange(5.0, 13.0, 0.4), np.zeros(20), np.zeros(20)])
+    bump = line_of(1e-3 * np.vstack([lead, [[13.0, 0.4 * k, 0.0] for k in range(1, 12)]]), 1.5e-3)
+    made, attach, mother = leave_parents(bump, branches, 1, False)
+    assert mother == 0
+    assert main.points[attach, 0] == pytest.approx(13e-3, abs=1e-3)
+    assert made.points[made.start, 1] == pytest.approx(2e-3, abs=0.5e-3)
 
 
 def test_short_bumps_are_no_branches():

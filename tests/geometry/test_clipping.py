@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 
 from hemo.errors import InputError
-from hemo.geometry.lumen.planecut import cut_along, find_loop, plane_loops, triangulate_cap
+from hemo.geometry.lumen.capfan import triangulate_cap
+from hemo.geometry.lumen.planecut import cut_along, find_loop, plane_loops
 from hemo.geometry.lumen.surface import Surface
-from hemo.geometry.mesh.clipping import INLET_TAG, NotSevered, clip_to_tree, keep_flat_ends
+from hemo.geometry.mesh.capcuts import NotSevered, OutletsNotCut
+from hemo.geometry.mesh.clipping import INLET_TAG, clip_to_tree, keep_flat_ends
 from hemo.geometry.mesh.trimming import trim_tree
 from hemo.geometry.synthetic.vessels import straight_stenosis
-from hemo.tree import VesselTree
+from hemo.tree import Branch, VesselTree
 from tests.geometry.shapes import AORTA, MAIN, MAIN_RADIUS, MM, SIDE, SIDE_RADIUS, lumen, tree
 
 
@@ -110,6 +112,25 @@ def test_touching_vessels_are_told() -> None:
         clip_to_tree(surface, tree())
 
 
+def test_a_cap_that_would_sever_another_vessel_is_blamed_itself() -> None:
+    """The side vessel comes back and crosses the main one's end: cut there, it would lose its own end."""
+    across = ([21, 2.2, 0], [33, -0.7, 0], 0.8)
+    surface = lumen(AORTA, MAIN, ([14, 0, 0], [14, 4, 0], 0.8), ([14, 4, 0], [21, 2.2, 0], 0.8), across)
+    along = MM * np.vstack(
+        [
+            np.column_stack([np.full(6, 14.0), np.linspace(1.7, 4.0, 6), np.zeros(6)]),
+            np.linspace([14.0, 4.0, 0.0], [21.0, 2.2, 0.0], 18)[1:],
+            np.linspace([21.0, 2.2, 0.0], [33.0, -0.7, 0.0], 31)[1:],
+        ]
+    )
+    r = np.full(len(along), 0.8 * MM)
+    main = tree().root
+    side = Branch("S", along, r, np.pi * r**2, r, "M", int(np.abs(main.points[:, 0] - 14 * MM).argmin()))
+    with pytest.raises(OutletsNotCut) as caught:
+        clip_to_tree(surface, VesselTree("t", (main, side)))
+    assert caught.value.outlets == ("M",)
+
+
 def test_an_interrupted_vessel_names_its_outlet() -> None:
     surface = lumen(AORTA, ([0, 0, 0], [14, 0, 0], 1.5), ([18, 0, 0], [28, 0, 0], 1.5))
     with pytest.raises(InputError, match=r"outlet 'M'.*interrupted"):
@@ -175,7 +196,7 @@ def test_a_cap_covers_its_polygon_once(concave: bool) -> None:
     angle = np.linspace(0.0, 2 * np.pi, 40, endpoint=False)
     x, y = np.cos(angle), np.sin(angle)
     if concave:
-        y = y + 3.0 * x**2  # a boomerang, not star-shaped about its middle
+        y = y + 6.0 * x**2  # a boomerang, star-shaped about no place
     rim = np.stack([x, y, np.zeros_like(x)], axis=1)
     extra, triangles = triangulate_cap(rim, np.arange(40), np.array([0.0, 0.0, 1.0]))
     assert len(extra) == (0 if concave else 1)
@@ -184,6 +205,19 @@ def test_a_cap_covers_its_polygon_once(concave: bool) -> None:
     polygon = 0.5 * np.sum(x * np.roll(y, -1) - np.roll(x, -1) * y)
     assert np.all(signed > 0.0)
     assert signed.sum() == pytest.approx(polygon, rel=1e-12)
+
+
+def test_a_cap_that_its_middle_does_not_see_whole_is_a_fan_round_a_place_that_does() -> None:
+    """An L of wide arms: its middle lies outside the corner from which all of it is seen."""
+    flat = np.array([[0, 0], [10, 0], [10, 2], [2, 2], [2, 10], [0, 10]], dtype=float)
+    rim = np.column_stack([flat, np.zeros(6)])
+    extra, triangles = triangulate_cap(rim, np.arange(6), np.array([0.0, 0.0, 1.0]))
+    assert len(extra) == 1
+    assert np.all((extra[0, :2] > 0.0) & (extra[0, :2] < 2.0))
+    corners = np.vstack([rim, extra])[triangles]
+    signed = 0.5 * np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])[:, 2]
+    assert np.all(signed > 0.0)
+    assert signed.sum() == pytest.approx(36.0)
 
 
 def test_the_inlet_is_cut_where_no_spur_stands_out(whole: Surface) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from hemo import femstages
 from hemo.case import Case, read_case
-from hemo.errors import HemoError, InputError
+from hemo.errors import HemoError, InputError, TreesNotMeshed
 from hemo.femstages import mesh_trees
 from hemo.geometry.lesion import with_reference_and_lesions
 from hemo.geometry.mesh import filling
@@ -190,7 +190,7 @@ def test_a_small_outlet_that_cannot_be_cut_is_left_out_and_said() -> None:
     assert set(made.mesh.outlets) == {"M", "S"} == {branch.name for branch in made.tree.branches}
     (text,) = (text for text in made.report.warnings if text.startswith("T: left out"))
     share = 0.6**3 / (0.6**3 + 1.0**3 + 1.5**3)
-    assert f"left out with {100.0 * share:.1f} % of the flow" in text and "no clean section" in text
+    assert f"left out with {100.0 * share:.1f} % of the flow" in text and "interrupted" in text
 
 
 def test_a_large_outlet_that_cannot_be_cut_is_refused() -> None:
@@ -392,8 +392,9 @@ def test_the_tree_that_cannot_be_meshed_is_named(both_sides, tmp_path, caplog) -
     geometry = replace(both_sides, trees=(right, replace(left, branches=far)))
     sentences = []
     for processes in (1, 2):
-        with pytest.raises(InputError, match="tree 'left'") as caught:
+        with pytest.raises(TreesNotMeshed, match=r"1 of 2 trees.*\(right: meshed\).*tree 'left'") as caught:
             mesh_trees(coarse_case(), geometry, tmp_path / str(processes), itself, processes)
+        assert [made.tree.name for made in caught.value.made] == ["right"]
         sentences.append(str(caught.value))
     assert sentences[0] == sentences[1]
     warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]

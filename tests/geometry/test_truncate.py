@@ -35,13 +35,20 @@ def test_thin_branches_go_and_their_parents_become_outlets():
     assert cut.root.is_outlet
 
 
-def test_an_outlet_left_out_takes_its_branches_and_lesions_along():
+def test_an_outlet_left_out_ends_at_its_last_daughter_and_takes_its_lesions_along():
     rest = without_outlets(TREE, ["LAD"])
-    gone = {"LAD", *(b.name for b in TREE.children("LAD"))}
-    assert [b.name for b in rest.branches] == [b.name for b in TREE.branches if b.name not in gone]
-    assert TREE.lesions and all(lesion.branch not in gone for lesion in rest.lesions)
-    assert len(rest.lesions) < len(TREE.lesions)
-    assert without_outlets(TREE, ["LM"]).branches == TREE.branches
+    assert [b.name for b in rest.branches] == [b.name for b in TREE.branches]
+    last = TREE["LAD"].arc[TREE.children("LAD")[-1].parent_index]
+    assert rest["LAD"].length == pytest.approx(last)
+    assert not rest["LAD"].is_outlet
+    assert "LAD" not in rest.outlets
+    assert [lesion.id for lesion in rest.lesions] == [x.id for x in TREE.lesions if x.branch != "LAD" or x.end <= last]
+    (side,) = (side for side in rest.side_branches if side.branch == "LAD")  # its flow still leaves there
+    assert side.place == pytest.approx(last)
+    without = without_outlets(rest, ["D1"])
+    assert "D1" not in [b.name for b in without.branches]
+    alone = VesselTree("t", (replace(TREE.root, is_outlet=True),))
+    assert without_outlets(alone, ["LM"]).branches == alone.branches
 
 
 def test_a_lesion_beyond_the_end_is_left_out():

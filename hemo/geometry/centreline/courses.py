@@ -39,6 +39,12 @@ class Course:
     ends_in_daughters: bool = False
 
 
+def final_daughters(courses: list[Course]) -> list[int]:
+    """Numbers of the courses into which a root that ends in daughters parts, the better first; twigs leave before."""
+    end = courses[0].nodes[-1]
+    return [number for number, course in enumerate(courses) if course.parent == 0 and course.nodes[0] == end]
+
+
 @dataclass(frozen=True)
 class _Forest:
     graph: LumenGraph

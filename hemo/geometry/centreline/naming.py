@@ -77,7 +77,9 @@ def _name_left(branches: list[Branch], names: dict[str, str]) -> None:
         _name_sides(branches, root, names)
         return
     names[root.name] = "LM"
-    daughters = _children(branches, root.name)
+    every = _children(branches, root.name)
+    final = [b for b in every if root.length - root.arc[b.parent_index or 0] < _RAMUS]
+    daughters = final if len(final) >= 2 else every  # a twig that leaves the left main before is neither LAD nor LCX
     anterior = sorted(daughters, key=lambda b: float(_place(b, 40e-3)[1]))
     names[anterior[0].name] = "LAD"
     if len(anterior) > 1:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hemo.errors import InputError
-from hemo.geometry.centreline.courses import Course, find_courses
+from hemo.geometry.centreline.courses import Course, final_daughters, find_courses
 from hemo.geometry.centreline.loops import part_vessels
 from hemo.geometry.centreline.lumengraph import LumenGraph, lumen_graph
 from hemo.geometry.centreline.naming import name_branches, numbered
@@ -26,7 +26,7 @@ from hemo.geometry.centreline.vesselline import (
     clean_area,
     clean_perimeter,
     end_at_divergence,
-    leave_parent,
+    leave_parents,
     measured_line,
     trim_ostium,
 )
@@ -144,6 +144,7 @@ def assemble(lines: list[VesselLine], courses: list[Course], options: Centreline
     if courses[0].ends_in_daughters:
         lines[0] = end_at_divergence(lines, courses)
     lines[0] = trim_ostium(lines[0])
+    at_end = final_daughters(courses) if courses[0].ends_in_daughters else []
     branches: dict[int, Branch] = {}
     for number, course in enumerate(courses):
         line = lines[number]
@@ -152,13 +153,14 @@ def assemble(lines: list[VesselLine], courses: list[Course], options: Centreline
             if course.parent not in branches:
                 _log_dropped(line, "so is its parent")
                 continue
-            line, attach = leave_parent(line, branches[course.parent], courses[course.parent].ends_in_daughters)
+            line, attach, mother = leave_parents(line, branches, course.parent, number in at_end)
+            course = replace(course, parent=mother)
             if len(line.points) - line.start < 5:
                 _log_dropped(line, "it hardly leaves its parent's lumen")
                 continue
         lines[number] = line
         others = [other for k, other in enumerate(lines) if k != number]
-        area = clean_area(line, others)
+        area = clean_area(line, others, root=course.parent is None)
         branch = _branch(str(number), line, area, course, attach)
         if course.parent is None or _worth_keeping(branch, options):
             branches[number] = branch

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from hemo.geometry.centreline.centring import centre_line, deepest_in_plane, normal_planes
-from hemo.geometry.centreline.courses import Course
+from hemo.geometry.centreline.courses import Course, final_daughters
 from hemo.geometry.centreline.lumengraph import LumenGraph
 from hemo.geometry.lumen.crosssection import SectionCutter
 from hemo.geometry.lumen.distance import SurfaceDistance
@@ -67,7 +68,7 @@ def measured_line(graph: LumenGraph, courses: list[Course], number: int, measure
     if course.parent is not None:
         nodes = _lead_in(graph, courses, course) + nodes
     if course.ends_in_daughters:
-        heir = next(c for c in courses if c.parent == number)
+        heir = courses[final_daughters(courses)[0]]
         nodes += list(heir.nodes[1 : 1 + round(10e-3 / graph.spacing)])
     leaves_aorta = course.parent is None and bool(graph.contact.any())
     # In a sharp bend of a thin vessel a smooth line may cut through the wall: then smooth less.
@@ -135,9 +136,12 @@ def _last_open(line: Array, radius: Array) -> int:
 
 def end_at_divergence(lines: list[VesselLine], courses: list[Course]) -> VesselLine:
     """The left main's line up to where its daughters' lines part."""
-    daughters = [lines[k] for k, course in enumerate(courses) if course.parent == 0][:2]
+    daughters = [lines[k] for k in final_daughters(courses)[:2]]
     gap, _ = cKDTree(daughters[1].points).query(daughters[0].points)
-    together = np.flatnonzero(gap < 0.35 * daughters[0].radius)
+    # Only up to where they part first: farther on they may touch again.
+    apart = np.flatnonzero(gap > daughters[0].radius)
+    first = slice(0, apart[0] if len(apart) else len(gap))
+    together = np.flatnonzero(gap[first] < 0.35 * daughters[0].radius[first])
     fork = daughters[0].points[together[-1] if len(together) else 0]
     last = int(cKDTree(lines[0].points).query(fork)[1])
     return lines[0].cut(0, max(last + 1, 3))
@@ -174,7 +178,28 @@ def leave_parent(line: VesselLine, parent: Branch, at_end: bool) -> tuple[Vessel
     return replace(line, start=start), attach
 
 
-def clean_area(line: VesselLine, others: list[VesselLine]) -> Array:
+def leave_parents(
+    line: VesselLine, branches: Mapping[int, Branch], parent: int, at_end: bool
+) -> tuple[VesselLine, int, int]:
+    """As :func:`leave_parent`, and whose child it is: a line that never meets the lumen of its parent, which begins
+    outside the wall of its own, leaves from that one's parent.
+    """
+    made, attach = leave_parent(line, branches[parent], at_end)
+    while made.start == 0 and attach == 0 and (above := branches[parent].parent) is not None:
+        parent = int(above)
+        made, attach = leave_parent(line, branches[parent], False)
+    # What leads in to it may begin in the lumen of a vessel farther up.
+    start, ancestor = made.start, branches[parent].parent
+    while ancestor is not None:
+        up = branches[int(ancestor)]
+        gap, nearest = cKDTree(up.points).query(line.points)
+        outside = gap > np.sqrt(up.area / np.pi)[nearest]
+        start = max(start, int(np.argmax(outside)) if outside.any() else len(outside))
+        ancestor = up.parent
+    return replace(made, start=start), attach, parent
+
+
+def clean_area(line: VesselLine, others: list[VesselLine], root: bool = False) -> Array:
     """(n,) section areas; at bifurcations, where the section holds a second vessel, interpolated between the sides,
     or what belongs to the inscribed ball if that is less.
 
@@ -200,6 +225,8 @@ def clean_area(line: VesselLine, others: list[VesselLine]) -> Array:
         return np.where(np.isfinite(line.area), np.minimum(line.area, 2.0 * floor), floor)
     arc = arc_length(line.points)
     between = np.interp(arc, arc[good], np.sqrt(area[good])) ** 2
+    if root:  # before a fork at its very beginning only the ball tells: the calibre behind the fork is a daughter's
+        between[: int(np.argmax(good))] = np.inf
     # The ball tells of a throat beside the bifurcation, which the sections on either side do not; a ball that reaches
     # into the other vessel is larger than the vessel's own section, and does not count.
     of_ball = floor * np.interp(arc, arc[good], area[good] / floor[good])

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import ConvexHull
+from scipy.spatial import ConvexHull, cKDTree
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
+
+REACH = 6.0  # a vessel's section lies within so many of its radii
 
 
 @dataclass(frozen=True)
@@ -75,9 +78,43 @@ def find_loop(points: Array, triangles: Index, centre: Array, normal: Array, rad
     Of several loops round the centre the smallest counts; where none winds round it (a centreline may lie
     slightly outside a dented lumen), the one whose middle is within one radius.
     """
-    near = np.linalg.norm(points - centre, axis=1) < 6.0 * radius
+    near = np.linalg.norm(points - centre, axis=1) < REACH * radius
     candidates = np.flatnonzero(near[triangles].all(axis=1))
-    loops = plane_loops(points, triangles, candidates, centre, normal)
+    return _own_loop(plane_loops(points, triangles, candidates, centre, normal), centre, radius)
+
+
+class LoopFinder:
+    """Finds loops as :func:`find_loop` does, quickly where many are sought on one large surface.
+
+    Parameters
+    ----------
+    points, triangles
+        (n, 3) vertices, any one unit, and (m, 3) their indices.
+    """
+
+    def __init__(self, points: Array, triangles: Index) -> None:
+        self._points, self._triangles = points, triangles
+        self._tree = cKDTree(points, leafsize=48, balanced_tree=False)
+        corners = triangles.ravel()
+        order = np.argsort(corners, kind="stable")
+        self._owner = order // 3
+        self._starts = np.searchsorted(corners[order], np.arange(len(points) + 1))
+
+    def find(self, centre: Array, normal: Array, radius: float) -> Loop | None:
+        """The loop round ``centre`` in the plane through it, or None."""
+        inside = np.sort(np.array(self._tree.query_ball_point(centre, REACH * radius), dtype=np.int64))
+        # Of a triangle crossed by the plane one corner lies above it: only those are looked at.
+        above = inside[_height(self._points[inside], centre, normal) > 0.0]
+        counts = self._starts[above + 1] - self._starts[above]
+        runs = np.repeat(self._starts[above] - np.concatenate([[0], np.cumsum(counts)[:-1]]), counts)
+        candidates = np.unique(self._owner[runs + np.arange(int(counts.sum()))])
+        corners = self._triangles[candidates]
+        within = np.linalg.norm(self._points[corners] - centre, axis=2) < REACH * radius
+        candidates = candidates[within.all(axis=1)]
+        return _own_loop(plane_loops(self._points, self._triangles, candidates, centre, normal), centre, radius)
+
+
+def _own_loop(loops: list[Loop], centre: Array, radius: float) -> Loop | None:
     enclosing = [loop for loop in loops if loop.encloses_centre]
     if enclosing:
         return min(enclosing, key=lambda loop: loop.area)
@@ -91,22 +128,24 @@ def plane_loops(points: Array, triangles: Index, candidates: Index, centre: Arra
     In an oriented manifold each crossed triangle has one edge that goes down through the plane and one
     that comes up; the neighbour over the descending edge holds it as its ascending one.
     """
-    height = (points - centre) @ normal
-    above = height > 0.0
-    count = above[triangles[candidates]].sum(axis=1)
-    crossed = candidates[(count == 1) | (count == 2)]
+    height = _height(points[triangles[candidates]], centre, normal)
+    count = (height > 0.0).sum(axis=1)
+    kept = (count == 1) | (count == 2)
+    crossed, height = candidates[kept], height[kept]
     if len(crossed) == 0:
         return []
     start, end = triangles[crossed], np.roll(triangles[crossed], -1, axis=1)
+    above, next_above = height > 0.0, np.roll(height > 0.0, -1, axis=1)
     rows = np.arange(len(crossed))
-    down = (above[start] & ~above[end]).argmax(axis=1)
-    up = (~above[start] & above[end]).argmax(axis=1)
+    down = (above & ~next_above).argmax(axis=1)
+    up = (~above & next_above).argmax(axis=1)
     leaving = list(zip(start[rows, down].tolist(), end[rows, down].tolist(), strict=True))
     entering = {
         edge: row for row, edge in enumerate(zip(end[rows, up].tolist(), start[rows, up].tolist(), strict=True))
     }
     a, b = start[rows, down], end[rows, down]
-    share = height[a] / (height[a] - height[b])
+    high, low = height[rows, down], height[rows, (down + 1) % 3]
+    share = high / (high - low)
     exits = points[a] + share[:, None] * (points[b] - points[a])
     cycles = _cycles([entering.get(edge, -1) for edge in leaving])
     return [Loop(crossed[cycle], exits[cycle], centre, normal) for cycle in cycles if len(cycle) >= 3]
@@ -139,79 +178,46 @@ def cut_along(points: Array, triangles: Index, loop: Loop) -> tuple[Array, Index
         (k,) vertex indices of the loop on the side the plane's normal points to and on the other, both in
         the loop's order.
     """
-    size, count = len(points), len(loop.triangles)
-    above = size + np.arange(count)
-    below = above + count
-    height = (points - loop.centre) @ loop.normal
+    points, triangles, ((above, below),) = cut_along_all(points, triangles, [loop])
+    return points, triangles, above, below
+
+
+def cut_along_all(
+    points: Array, triangles: Index, loops: Sequence[Loop]
+) -> tuple[Array, Index, list[tuple[Index, Index]]]:
+    """Part the surface along loops that share no triangle: as :func:`cut_along` does, with both sides of each."""
     new: list[tuple[int, int, int]] = []
-    for i, triangle in enumerate(loop.triangles):
-        corners = triangles[triangle]
-        upper = height[corners] > 0.0
+    rims: list[tuple[Index, Index]] = []
+    size = len(points)
+    for loop in loops:
+        above = size + np.arange(len(loop.triangles))
+        below = above + len(loop.triangles)
+        new += _split(points, triangles, loop, above, below)
+        rims.append((above, below))
+        size += 2 * len(loop.triangles)
+    crossed = np.concatenate([loop.triangles for loop in loops])
+    parted = np.vstack([np.delete(triangles, crossed, axis=0), np.array(new, dtype=np.int64)])
+    return np.vstack([points, *(loop.points for loop in loops for _ in range(2))]), parted, rims
+
+
+def _split(points: Array, triangles: Index, loop: Loop, above: Index, below: Index) -> list[tuple[int, int, int]]:
+    """The pieces of a loop's triangles on either side of it."""
+    new: list[tuple[int, int, int]] = []
+    high = _height(points[triangles[loop.triangles]], loop.centre, loop.normal) > 0.0
+    for i, (triangle, upper) in enumerate(zip(loop.triangles, high, strict=True)):
         alone_above = bool(upper.sum() == 1)
-        v0, v1, v2 = np.roll(corners, -int(np.argmax(upper == alone_above)))
-        before = (i - 1) % count
+        v0, v1, v2 = np.roll(triangles[triangle], -int(np.argmax(upper == alone_above)))
+        before = (i - 1) % len(loop.triangles)
         if alone_above:
             new += [(v0, above[i], above[before])]
             new += [(below[i], v1, v2), (below[i], v2, below[before])]
         else:
             new += [(v0, below[before], below[i])]
             new += [(above[before], v1, v2), (above[before], v2, above[i])]
-    kept = np.delete(triangles, loop.triangles, axis=0)
-    parted = np.vstack([kept, np.array(new, dtype=np.int64)])
-    return np.vstack([points, loop.points, loop.points]), parted, above, below
+    return new
 
 
-def triangulate_cap(points: Array, rim: Index, normal: Array) -> tuple[Array, Index]:
-    """Close a planar loop whose vertices run anticlockwise about ``normal``.
-
-    A fan round the centroid where the loop is star-shaped about it, ears cut off otherwise.
-
-    Returns
-    -------
-    extra
-        (0 or 1, 3) points to append to ``points``.
-    triangles
-        (m, 3) into the extended points, facing ``normal``.
-    """
-    centre = points[rim].mean(axis=0)
-    first, second = plane_axes(normal)
-    flat = np.stack([(points[rim] - centre) @ first, (points[rim] - centre) @ second], axis=1)
-    after = np.roll(flat, -1, axis=0)
-    cross = flat[:, 0] * after[:, 1] - flat[:, 1] * after[:, 0]
-    if np.all(cross > 0.0):
-        hub = np.full(len(rim), len(points))
-        return centre[None], np.stack([hub, rim, np.roll(rim, -1)], axis=1)
-    return np.empty((0, 3)), rim[_ears(flat)]
-
-
-def _ears(flat: Array) -> Index:
-    """Triangulate a simple polygon (n, 2), anticlockwise, by cutting ears (Meisters 1975), best first."""
-    rest = list(range(len(flat)))
-    ears = []
-    while len(rest) > 3:
-        best, worth = -1, -np.inf
-        for i in range(len(rest)):
-            a, b, c = flat[rest[i - 1]], flat[rest[i]], flat[rest[(i + 1) % len(rest)]]
-            others = flat[[j for j in rest if j not in (rest[i - 1], rest[i], rest[(i + 1) % len(rest)])]]
-            area = _twice_area(a, b, c)
-            if area <= 0.0 or np.any(_inside(others, a, b, c)):
-                continue
-            shape = float(area / (np.sum((a - b) ** 2) + np.sum((b - c) ** 2) + np.sum((c - a) ** 2)))
-            if shape > worth:
-                best, worth = i, shape
-        best = max(best, 0)
-        ears.append((rest[best - 1], rest[best], rest[(best + 1) % len(rest)]))
-        del rest[best]
-    ears.append((rest[0], rest[1], rest[2]))
-    return np.array(ears, dtype=np.int64)
-
-
-def _twice_area(a: Array, b: Array, c: Array) -> float:
-    return float((b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0]))
-
-
-def _inside(p: Array, a: Array, b: Array, c: Array) -> NDArray[np.bool_]:
-    def side(u: Array, v: Array) -> Array:
-        return np.asarray((v[0] - u[0]) * (p[:, 1] - u[1]) - (v[1] - u[1]) * (p[:, 0] - u[0]))
-
-    return np.asarray((side(a, b) >= 0.0) & (side(b, c) >= 0.0) & (side(c, a) >= 0.0))
+def _height(points: Array, centre: Array, normal: Array) -> Array:
+    """(...) height of points (..., 3) above a plane, the same for a point in whatever array it stands."""
+    x, y, z = np.moveaxis(points - centre, -1, 0)
+    return np.asarray(x * normal[0] + y * normal[1] + z * normal[2])

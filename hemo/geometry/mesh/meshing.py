@@ -20,16 +20,19 @@ import numpy as np
 from hemo.errors import EnvironmentMissing, HemoError, InputError
 from hemo.geometry.lumen.surface import Surface
 from hemo.geometry.lumen.surfacecheck import enclosed_volume
+from hemo.geometry.mesh.capcuts import OstiumNotCut
 from hemo.geometry.mesh.clipping import ClippedLumen, TaggedSurface, clip_to_tree, keep_flat_ends
 from hemo.geometry.mesh.compensation import conserve_volume
 from hemo.geometry.mesh.extensions import Extension, ExtensionLength, extend_caps, with_extensions
 from hemo.geometry.mesh.filling import fill
 from hemo.geometry.mesh.flipping import flip_to_delaunay
 from hemo.geometry.mesh.layers import LayerOptions, LayersFailed, core_surface, with_layers
+from hemo.geometry.mesh.leavingout import Rest, as_far_as, clear_of_strangers, flow_left, left_out
 from hemo.geometry.mesh.quality import MeshQuality, cells_across, mesh_quality
 from hemo.geometry.mesh.remeshing import remesh
 from hemo.geometry.mesh.sections import SectionProbes, section_probes
 from hemo.geometry.mesh.sizing import Sizes
+from hemo.geometry.mesh.trimming import with_lead
 from hemo.geometry.mesh.untangling import untangle
 from hemo.geometry.truncate import truncate, without_outlets
 from hemo.tetmesh import FACES, INLET, TetMesh, face_keys
@@ -37,7 +40,8 @@ from hemo.tree import VesselTree
 
 log = logging.getLogger(__name__)
 
-LARGEST_LOSS = 0.1  # share of a tree's flow whose outlets may be left out where they cannot be cut
+LEAD_LENGTH = 0.75  # diameters that a root is led upstream where its ostium lies in a fork
+LARGEST_LOSS = 0.1  # share of a tree's flow whose outlets may be left out, or cut short, where they cannot be cut
 
 
 @dataclass(frozen=True)
@@ -171,30 +175,42 @@ def build_mesh(surface: Surface, tree: VesselTree, options: MeshOptions | None =
 
 def _second_route(surface: Surface, tree: VesselTree, options: MeshOptions, first: HemoError) -> MeshResult:
     """Mesh the lumen rebuilt round the tree; small outlets that cannot be cut on it either are left out."""
-    from hemo.geometry.mesh.implicit import rebuild_lumen
-
     notes = [f"the surface could not be meshed as it is ({first}) and was rebuilt round the tree."]
-    whole = tree
+    whole, led = tree, False
     while True:
         try:
-            return _from_surface(rebuild_lumen(surface, tree), tree, options, "rebuilt lumen", tuple(notes))
+            made = clear_of_strangers(tree) or _rebuilt(surface, tree, options, tuple(notes))
         except EnvironmentMissing:
             raise
-        except HemoError as second:
-            rest = without_outlets(tree, getattr(second, "outlets", ()))
-            lost = sorted(set(tree.outlets) - set(rest.outlets))
-            if not lost or _share(whole, rest) < 1.0 - LARGEST_LOSS:
+        except OstiumNotCut as second:
+            if led:
                 raise InputError(f"{first} Rebuilding the lumen round the tree failed too: {second}") from second
-            taken = [f"lesion {lesion.id}" for lesion in tree.lesions if lesion not in rest.lesions]
-            taken.append(f"{100.0 * (1.0 - _share(tree, rest)):.1f} % of the flow, by Murray's law, to leave elsewhere")
-            notes.append(f"{', '.join(lost)}: left out with {' and '.join(taken)} ({second})")
-            tree = rest
+            led, tree = True, with_lead(tree, LEAD_LENGTH * float(tree.root.diameter[0]))
+            notes.append(f"the inlet lies within the lumen that {tree.root.name} leaves ({second})")
+            continue
+        except HemoError as second:
+            made = Rest(without_outlets(tree, getattr(second, "outlets", ())), str(second))
+        if isinstance(made, MeshResult):
+            return made
+        lost = left_out(tree, made.tree)
+        if not lost or flow_left(whole, made.tree, by_length=True) < 1.0 - LARGEST_LOSS:
+            raise InputError(f"{first} Rebuilding the lumen round the tree failed too: {made.reason}")
+        notes.append(f"{lost} ({made.reason})")
+        tree = made.tree
 
 
-def _share(whole: VesselTree, rest: VesselTree) -> float:
-    """Share of the flow of a tree's outlets, by the cube of their healthy radius (Murray's law), that is left."""
-    flow = {name: float(whole[name].reference_radius[-1]) ** 3 for name in whole.outlets}
-    return sum(flow[name] for name in rest.outlets if name in flow) / sum(flow.values())
+def _rebuilt(surface: Surface, tree: VesselTree, options: MeshOptions, notes: tuple[str, ...]) -> MeshResult | Rest:
+    """The mesh of the lumen rebuilt round the tree; what is left of a tree that this lumen does not follow to its ends.
+
+    Where it ends before a vessel, the vessel ends a radius before that.
+    """
+    from hemo.geometry.mesh.implicit import rebuild_lumen
+
+    rebuilt = rebuild_lumen(surface, tree)
+    if (rest := as_far_as(tree, rebuilt.reached)) is not None:
+        return rest
+    parted = (f"{one} and {other} touch and are parted there." for one, other in rebuilt.parted)
+    return _from_surface(rebuilt.surface, tree, options, "rebuilt lumen", (*notes, *parted))
 
 
 def _from_surface(

@@ -51,7 +51,7 @@ def size_at(points: NDArray[Any], tree: VesselTree, sizes: Sizes) -> Array:
     D/N (D/D_ref)^(1/2), where D_ref is the healthy calibre, kept for a diameter downstream, then growing
     by 5 % of the distance.
     """
-    parts = _tubes(tree)
+    parts = branch_tubes(tree)
     centre, radius = (np.concatenate(values) for values in zip(*parts, strict=True))
     return np.asarray(_edges(tree, parts, sizes)[_nearest_sphere(points, centre, radius)])
 
@@ -91,7 +91,7 @@ def local_radius(points: Array, tree: VesselTree) -> Array:
 
 def branch_at(points: Array, tree: VesselTree) -> Index:
     """(n,) number of the branch that each of (n, 3) points belongs to, as :func:`local_radius` has it."""
-    parts = _tubes(tree)
+    parts = branch_tubes(tree)
     centre, radius = (np.concatenate(values) for values in zip(*parts, strict=True))
     owner = np.repeat(np.arange(len(parts)), [len(part[1]) for part in parts])
     return np.asarray(owner[_nearest_sphere(points, centre, radius)])
@@ -111,12 +111,12 @@ def tube(tree: VesselTree, step: float = 0.5) -> tuple[Array, Array]:
 
     Points are at most ``step`` radii apart.
     """
-    parts = _tubes(tree, step)
+    parts = branch_tubes(tree, step)
     return np.concatenate([centre for centre, _ in parts]), np.concatenate([radius for _, radius in parts])
 
 
-def _tubes(tree: VesselTree, step: float = 0.5) -> list[tuple[Array, Array]]:
-    """The tube of each branch."""
+def branch_tubes(tree: VesselTree, step: float = 0.5) -> list[tuple[Array, Array]]:
+    """Centreline points (k, 3) and radii (k,) of each branch, from its parent's centreline on (see :func:`tube`)."""
     parts = []
     for branch in tree.branches:
         points, radius = branch.points, np.minimum(branch.radius, branch.diameter / 2.0)
