@@ -68,7 +68,7 @@ def test_labels_that_contradict_each_other_are_weighed():
 
 @pytest.mark.parametrize(("voxel", "worst", "scatter"), [(0.3e-3, 0.06, 0.035), (0.4e-3, 0.10, 0.06)])
 def test_minimal_lumen_area_of_every_placement(voxel, worst, scatter):
-    """By the blur alone 12.8 and 17.0 % at worst, 5.9 and 8.4 % of scatter."""
+    """By the blur alone 12.8 and 17.0 % at worst of twelve, 5.9 and 8.4 % of scatter."""
     error = [least_area_error(*placed_surface(voxel, seed)) for seed in range(5)]
     assert np.abs(error).max() < worst
     assert np.std(error, ddof=1) < scatter

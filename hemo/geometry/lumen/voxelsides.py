@@ -15,9 +15,9 @@ through the middle of them. F is a quadratic B-spline on a grid of 2.5 voxels; t
 Newton's method (logistic regression on the spline's coefficients).
 
 In place of the logarithm the squared hinge max(0, 1 - l F)^2, the edge of the centres that still fit rather than their
-middle, scatters more (a 60 % stenosis's minimal lumen area at 0.3 and 0.4 mm: 3.1 and 4.8 % against 2.5 and 4.5 %). A
-tube of oval sections with splines of 2 mm for its axis and radii, fitted to the same labels by the same sum, has 1.3
-and 2.1 %.
+middle, scatters more (minimal lumen area of a 60 % stenosis of 5 mm at 0.3 and 0.4 mm: 2.5 and 7.1 % against 2.0 and
+5.9 %). For one of 8 mm it is 2.9 and 4.8 %; a tube of oval sections with splines of 2 mm for its axis and radii,
+fitted to the same labels by the same sum, has 1.3 and 2.1 %.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _BAND = 1.5
 _FURTHEST = 0.6
 # Vessels are fitted up to this radius, fully up to seven eighths of it: wider ones are as good without.
 _WIDEST = 3.5
-_SMOOTHNESS = 1e-3 * _GRID**-3
+_SMOOTHNESS = 4e-4 * _GRID**-3
 # Newton's steps at most, and the gain of one, as a share of the sum, that is the last.
 _ROUNDS, _SETTLED = 6, 0.05
 # Beyond this |F| a voxel neither pulls nor resists: the logistic function's slope is 3e-4.
