@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 import hemo
 from hemo.errors import EnvironmentMissing, InputError
 from hemo.geometry.mesh.clipping import TaggedSurface
+from hemo.geometry.mesh.peeling import peel_flat_cells
 from hemo.geometry.mesh.quality import gamma
 from hemo.geometry.mesh.untangling import relax
 from hemo.tetmesh import FACES, TetMesh, face_keys
@@ -34,19 +35,19 @@ RELAXATIONS = 3
 OPTIMISED = 0.35  # gamma below which a mesher works on a cell; from 0.4 on it takes three times as long
 
 
-def fill(boundary: TaggedSurface, name: str = "vessel") -> tuple[TetMesh, str]:
+def fill(boundary: TaggedSurface, name: str = "vessel", peel: bool = True) -> tuple[TetMesh, str]:
     """Tetrahedra inside a closed tagged surface, its triangles kept, and the name of the method that made them.
 
-    Where a narrow crease of the wall forces a poor cell, the wall's vertices there are smoothed and the filling is
-    done again, with more optimisation, a few times; the best is returned. ``name`` is that of the tree in warnings.
+    Flat cells on the wall are taken off (``peel``: two triangles of the wall change for each). Where a narrow crease of
+    the wall forces a poor cell, the wall's vertices there are smoothed and the filling is done again, with more
+    optimisation, a few times; the best is returned. ``name`` is that of the tree in warnings.
 
     Raises
     ------
     InputError
         If no method fills the surface.
     """
-    mesh, method = _tetrahedra(boundary, name)
-    quality = gamma(mesh)
+    mesh, quality, method = _tetrahedra(boundary, name, peel)
     best, lowest = (mesh, method), quality.min()
     poor = np.zeros(len(boundary.points), dtype=bool)
     for _ in range(RELAXATIONS):
@@ -57,17 +58,17 @@ def fill(boundary: TaggedSurface, name: str = "vessel") -> tuple[TetMesh, str]:
             break
         boundary = relax(boundary, poor)
         try:
-            mesh, method = _tetrahedra(boundary, name, extra=[""])
+            mesh, quality, method = _tetrahedra(boundary, name, peel, extra=[""])
         except InputError as error:
             log.warning("%s tree: %s The mesh before smoothing is kept.", name, error)
             break
-        quality = gamma(mesh)
         if quality.min() > lowest:
             best, lowest = (mesh, method), quality.min()
     return best
 
 
-def _tetrahedra(boundary: TaggedSurface, name: str, **options: Any) -> tuple[TetMesh, str]:
+def _tetrahedra(boundary: TaggedSurface, name: str, peel: bool, **options: Any) -> tuple[TetMesh, Array, str]:
+    """The mesh, the quality of its cells, and the name of the method."""
     middle = boundary.points.mean(axis=0)
     given = {"points": (boundary.points - middle) / MM, "triangles": boundary.triangles}
     made, method = _filled(given, name, **options)
@@ -76,7 +77,12 @@ def _tetrahedra(boundary: TaggedSurface, name: str, **options: Any) -> tuple[Tet
     mesh = TetMesh(points, made["cells"].astype(np.int64), boundary.triangles, boundary.tags, boundary.names)
     if np.median(mesh.cell_volumes()) < 0.0:
         mesh = replace(mesh, cells=mesh.cells[:, [0, 1, 3, 2]])
-    return split_corner_cells(mesh), method
+    mesh = split_corner_cells(mesh)
+    quality = gamma(mesh)
+    if peel:
+        mesh, gone = peel_flat_cells(mesh, quality, POOR_QUALITY)
+        quality = np.delete(quality, gone)
+    return mesh, quality, method
 
 
 def split_corner_cells(mesh: TetMesh) -> TetMesh:

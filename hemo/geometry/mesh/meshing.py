@@ -247,7 +247,7 @@ def _filled(
     if layers is not None and layers.count > 0:
         try:
             inner = core_surface(boundary, tree, layers)
-            core, filler = fill(inner, tree.name)
+            core, filler = fill(inner, tree.name, peel=False)
             # Where the core's wall was smoothed for its cells, the wall outside it goes along.
             along = core.points[: len(inner.points)] - inner.points
             mesh, count = with_layers(replace(boundary, points=boundary.points + along), core, layers)
