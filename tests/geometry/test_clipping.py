@@ -9,7 +9,7 @@ import pytest
 
 from hemo.errors import InputError
 from hemo.geometry.lumen.capfan import triangulate_cap
-from hemo.geometry.lumen.planecut import cut_along, find_loop, plane_loops
+from hemo.geometry.lumen.planecut import LoopFinder, cut_along, find_loop, plane_loops
 from hemo.geometry.lumen.surface import Surface
 from hemo.geometry.mesh.capcuts import NotSevered, OutletsNotCut
 from hemo.geometry.mesh.clipping import INLET_TAG, clip_to_tree, keep_flat_ends
@@ -43,6 +43,23 @@ def test_a_tree_is_cut_from_the_aorta_and_capped(whole: Surface) -> None:
     main, side = clipped.tree["M"].length, clipped.tree["S"].length
     cylinders = np.pi * (MAIN_RADIUS**2 * main + SIDE_RADIUS**2 * (side + 0.5 * MM))
     assert surface.volume == pytest.approx(cylinders, rel=0.04)
+
+
+def test_the_slope_of_the_wall_against_a_plane() -> None:
+    """A cone that grows by a third of a millimetre a millimetre: its wall leans by 18 degrees."""
+    around, rings = 48, 11
+    turn = 2 * np.pi * np.arange(around) / around
+    z = np.linspace(0.0, 5.0, rings)
+    points = np.concatenate(
+        [np.column_stack([(1 + h / 3) * np.cos(turn), (1 + h / 3) * np.sin(turn), 0 * turn + h]) for h in z]
+    )
+    index = np.arange(len(points)).reshape(rings, around)
+    a, b, c, d = index[:-1], np.roll(index, -1, 1)[:-1], np.roll(index, -1, 1)[1:], index[1:]
+    triangles = np.concatenate([np.stack([a, b, c], -1).reshape(-1, 3), np.stack([a, c, d], -1).reshape(-1, 3)])
+    finder = LoopFinder(points, triangles)
+    loop = finder.find(np.array([0.0, 0.0, 2.6]), np.array([0.0, 0.0, 1.0]), 1.8)
+    assert loop is not None
+    assert finder.slope(loop) == pytest.approx(np.sin(np.arctan(1 / 3)), rel=0.01)
 
 
 def test_caps_face_outwards_along_the_centreline(whole: Surface) -> None:

@@ -21,13 +21,14 @@ from hemo.geometry.mesh.filling import split_corner_cells
 from hemo.geometry.mesh.flipping import flip_to_delaunay
 from hemo.geometry.mesh.layers import LayerOptions
 from hemo.geometry.mesh.meshing import MeshOptions, MeshResult, build_mesh, check_mesh
+from hemo.geometry.mesh.peeling import WITHIN, peel_flat_cells
 from hemo.geometry.mesh.quality import cell_shapes, cells_across, edges_across, gamma
 from hemo.geometry.mesh.sections import section_probes
 from hemo.geometry.mesh.sizing import Sizes, branch_at, size_at
 from hemo.geometry.synthetic.vessels import left_coronary, straight_stenosis
 from hemo.geometry.truncate import truncate
 from hemo.stages import Geometry
-from hemo.tetmesh import TetMesh, vertex_normals
+from hemo.tetmesh import TetMesh, face_neighbours, vertex_normals
 from hemo.tree import Branch, VesselTree
 from tests.fem.tubes import blocks
 from tests.geometry.conftest import CASES
@@ -253,6 +254,47 @@ def test_a_corner_cell_gets_a_vertex_in_its_middle() -> None:
     assert len(whole.cells) == 8
     assert (whole.neighbours < 0).sum(axis=1).max() == 1
     assert np.abs(whole.cell_volumes()).sum() == pytest.approx(np.abs(mesh.cell_volumes()).sum())
+
+
+def plastered_cube() -> tuple[TetMesh, TetMesh]:
+    """A cube in five tetrahedra whose top has a slight valley along its diagonal; the same with a flat cell on it."""
+    points = np.array([[x, y, z] for z in (0.0, 1.0) for y in (0.0, 1.0) for x in (0.0, 1.0)])
+    cells = np.array([[0, 1, 2, 4], [3, 2, 1, 7], [5, 4, 7, 1], [6, 7, 4, 2], [1, 2, 4, 7]])
+    points[[4, 7], 2] -= 1e-4
+    wrong = TetMesh(points, cells, np.empty((0, 3), int), np.empty(0, np.int32), {1: "wall"}).cell_volumes() < 0.0
+    cells[wrong] = cells[wrong][:, [0, 1, 3, 2]]
+    row, opposite = np.nonzero(face_neighbours(cells) < 0)
+    facets = cells[row[:, None], WITHIN[opposite][:, ::-1]]
+    bare = TetMesh(points, cells, facets, np.ones(len(facets), np.int32), {1: "wall"})
+    top = np.all(points[facets][:, :, 2] > 0.5, axis=1)
+    flat = np.array([[4, 7, 5, 6]])
+    volume = np.linalg.det(points[flat[0, 1:]] - points[flat[0, 0]])
+    flat = flat if volume > 0.0 else flat[:, [0, 1, 3, 2]]
+    covered = facets.copy()
+    covered[top] = [face[::-1] for face in flat[0][WITHIN] if {5, 6} <= set(face.tolist())]
+    return bare, replace(bare, cells=np.vstack([cells, flat]), facets=covered)
+
+
+def test_a_flat_cell_on_the_wall_is_taken_off() -> None:
+    bare, covered = plastered_cube()
+    quality = gamma(covered)
+    assert quality[-1] < 0.01 and quality[:-1].min() > 0.3
+    assert np.all(covered.cell_volumes() > 0.0)
+    made, gone = peel_flat_cells(covered, quality, 0.1)
+    assert gone.tolist() == [5]
+    np.testing.assert_array_equal(made.cells, bare.cells)
+    assert {frozenset(face) for face in made.facets.tolist()} == {frozenset(face) for face in bare.facets.tolist()}
+    a, b, c = (made.points[made.facets[:, k]] for k in range(3))
+    enclosed = float(np.einsum("ij,ij->", a, np.cross(b, c))) / 6.0
+    assert enclosed == pytest.approx(made.cell_volumes().sum(), rel=1e-12)  # every facet faces outwards
+
+
+def test_a_flat_cell_between_two_parts_of_the_boundary_stays() -> None:
+    _, covered = plastered_cube()
+    tags = covered.facet_tags.copy()
+    tags[np.flatnonzero(np.isin(covered.facets, [5, 6]).sum(axis=1) == 2)[0]] = 2
+    made, gone = peel_flat_cells(replace(covered, facet_tags=tags), gamma(covered), 0.1)
+    assert len(gone) == 0 and len(made.cells) == 6
 
 
 def test_poor_cells_make_the_wall_smoother(stenosis, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -113,6 +113,12 @@ class LoopFinder:
         candidates = candidates[within.all(axis=1)]
         return _own_loop(plane_loops(self._points, self._triangles, candidates, centre, normal), centre, radius)
 
+    def slope(self, loop: Loop) -> float:
+        """Largest cosine between the plane's normal and that of a triangle it crosses: 0 where it cuts squarely."""
+        a, b, c = (self._points[self._triangles[loop.triangles, k]] for k in range(3))
+        across = np.cross(b - a, c - a)
+        return float(np.abs(across @ loop.normal / np.maximum(np.linalg.norm(across, axis=1), 1e-300)).max())
+
 
 def _own_loop(loops: list[Loop], centre: Array, radius: float) -> Loop | None:
     enclosing = [loop for loop in loops if loop.encloses_centre]

@@ -21,6 +21,7 @@ LARGEST_OSTIUM = 1.5  # section over the vessel's own area: more is the funnel o
 # Section over the vessel's own area: less is the dome of its tip, but a stub that tapers all along has no better.
 SMALLEST_OUTLET, SMALLEST_STUB = 0.85, 0.65
 LARGEST_OUTLET = 1.8  # more is a bifurcation with the other vessel in the section
+STEEPEST = 0.75  # slope of the wall against the plane: more is a crotch, a healthy taper has 0.1 to 0.3, a lump 0.6
 SPURLESS = 0.95  # share of its convex hull that a section without a spur fills; a kidney's shape fills 0.97
 
 
@@ -115,13 +116,17 @@ def outlet_cuts(surface: LoopFinder, tree: VesselTree) -> list[Cut]:
 
 
 def _outlet_cut(surface: LoopFinder, tree: VesselTree, branch: Branch) -> Cut:
-    """The most distal section that is not yet the dome of the tip; of a stub the most distal that will do."""
+    """The most distal section that is not yet the dome of the tip; of a stub the most distal that will do.
+
+    One whose rim runs along the wall of a crotch, nearly within the plane, is the last resort.
+    """
     arc, length = branch.arc, branch.length
     radius = float(np.median(branch.diameter[arc >= length - 4.0 * branch.diameter[-1]])) / 2.0
     forks = [arc[c.parent_index or 0] + radius for c in tree.children(branch.name)]
     lowest = min(max([0.3 * length, *forks]), length)
     whole: list[Cut] = []
     stubs: list[Cut] = []
+    crotches: list[Cut] = []
     for step in OUTLET_STEPS:
         place = length - step * radius
         if place < lowest and step > 0.0:
@@ -135,14 +140,16 @@ def _outlet_cut(surface: LoopFinder, tree: VesselTree, branch: Branch) -> Cut:
         if vessels_through(tree, branch, place, loop):
             continue  # it would sever another vessel of the tree
         cut = Cut(branch.name, place, loop)
-        if loop.area >= SMALLEST_OUTLET * own:
+        if surface.slope(loop) > STEEPEST:
+            crotches += [cut] if loop.area >= SMALLEST_STUB * own else []
+        elif loop.area >= SMALLEST_OUTLET * own:
             whole.append(cut)
             if loop.solidity >= SPURLESS:
                 return cut
         elif loop.area >= SMALLEST_STUB * own:
             stubs.append(cut)
-    if whole or stubs:
-        return (whole or stubs)[0]
+    if whole or stubs or crotches:
+        return (whole or stubs or crotches)[0]
     raise OutletsNotCut(
         f"tree {tree.name!r}, outlet {branch.name!r}: no clean section of the surface was found within "
         f"{1e3 * (length - lowest):.1f} mm of its end; shorten the branch or drop it.",

@@ -21,12 +21,12 @@ from hemo.errors import EnvironmentMissing, HemoError, InputError
 from hemo.geometry.lumen.surface import Surface
 from hemo.geometry.lumen.surfacecheck import enclosed_volume
 from hemo.geometry.mesh.capcuts import OstiumNotCut
-from hemo.geometry.mesh.clipping import ClippedLumen, TaggedSurface, clip_to_tree, keep_flat_ends
+from hemo.geometry.mesh.clipping import ClippedLumen, clip_to_tree, keep_flat_ends
 from hemo.geometry.mesh.compensation import conserve_volume
 from hemo.geometry.mesh.extensions import Extension, ExtensionLength, extend_caps, with_extensions
-from hemo.geometry.mesh.filling import fill
 from hemo.geometry.mesh.flipping import flip_to_delaunay
-from hemo.geometry.mesh.layers import LayerOptions, LayersFailed, core_surface, with_layers
+from hemo.geometry.mesh.layering import filled
+from hemo.geometry.mesh.layers import LayerOptions
 from hemo.geometry.mesh.leavingout import Rest, as_far_as, clear_of_strangers, flow_left, left_out
 from hemo.geometry.mesh.quality import MeshQuality, cells_across, mesh_quality
 from hemo.geometry.mesh.remeshing import remesh
@@ -229,35 +229,14 @@ def _from_surface(
         with clock.step("volume_compensation"):
             boundary, _ = untangle(conserve_volume(boundary, clipped.surface))
     with clock.step("fill"):
-        mesh, layer_cells, filler, failure = _filled(flip_to_delaunay(boundary), prolonged, options.layers)
-        notes += failure
+        made = filled(flip_to_delaunay(boundary), prolonged, options.layers)
+        mesh, notes = made.mesh, (*notes, *made.warnings)
     with clock.step("check"):
         check_mesh(mesh, tree)
         probes = section_probes(mesh, clipped.tree)
-        quality = mesh_quality(mesh, clipped.tree, probes, layer_cells)
-        report = _report(mesh, quality, probes, clipped, f"{route}, {remesher}, {filler}", notes, clock.seconds)
+        quality = mesh_quality(mesh, clipped.tree, probes, made.layer_cells)
+        report = _report(mesh, quality, probes, clipped, f"{route}, {remesher}, {made.method}", notes, clock.seconds)
     return MeshResult(mesh, clipped.tree, probes, report, extensions)
-
-
-def _filled(
-    boundary: TaggedSurface, tree: VesselTree, layers: LayerOptions | None
-) -> tuple[TetMesh, int, str, tuple[str, ...]]:
-    """Mesh, number of its cells that are boundary layers (the last ones), who filled it, and warnings."""
-    warning: tuple[str, ...] = ()
-    if layers is not None and layers.count > 0:
-        try:
-            inner = core_surface(boundary, tree, layers)
-            core, filler = fill(inner, tree.name, peel=False)
-            # Where the core's wall was smoothed for its cells, the wall outside it goes along.
-            along = core.points[: len(inner.points)] - inner.points
-            mesh, count = with_layers(replace(boundary, points=boundary.points + along), core, layers)
-            if np.all(mesh.cell_volumes() > 0.0):
-                return mesh, count, filler, ()
-            warning = ("cells of the boundary layers were inverted; the mesh has no layers.",)
-        except (LayersFailed, InputError) as error:
-            warning = (f"{str(error).rstrip('.')}; the mesh has no layers.",)
-    mesh, filler = fill(boundary, tree.name)
-    return mesh, 0, filler, warning
 
 
 def check_mesh(mesh: TetMesh, tree: VesselTree) -> None:
