@@ -14,7 +14,7 @@ from hemo.case import Case, read_case
 from hemo.errors import HemoError, InputError, TreesNotMeshed
 from hemo.femstages import mesh_trees
 from hemo.geometry.lesion import with_reference_and_lesions
-from hemo.geometry.mesh import filling
+from hemo.geometry.mesh import filling, meshing
 from hemo.geometry.mesh import layers as layers_module
 from hemo.geometry.mesh.clipping import TaggedSurface
 from hemo.geometry.mesh.filling import split_corner_cells
@@ -530,6 +530,16 @@ def test_layers_that_do_not_fit_are_left_out_with_a_word(monkeypatch: pytest.Mon
     assert made.report.quality.layer_cells == 0
     assert "the mesh has no layers" in made.report.warnings[0]
     assert np.all(made.mesh.cell_volumes() > 0.0)
+
+
+def test_a_flat_cell_is_told_with_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    surface, vessel = straight_stenosis(2 * RADIUS, 12 * MM, 0.0)
+    assert build_mesh(surface, vessel, MeshOptions(4.0, keep_ends=True)).report.warnings == ()
+    monkeypatch.setattr(meshing, "FLATTEST", 1.0)  # every mesh has a cell flatter than that
+    report = build_mesh(surface, vessel, MeshOptions(4.0, keep_ends=True)).report
+    x, y, z = (1e3 * value for value in report.quality.worst_place)
+    (said,) = report.warnings
+    assert f"near x {x:.1f}, y {y:.1f}, z {z:.1f} mm is flat (quality {report.min_quality:.4f})" in said
 
 
 @pytest.mark.parametrize("options", [(30,), (2, 0.05, 9.0), (10, 0.1, 2.0)])

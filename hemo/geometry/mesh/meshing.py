@@ -40,6 +40,7 @@ from hemo.tree import VesselTree
 
 log = logging.getLogger(__name__)
 
+FLATTEST = 0.01  # gamma of a cell below which the user is told
 LEAD_LENGTH = 0.75  # diameters that a root is led upstream where its ostium lies in a fork
 LARGEST_LOSS = 0.1  # share of a tree's flow whose outlets may be left out, or cut short, where they cannot be cut
 
@@ -273,6 +274,12 @@ def _report(
     genus = clipped.surface.genus
     if genus > 0:
         warnings.append(f"vessels of the tree touch and form {genus} ring(s) in the lumen; flow can short-cut there.")
+    if quality.gamma_min < FLATTEST:
+        place = ", ".join(f"{name} {1e3 * value:.1f}" for name, value in zip("xyz", quality.worst_place, strict=True))
+        warnings.append(
+            f"a cell of {quality.worst_branch} near {place} mm is flat (quality {quality.gamma_min:.4f}); a solver may "
+            "fail on it, and what it gives there is not to be trusted."
+        )
     across = cells_across(mesh, probes)
     return MeshReport(
         cells=len(mesh.cells),
