@@ -110,6 +110,7 @@ def lumen_graph(
     edges, contact = _edges(nodes, aorta, inside.shape)
     edges = edges[~_wall_between(points, depth, nearest, normal, edges, spacing)]
     throat = _throat_nodes(surface, spacing)
+    throat = throat[~_at_aorta_alone(throat, nodes, aorta, inside.shape, low, spacing)]
     edges = np.concatenate([edges, _throat_edges(points, throat, wall, spacing)])
     points, depth = np.concatenate([points, throat]), np.concatenate([depth, wall.rough(throat)[0]])
     contact = np.concatenate([contact, np.zeros(len(throat), dtype=bool)])
@@ -182,6 +183,18 @@ def _throat_nodes(surface: Surface, spacing: float) -> Array:
     centre = (surface.points - ball[:, None] * normal)[ball < 0.99 * limit]
     _, kept = np.unique(np.round(centre / (0.4 * spacing)).astype(np.int64), axis=0, return_index=True)
     return np.asarray(centre[kept])
+
+
+def _at_aorta_alone(
+    places: Array, nodes: Indices, aorta: Flags, shape: tuple[int, ...], low: Array, spacing: float
+) -> Flags:
+    """(k,) which places (k, 3) have aortic nodes beside them and no coronary one: a ridge of the aorta's wall."""
+    kind = np.zeros(shape, dtype=np.int8)
+    kind.reshape(-1)[nodes] = np.where(aorta, 2, 1)
+    middle = np.rint((places - low) / spacing).astype(np.int64)[:, ::-1]
+    around = np.stack(np.meshgrid(*[[-1, 0, 1]] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
+    beside = kind[tuple(np.clip(middle[:, None] + around, 0, np.array(shape) - 1).transpose(2, 0, 1))]
+    return np.asarray((beside == 2).any(axis=1) & ~(beside == 1).any(axis=1))
 
 
 def _throat_edges(points: Array, throat: Array, wall: SurfaceDistance, spacing: float) -> Indices:
