@@ -46,6 +46,11 @@ def convection(w: Expression, u: Expression, v: Expression, rho: Expression) -> 
     return rho * inner(dot(grad(u), w), v) * dx(degree=CONVECTION_DEGREE)
 
 
+def inertia(du: Expression, v: Expression, density_rate: Expression) -> ufl.Form:
+    """rho / dt du . v: what a step of backward Euler adds to the Jacobian."""
+    return density_rate * inner(du, v) * dx(degree=4)
+
+
 def pressure_gradient(p: Expression, v: Expression) -> ufl.Form:
     """-p div v."""
     return -p * ufl.div(v) * dx(degree=2)

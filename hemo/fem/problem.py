@@ -46,6 +46,8 @@ class FlowProblem:
         Pa in one unit of the unknown pressure.
     newton
         0 for Picard's linearisation, 1 for Newton's.
+    density_rate
+        Density over the pseudo-time step, kg/(m^3 s): 0 for Newton's method itself.
     viscosity
         Of the fluid that is solved for now, Pa s: blood's in the end.
     residual_form, jacobian_form, balance_form
@@ -64,6 +66,7 @@ class FlowProblem:
     state: fem.Function
     pressure_unit: float
     newton: fem.Constant
+    density_rate: fem.Constant
     viscosity: fem.Constant
     residual_form: fem.Form
     jacobian_form: fem.Form
@@ -115,6 +118,10 @@ class FlowProblem:
         fem_petsc.assemble_matrix_mat(matrix, self.jacobian_form, bcs=list(self.prescribed))
         matrix.assemble()
 
+    def set_time_step(self, step: float | None) -> None:
+        """Damp the next steps by a backward Euler step of that length, s; None for none."""
+        self.density_rate.value = 0.0 if step is None else self.blood.density / step
+
     def set_viscosity_factor(self, factor: float) -> None:
         """Solve for a fluid ``factor`` times as viscous as blood."""
         self.viscosity.value = factor * self.blood.viscosity
@@ -158,7 +165,7 @@ def build_problem(
     unit = blood.density * REFERENCE_SPEED**2
     rho, mu = (fem.Constant(mesh, np.float64(value)) for value in (blood.density, blood.viscosity))
     scale = fem.Constant(mesh, np.float64(unit))
-    newton = fem.Constant(mesh, np.float64(1.0))
+    newton, density_rate = fem.Constant(mesh, np.float64(1.0)), fem.Constant(mesh, np.float64(0.0))
     n = ufl.FacetNormal(mesh)
 
     u, p_hat = ufl.split(state)
@@ -182,6 +189,7 @@ def build_problem(
     tau_change = forms.streamline_time_change(u, du, tau, mesh)
     jacobian = (
         forms.viscous(du, v, mu)
+        + forms.inertia(du, v, density_rate)
         + forms.convection(u, du, v, rho)
         + newton * forms.convection(du, u, v, rho)
         + forms.pressure_gradient(dp, v)
@@ -212,6 +220,7 @@ def build_problem(
         state=state,
         pressure_unit=unit,
         newton=newton,
+        density_rate=density_rate,
         viscosity=mu,
         residual_form=residual_form,
         jacobian_form=jacobian_form,

@@ -4,8 +4,9 @@ Newton's method started far from the solution diverges at a tight stenosis (thro
 600), and so do fixed-point iterations, damped or in pseudo-time, where the jet is not stable in time. A fluid some
 times as viscous has a steady flow that Picard's iteration finds; from there the viscosity goes down to that of
 blood, each solution, extrapolated in the logarithm of the viscosity, being the guess of the next (natural-parameter
-continuation; Allgower and Georg 1990, Numerical Continuation Methods, chapter 2). A reduction that fails is
-repeated in smaller ones. Newton's method finds a steady solution whether or not a real flow would keep to it.
+continuation; Allgower and Georg 1990, Numerical Continuation Methods, chapter 2). Where a reduction fails, blood's own
+viscosity is tried at once in steps of pseudo-time (:mod:`hemo.fem.marching`), and if these do not settle the reduction
+is repeated in smaller ones. Newton's method finds a steady solution whether or not a real flow would keep to it.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from petsc4py import PETSc
 from hemo.fem.blame import largest_residual
 from hemo.fem.job import FemOptions
 from hemo.fem.linear import LaggedFactorisation
+from hemo.fem.marching import MARCHES, crossing_rate, time_step
 from hemo.fem.problem import FlowProblem
 from hemo.results import Status
 
@@ -99,6 +101,7 @@ def solve_steady(
         return SolveOutcome(status, message, continuation.linear.factor_seconds)
     finally:
         problem.set_viscosity_factor(1.0)
+        problem.set_time_step(None)
         continuation.destroy()
 
 
@@ -132,6 +135,7 @@ class _Continuation:
         self.solved: list[tuple[float, PETSc.Vec]] = []  # the last levels: log of the factor, state
         self.start = self.x.copy()
         self.continued = False
+        self.marched = False
 
     def destroy(self) -> None:
         """Free what PETSc holds."""
@@ -147,10 +151,13 @@ class _Continuation:
         while True:
             before = self.number
             end = self._correct(factor)
+            if end is _End.FAILED and not self.marched and (self.solved or self.continued):
+                end = self._march()
+                factor = 1.0 if end is _End.SOLVED else factor
             if end is _End.STOPPED:
                 return Status.INTERRUPTED, f"Stopped on request after step {self.number}."
             if end is _End.EXHAUSTED:
-                return Status.NOT_CONVERGED, self._blame(f"{self.number} steps were not enough", factor)
+                return Status.NOT_CONVERGED, self._blame(f"{self.number} steps were not enough")
             if end is _End.SOLVED and factor == 1.0:
                 return Status.CONVERGED, f"Converged in {self.number} steps; residual {self.relative():.1e}."
             if end is _End.SOLVED:
@@ -160,14 +167,14 @@ class _Continuation:
             elif not self.solved:
                 factor = max(4.0 * factor, self.options.viscosity_factor)
                 if factor > HIGHEST_VISCOSITY:
-                    return Status.NOT_CONVERGED, self._blame("no viscosity gave a steady flow to begin with", factor)
+                    return Status.NOT_CONVERGED, self._blame("no viscosity gave a steady flow to begin with")
                 self._set_state(self.start)
                 self.continued = False
                 continue
             else:
                 reduction = float(np.sqrt(reduction))
                 if reduction > SMALLEST_REDUCTION:
-                    return Status.NOT_CONVERGED, self._blame("no steady flow was found beyond there", factor)
+                    return Status.NOT_CONVERGED, self._blame("no steady flow was found beyond there")
             factor = max(1.0, float(np.exp(self.solved[-1][0])) * reduction)
             self._predict(factor)
 
@@ -178,18 +185,43 @@ class _Continuation:
         relative = self.relative()
         picard = not (self.solved or self.continued) and relative > PICARD_ABOVE
         allowed = CORRECTIONS * (2 if factor == 1.0 or picard else 1)
+        worst = LARGEST if self.solved else np.inf
         for _ in range(allowed):
-            if self.number >= self.options.max_steps:
-                return _End.EXHAUSTED
             picard = picard and relative > PICARD_ABOVE
             relative, change = self._step(factor, relative, not picard)
-            if not np.isfinite(relative) or (self.solved and relative > LARGEST):
-                return _End.FAILED
-            if self._good(factor, relative, change):
-                return _End.SOLVED
-            if self.stop is not None and self.stop():
-                return _End.STOPPED
+            end = self._ended(factor, relative, change, worst)
+            if end is not None:
+                return end
         return _End.FAILED
+
+    def _march(self) -> _End:
+        """Steps of pseudo-time at the viscosity of blood, from the last state that was solved for."""
+        self.marched = True
+        self._set_state(self.solved[-1][1] if self.solved else self.start)
+        self.problem.set_viscosity_factor(1.0)
+        self._renew_force()
+        first = 1.0 / max(crossing_rate(self.problem), 1e-300)
+        begun = relative = self.relative()
+        log.info("steps of pseudo-time, the first of %.1e s", first)
+        end = None
+        for _ in range(MARCHES):
+            self.problem.set_time_step(time_step(first, begun, relative))
+            relative, change = self._step(1.0, relative, True)
+            end = self._ended(1.0, relative, change, np.inf)
+            if end is not None:
+                break
+        self.problem.set_time_step(None)
+        return end or _End.FAILED
+
+    def _ended(self, factor: float, relative: float, change: float, worst: float) -> _End | None:
+        """Whether the steps at one viscosity are over, and how."""
+        if not np.isfinite(relative) or relative > worst:
+            return _End.FAILED
+        if self._good(factor, relative, change):
+            return _End.SOLVED
+        if self.stop is not None and self.stop():
+            return _End.STOPPED
+        return _End.EXHAUSTED if self.number >= self.options.max_steps else None
 
     def _good(self, factor: float, relative: float, change: float) -> bool:
         if factor > 1.0:
@@ -258,7 +290,8 @@ class _Continuation:
         state.copy(self.x)
         self.problem.state.x.scatter_forward()
 
-    def _blame(self, reason: str, factor: float) -> str:
+    def _blame(self, reason: str) -> str:
+        factor = float(self.problem.viscosity.value) / self.problem.blood.viscosity
         where = largest_residual(self.problem, self.force)
         return (
             f"Not converged: {reason}; viscosity {factor:.3g} times that of blood, relative residual "

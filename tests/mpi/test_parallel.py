@@ -13,6 +13,7 @@ from mpi4py import MPI
 from hemo.boundary import FlowConditions
 from hemo.fem import checkpoint
 from hemo.fem.jit import compilation
+from hemo.fem.marching import crossing_rate
 from hemo.fem.sections import inlet_means, section_means, vertex_fields
 from hemo.fem.wall import wall_traction
 from tests.fem import tubes
@@ -48,6 +49,11 @@ def solutions(vessel):
     guess = parabola(vessel, tubes.cosine_stenosis(0.5), FLOW)
     problems = [set_up(vessel, conditions, guess, comm=comm) for comm in (WORLD, SELF)]
     return [solved(problem, tolerance=1e-10, flow_tolerance=1e-9) for problem in problems]
+
+
+def test_the_first_time_step_where_not_every_rank_has_an_inlet(pair):
+    together, alone = (crossing_rate(problem) for problem in pair)
+    assert together == pytest.approx(alone, rel=1e-12)
 
 
 def everything(problem, mesh):

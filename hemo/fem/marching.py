@@ -1,0 +1,43 @@
+"""Pseudo-time steps to a steady flow where Newton's method, led by the viscosity, loses it.
+
+One Newton step of backward Euler, (rho M / dt + J) delta = F, from state to state (Kelley and Keyes 1998, SIAM J Numer
+Anal 35:508, algorithm 2.1), the time step growing as the residual falls: dt_n = dt_0 |F_0| / |F_n| (their SER,
+switched evolution relaxation, of Mulder and van Leer 1985, J Comput Phys 59:232). With dt without bound it is Newton's
+method. Steps of this length damp waves in the jet; a flow that oscillates on is not followed in time.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from dolfinx import mesh
+from mpi4py import MPI
+from numpy.typing import NDArray
+
+from hemo.fem.problem import FlowProblem
+from hemo.tetmesh import INLET
+
+SHORTEST = 0.5  # times the first step
+MARCHES = 40  # steps
+
+
+def crossing_rate(problem: FlowProblem) -> float:
+    """The largest speed over the inlet's equivalent diameter, 1/s: the rate of the first time step."""
+    domain = problem.domain
+    area = _triangles_area(domain.mesh, domain.facets(INLET))
+    velocity = problem.velocity().x.array.reshape(-1, 3)
+    fastest = float(np.linalg.norm(velocity, axis=1).max(initial=0.0))
+    area, fastest = domain.comm.allreduce(area, op=MPI.SUM), domain.comm.allreduce(fastest, op=MPI.MAX)
+    return fastest / float(np.sqrt(4.0 * area / np.pi))
+
+
+def _triangles_area(of: mesh.Mesh, facets: NDArray[np.int32]) -> float:
+    """The area of this rank's facets, m^2; dolfinx 0.9 divides by zero where a rank has none of them."""
+    if not facets.size:
+        return 0.0
+    a, b, c = np.moveaxis(of.geometry.x[mesh.entities_to_geometry(of, 2, facets)], 1, 0)
+    return 0.5 * float(np.linalg.norm(np.cross(b - a, c - a), axis=1).sum())
+
+
+def time_step(first: float, first_residual: float, residual: float) -> float:
+    """The next time step, s: the longer, the smaller the residual has become."""
+    return first * max(first_residual / max(residual, 1e-300), SHORTEST)

@@ -1,0 +1,63 @@
+"""Steps of pseudo-time: their length, and that they reach the flow that Newton's method reaches."""
+
+import numpy as np
+import pytest
+
+from hemo.blood import Blood
+from hemo.boundary import FlowConditions
+from hemo.fem import solver
+from hemo.fem.job import FemOptions
+from hemo.fem.marching import crossing_rate, time_step
+from hemo.results import Status
+from tests.fem import tubes
+from tests.fem.solving import parabola, set_up, solved
+
+RADIUS, LENGTH, FLOW = 1.5e-3, 12e-3, 2e-6  # m, m, m^3/s: Reynolds number 257
+
+
+def radius(z):
+    return RADIUS * (1 - 0.2 * (1 + np.cos(2 * np.pi * (z - LENGTH / 2) / LENGTH)))
+
+
+@pytest.fixture(scope="module")
+def narrowed():
+    return tubes.tube(radius, np.linspace(0.0, LENGTH, 17), rings=3)
+
+
+def problem_of(mesh):
+    conditions = FlowConditions(13000.0, 600.0, {"out": 2e9}, inlet_flow=FLOW)
+    return set_up(mesh, conditions, parabola(mesh, radius, FLOW), Blood())
+
+
+def test_the_first_step_is_the_time_to_cross_an_inlet_diameter(narrowed):
+    ends, narrow = radius(np.array([0.0, LENGTH / 2]))
+    rate = 2 * FLOW / (np.pi * narrow**2) / (2 * ends)
+    assert crossing_rate(problem_of(narrowed)) == pytest.approx(rate, rel=0.15)  # the inlet is a polygon
+
+
+def test_steps_grow_as_the_residual_falls():
+    assert time_step(2e-3, 1.0, 1.0) == 2e-3
+    assert time_step(2e-3, 1.0, 1e-3) == pytest.approx(2.0)
+    assert time_step(2e-3, 1.0, 10.0) == 1e-3
+
+
+def test_they_take_over_where_no_reduction_of_the_viscosity_succeeds(narrowed, monkeypatch):
+    """The state at eight times the viscosity is as far from blood's as the continuation ever has to go."""
+    by_newton, in_time = problem_of(narrowed), problem_of(narrowed)
+    solved(by_newton)
+    correct = solver._Continuation._correct
+    levels = []
+
+    def only_the_first(self, factor):
+        levels.append(factor)
+        return correct(self, factor) if len(levels) == 1 else solver._End.FAILED
+
+    monkeypatch.setattr(solver._Continuation, "_correct", only_the_first)
+    steps = []
+    outcome = solver.solve_steady(in_time, FemOptions(), on_step=steps.append)
+    assert outcome.status is Status.CONVERGED
+    assert levels == [8.0, pytest.approx(8 * 0.7)]
+    assert {step.viscosity_factor for step in steps} == {8.0, 1.0}
+    assert float(in_time.density_rate.value) == 0.0
+    difference = by_newton.state.x.array - in_time.state.x.array
+    assert np.linalg.norm(difference) < 1e-5 * np.linalg.norm(by_newton.state.x.array)
