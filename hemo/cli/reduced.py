@@ -13,13 +13,28 @@ from hemo.blood import Blood
 from hemo.boundary import FlowConditions, Physiology
 from hemo.cli.tree import write_text
 from hemo.errors import NotConverged
+from hemo.evaluation import evaluate
 from hemo.geometry.lesion import completed
-from hemo.indices import lesion_pressure
-from hemo.reduced import solve, solve_states
+from hemo.indices import Reading
+from hemo.reduced import solve
 from hemo.results import Status, TreeFlow
+from hemo.summary import overall_status
 from hemo.tree import VesselTree
 from hemo.treejson import SCHEMA_VERSION, parse_trees, read_trees, tree_to_json
+from hemo.treesummary import TreeResult, tree_row
 from hemo.units import MILLIMETRE, ML_PER_MIN, MMHG, parse
+
+# What, given, makes the options win over the file; with the unit it is kept in.
+QUANTITIES = {
+    "systolic": "pascal",
+    "diastolic": "pascal",
+    "mean_pressure": "pascal",
+    "heart_rate": "1/second",
+    "cardiac_output": "metre**3/second",
+    "myocardial_mass": "kilogram",
+    "rest_flow": "metre**3/second",
+    "inlet_flow": "metre**3/second",
+}
 
 
 @click.command(
@@ -50,75 +65,62 @@ def reduced(tree: str, output: str, **given: Any) -> None:
     """Pressure, flow and FFR along the vessels of TREE.json (- reads stdin).
 
     Lesions are searched for where the file has no ``lesions`` key. Boundary conditions come from the file's
-    ``boundary``, or, where a pressure is given here, from the options.
+    ``boundary``, or, where a pressure or a flow is given here, from the options; then the result also holds rest, flow
+    reserve, the pressure ratios of a beat at rest (from systolic and diastolic pressure) and FFR's error budget.
     """
-    trees = parse_trees(sys.stdin.read(), "stdin") if tree == "-" else read_trees(Path(tree))
+    stored = parse_trees(sys.stdin.read(), "stdin") if tree == "-" else read_trees(Path(tree))
     blood = Blood(
         parse(given["density"], "kilogram/metre**3", "--density"),
         parse(given["viscosity"], "pascal*second", "--viscosity"),
     )
-    results = []
-    for stored in trees:
-        vessels = completed(stored)
-        conditions = _conditions(vessels, stored.conditions, given, blood)
-        results.append(_result(vessels, conditions, solve(vessels, conditions, blood)))
+    patient = _patient(given)
+    known = any(given[name] is not None for name in QUANTITIES)
+    results = [_result(completed(one), None if known else one.conditions, patient, blood) for one in stored]
     write_text(output, json.dumps({"schema_version": SCHEMA_VERSION, "trees": results}, allow_nan=False))
 
 
-def _conditions(tree: VesselTree, stored: FlowConditions | None, given: dict[str, Any], blood: Blood) -> FlowConditions:
-    """The options win over the file where any pressure or flow is given."""
-    quantities = {
-        "systolic": "pascal",
-        "diastolic": "pascal",
-        "mean_pressure": "pascal",
-        "heart_rate": "1/second",
-        "cardiac_output": "metre**3/second",
-        "myocardial_mass": "kilogram",
-        "rest_flow": "metre**3/second",
-        "inlet_flow": "metre**3/second",
-    }
+def _patient(given: dict[str, Any]) -> Physiology:
+    """What the options say of the patient."""
     values: dict[str, Any] = {
         name: parse(given[name], unit, "--" + name.replace("_", "-"))
-        for name, unit in quantities.items()
+        for name, unit in QUANTITIES.items()
         if given[name] is not None
     }
-    if stored is not None and not values:
-        return stored
     chosen = {name: given[name] for name in ("resistance_reserve", "state", "dominance", "territory")}
-    patient = Physiology(**chosen, **values)
-    return solve_states(tree, patient, blood).of(patient.state)[1]
+    return Physiology(**chosen, **values)
 
 
-def _result(tree: VesselTree, conditions: FlowConditions, flow: TreeFlow) -> dict[str, Any]:
-    if flow.status is not Status.CONVERGED:
+def _result(tree: VesselTree, stored: FlowConditions | None, patient: Physiology, blood: Blood) -> dict[str, Any]:
+    """One tree by the file's own conditions, or by the patient's, with all that follows from those."""
+    if stored is None:
+        result = evaluate(tree, patient, blood)
+    else:
+        result = TreeResult(tree, (), stored, reduced=solve(tree, stored, blood))
+    if overall_status([result]) is not Status.CONVERGED:
         raise NotConverged(f"tree {tree.name!r}: the reduced model did not converge, so no FFR is given.")
+    assert result.reduced is not None
+    rows = tree_row(result, ("reduced",), None, Reading())
     return {
         "name": tree.name,
-        "status": flow.status.name.lower(),
-        "boundary": tree_to_json(tree, conditions)["boundary"],
-        "branches": [
-            {
-                "name": branch.name,
-                "ffr": float(flow.ffr(branch.name)[-1]),
-                "flow_ml_min": float(flow.branches[branch.name].flow[0] / ML_PER_MIN),
-                "arc_length_mm": (branch.arc / MILLIMETRE).tolist(),
-                "pressure_mmhg": (flow.branches[branch.name].pressure / MMHG).tolist(),
-                "ffr_curve": flow.ffr(branch.name).tolist(),
-                "flow_curve_ml_min": (flow.branches[branch.name].flow / ML_PER_MIN).tolist(),
-            }
-            for branch in tree.branches
-        ],
-        "lesions": [
-            {"id": lesion.id, "branch": lesion.branch, **_lesion_ffr(tree, lesion, flow)} for lesion in tree.lesions
-        ],
+        "status": result.reduced.status.name.lower(),
+        "boundary": tree_to_json(tree, result.conditions)["boundary"],
+        "branches": [row["reduced"] | _curves(row["name"], result.reduced, tree) for row in rows["branches"]],
+        "lesions": [_lesion(row) for row in rows["lesions"]],
     }
 
 
-def _lesion_ffr(tree: VesselTree, lesion: Any, flow: TreeFlow) -> dict[str, float]:
-    pressure = lesion_pressure(tree, lesion, flow, None)
+def _curves(name: str, flow: TreeFlow, tree: VesselTree) -> dict[str, Any]:
+    along = flow.branches[name]
     return {
-        "ffr_proximal": pressure.proximal,
-        "ffr_distal": pressure.distal,
-        "ffr_distal_at_mm": pressure.place / MILLIMETRE,
-        "delta_ffr": pressure.delta,
+        "name": name,
+        "arc_length_mm": (tree[name].arc / MILLIMETRE).tolist(),
+        "pressure_mmhg": (along.pressure / MMHG).tolist(),
+        "ffr_curve": flow.ffr(name).tolist(),
+        "flow_curve_ml_min": (along.flow / ML_PER_MIN).tolist(),
     }
+
+
+def _lesion(row: dict[str, Any]) -> dict[str, Any]:
+    """The keys of ``summary.json`` without its level of methods; no orientation is known, so no wire equivalent."""
+    values = {key: value for key, value in row["reduced"].items() if key != "ffr_wire_equivalent"}
+    return {"id": row["id"], "branch": row["branch"], **values, "error_budget": row["error_budget"]}

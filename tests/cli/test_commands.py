@@ -141,7 +141,17 @@ def test_the_tree_found_goes_into_reduced_and_run(found, tmp_path):
     done = run("run", case, "--method", "reduced", "--out", tmp_path / "out", "--json")
     assert done.returncode == 0, done.stderr
     second = json.loads(done.stdout)["trees"][0]
-    assert second["lesions"][0]["reduced"]["ffr_distal"] == pytest.approx(first["lesions"][0]["ffr_distal"], abs=1e-6)
+    # Everything that the run says of a lesion and a vessel: rest, its beat, flow reserve, interval, error budget.
+    (lesion,) = second["lesions"]
+    for key, value in lesion["reduced"].items():
+        if key not in ("ffr_wire_equivalent", "other_reserves"):
+            assert first["lesions"][0][key] == pytest.approx(value, abs=1e-6), key
+    for key in ("lumen", "flow", "loss_law", "discretisation", "location"):
+        found_part = first["lesions"][0]["error_budget"][key]
+        assert found_part == pytest.approx(lesion["error_budget"][key], abs=1e-6), key
+    assert lesion["reduced"]["rest_beat"]["wave_free_ratio"] < lesion["reduced"]["rest_pd_pa"]
+    for branch, other in zip(first["branches"], second["branches"], strict=True):
+        assert {key: branch[key] for key in other["reduced"]} == pytest.approx(other["reduced"], abs=1e-6)
     assert "LAO 45°" in (tmp_path / "out" / "figures" / "tree.svg").read_text()
 
 

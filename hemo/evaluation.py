@@ -1,0 +1,99 @@
+"""Rest and hyperaemia of one tree by the reduced model, with all that FFR is read with; no case file, no geometry."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+
+from hemo.blood import Blood
+from hemo.boundary import Physiology, assumptions, resistance_reserve, side_of
+from hemo.boundary.patient import Microvasculature
+from hemo.boundary.plausibility import implausible
+from hemo.boundary.territory import CORONARY
+from hemo.indices import Reading, measurement_place
+from hemo.reduced import States, solve, solve_states
+from hemo.reduced.beds import hyperaemic_conditions
+from hemo.reduced.budget import Spread, error_budget
+from hemo.reduced.pulsatile import RestingRatios, resting_ratios, solve_beat
+from hemo.reduced.waveform import DEFAULT_RATE, SQUEEZE, heart_beat
+from hemo.results import TreeFlow
+from hemo.tree import VesselTree
+from hemo.treesummary import TreeResult
+
+log = logging.getLogger(__name__)
+
+
+def evaluate(
+    tree: VesselTree,
+    patient: Physiology,
+    blood: Blood,
+    reading: Reading | None = None,
+    spread: Spread | None = None,
+    subtracted: float = 0.0,
+) -> TreeResult:
+    """Both states of a tree, its resting beat, its FFR's error budget, and FFR with other people's microvasculature.
+
+    Parameters
+    ----------
+    reading
+        Where a lesion's FFR is read.
+    spread
+        Standard deviations of what the error budget changes.
+    subtracted
+        Venous pressure that is taken off both pressures of FFR, Pa.
+    """
+    reading, spread = reading or Reading(), spread or Spread()
+    states = solve_states(tree, patient, blood)
+    rest, hyperaemia = (replace(flow, subtracted=subtracted) for flow in (states.rest, states.hyperaemia))
+    at_hyperaemia = patient.state == "hyperaemia"
+    flow, conditions = hyperaemia if at_hyperaemia else rest, states.of(patient.state)[1]
+    for sentence in implausible(tree, patient, blood, flow, patient.state):
+        log.warning("%s", sentence)
+    return TreeResult(
+        tree=tree,
+        assumptions=assumptions(tree, patient, conditions),
+        conditions=conditions,
+        reduced=flow,
+        reduced_rest=rest,
+        reduced_hyperaemia=hyperaemia,
+        other_reserves=_other_reserves(tree, patient, blood, subtracted) if at_hyperaemia else {},
+        budgets=error_budget(tree, patient, blood, conditions, flow, reading, spread),
+        resting=_resting(tree, patient, blood, states, reading),
+    )
+
+
+def _resting(
+    tree: VesselTree, patient: Physiology, blood: Blood, states: States, reading: Reading
+) -> dict[str, RestingRatios]:
+    """Pressure ratios of a beat at rest beyond each lesion, where the cuff's pressures and a coronary bed are given."""
+    if None in (patient.systolic, patient.diastolic) or patient.inlet_flow is not None or not tree.lesions:
+        return {}
+    if patient.territory != CORONARY.name:
+        return {}
+    assert patient.systolic is not None and patient.diastolic is not None
+    beat = heart_beat(
+        patient.systolic, patient.diastolic, states.rest.aortic_pressure, patient.heart_rate or DEFAULT_RATE
+    )
+    found = solve_beat(tree, states.rest_conditions, beat, blood, SQUEEZE[side_of(tree) or "left"])
+    if not found.periodic:
+        log.warning("%s tree: the beat at rest did not become periodic, so no diastolic ratio is given.", tree.name)
+        return {}
+    return {
+        lesion.id: resting_ratios(found, tree[lesion.branch], measurement_place(tree[lesion.branch], lesion, reading))
+        for lesion in tree.lesions
+    }
+
+
+def _other_reserves(
+    tree: VesselTree, patient: Physiology, blood: Blood, subtracted: float
+) -> dict[tuple[str, float], TreeFlow]:
+    """Hyperaemia with the microvasculature of others, where the patient's own was not measured."""
+    if patient.resistance_reserve is not None or patient.flow_reserve is not None or patient.inlet_flow is not None:
+        return {}
+    found: dict[tuple[str, float], TreeFlow] = {}
+    kinds: tuple[Microvasculature, ...] = ("patient", "healthy", "dysfunction")
+    for kind in kinds:
+        other = replace(patient, microvasculature=kind, microcirculatory_resistance_index=None)
+        flow = solve(tree, hyperaemic_conditions(tree, other, blood), blood)
+        found[kind, resistance_reserve(other).value] = replace(flow, subtracted=subtracted)
+    return found
