@@ -17,6 +17,7 @@ from scipy.spatial import cKDTree
 
 from hemo.results import TreeFlow, WallTraction
 from hemo.tree import Branch, Lesion, VesselTree
+from hemo.triangles import triangle_areas, unit_normals
 
 Array = NDArray[Any]
 
@@ -183,10 +184,8 @@ def _foot(branch: Branch, points: Array, nearest: NDArray[np.int64]) -> Array:
 
 def facet_geometry(traction: WallTraction) -> tuple[Array, Array, Array]:
     """Centroid (m, 3), area (m,) in m^2 and unit normal out of the fluid (m, 3) of each wall triangle."""
-    a, b, c = (traction.points[traction.triangles[:, k]] for k in range(3))
-    normal = 0.5 * np.cross(b - a, c - a)
-    area = np.linalg.norm(normal, axis=1)
-    return (a + b + c) / 3.0, area, normal / area[:, None]
+    corners = traction.points[traction.triangles]
+    return corners.mean(axis=1), triangle_areas(corners), unit_normals(corners)
 
 
 def axial_plaque_stress(pressure: Array, shear: Array, normal: Array, tangent: Array) -> Array:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from hemo.pictures import DARK, LESION, VIEWS, place_labels, projection
 from hemo.tetmesh import BLOCK, INLET, TetMesh
 from hemo.tree import VesselTree
+from hemo.triangles import unit_normals
 from hemo.units import MILLIMETRE
 
 Array = NDArray[Any]
@@ -80,8 +81,7 @@ def _draw(panel: Any, mesh: TetMesh, chosen: NDArray[np.bool_], angle: float, ed
 
     axes, towards = projection(angle)
     corners = mesh.points[mesh.facets]
-    normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    facing = normal @ towards / np.linalg.norm(normal, axis=1)
+    facing = unit_normals(corners) @ towards
     shown = np.flatnonzero(chosen & (facing > 0.0))
     order = shown[np.argsort(corners[shown].mean(axis=1) @ towards)]
     colour = _colours(mesh)[order] * (0.45 + 0.55 * facing[order, None])

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from hemo.indices import axial_plaque_stress, map_to_centreline, oscillation
 from hemo.results import TreeFlow, WallTraction
-from hemo.tetmesh import TetMesh, vertex_normals
+from hemo.tetmesh import TetMesh
 from hemo.tree import VesselTree
+from hemo.triangles import vertex_normals
 from hemo.units import MILLIMETRE, SQUARE_MILLIMETRE
 from hemo.vtkio import write_polydata, write_tetrahedra
 

@@ -31,6 +31,7 @@ from hemo.pictures import (
 from hemo.results import TreeFlow, WallTraction
 from hemo.tree import Branch
 from hemo.treesummary import TreeResult
+from hemo.triangles import unit_normals
 from hemo.units import MILLIMETRE
 
 Array = NDArray[Any]
@@ -147,8 +148,7 @@ def _draw_wall(panel: Any, result: TreeResult, wall: WallTraction, angle: float,
     for number, (branch, ffr) in enumerate(zip(result.tree.branches, _ffr_by_branch(result), strict=True)):
         mine = where.branch == number
         value[mine] = np.interp(where.arc[mine], branch.arc, ffr)
-    normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    facing = normal @ towards / np.linalg.norm(normal, axis=1)
+    facing = unit_normals(corners) @ towards
     order = np.argsort(corners.mean(axis=1) @ towards)
     order = order[facing[order] > 0.0]
     colour = scale.to_rgba(value[order])

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hemo.errors import InputError
+from hemo.triangles import area_vectors
 
 WALL = "wall"
 INLET = "inlet"
@@ -60,8 +61,7 @@ class TetMesh:
 
     def area_vector(self, name: str) -> NDArray[np.float64]:
         """(3,) integral of the outward normal over the named part, m^2."""
-        a, b, c = (self.points[self.facets_of(name)[:, i]] for i in range(3))
-        return np.asarray(0.5 * np.cross(b - a, c - a).sum(axis=0))
+        return np.asarray(area_vectors(self.points[self.facets_of(name)]).sum(axis=0))
 
     def cell_volumes(self) -> NDArray[np.float64]:
         """(m,) signed volumes, m^3; all positive in a valid mesh."""
@@ -102,15 +102,6 @@ class TetMesh:
         with np.load(path) as data:
             names = {int(tag): str(label) for tag, label in zip(data["tags"], data["labels"], strict=True)}
             return TetMesh(data["points"], data["cells"], data["facets"], data["facet_tags"], names)
-
-
-def vertex_normals(points: NDArray[np.float64], triangles: NDArray[np.int64]) -> NDArray[np.float64]:
-    """(n, 3) unit normals at the vertices of a surface: the area-weighted mean of the triangles round each."""
-    a, b, c = (points[triangles[:, k]] for k in range(3))
-    facet = np.cross(b - a, c - a)
-    corner = triangles.T.ravel()
-    normal = np.stack([np.bincount(corner, np.tile(facet[:, k], 3), len(points)) for k in range(3)], axis=1)
-    return np.asarray(normal / np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-300))
 
 
 def face_neighbours(cells: NDArray[np.int64]) -> NDArray[np.int64]:

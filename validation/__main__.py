@@ -13,6 +13,7 @@ BENCHMARKS = (
     "surface_accuracy",
     "narco_trees",
     "cut_invariance",
+    "cut_invariance_3d",
     "physiology",
     "random_trees",
     "fuzz",

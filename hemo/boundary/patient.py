@@ -105,8 +105,16 @@ class Physiology:
         return self.typical.exponent.value if self.exponent is None else self.exponent
 
 
+MEAN_ABOVE_DIASTOLIC = 0.40  # of the pulse pressure
+
+
 def mean_aortic_pressure(systolic: float, diastolic: float) -> float:
-    """Mean from cuff pressures, DBP + (SBP - DBP) / 3 (the clinical rule of thumb), Pa.
+    """Mean from cuff pressures, DBP + 0.40 (SBP - DBP), Pa.
+
+    Inside the brachial artery the mean lies 39.5 +- 2.5 % of the pulse pressure above the diastolic (Bos et al. 2007, J
+    Hypertens 25:751, 57 people), by tonometry 42.2 +- 5.5 % (Grillo et al. 2020, J Hypertens, 1526 people; both
+    abstracts). The usual third reads 5 mmHg too low. At the aortic root, of its own pressures, it is 0.45 (Chemla et al.
+    2002, Clin Sci 103:7).
 
     Raises
     ------
@@ -120,7 +128,7 @@ def mean_aortic_pressure(systolic: float, diastolic: float) -> float:
             f"patient: systolic pressure ({systolic / MMHG:.0f} mmHg) is not above diastolic "
             f"({diastolic / MMHG:.0f} mmHg); exchange or correct them."
         )
-    return diastolic + (systolic - diastolic) / 3.0
+    return diastolic + MEAN_ABOVE_DIASTOLIC * (systolic - diastolic)
 
 
 def aortic_pressure(patient: Physiology, state: State = "rest") -> float:

@@ -313,7 +313,7 @@ def assumptions(tree: VesselTree, patient: Physiology, conditions: FlowCondition
 
 
 def _pressure_rows(patient: Physiology, conditions: FlowConditions) -> list[Assumption]:
-    cuff = "case file" if patient.mean_pressure is not None else "case file: DBP + (SBP - DBP) / 3"
+    cuff = "case file" if patient.mean_pressure is not None else "case file: DBP + 0.40 (SBP - DBP), Bos 2007"
     rest, now = aortic_pressure(patient, "rest"), conditions.aortic_pressure
     rows = [Assumption("mean aortic pressure", now / MMHG, "mmHg", cuff if now == rest else "case file")]
     if patient.state == "hyperaemia" and patient.hyperaemic_mean_pressure is None:

@@ -19,6 +19,7 @@ from hemo.errors import InputError, TreesNotMeshed
 from hemo.files import file_name
 from hemo.resultfolder import working_folder
 from hemo.tetmesh import TetMesh
+from hemo.triangles import triangle_areas
 from hemo.units import MILLIMETRE, SQUARE_MILLIMETRE
 
 if TYPE_CHECKING:
@@ -127,8 +128,7 @@ def mesh_report(meshed: MeshedTree) -> dict[str, Any]:
 
 
 def _area(mesh: TetMesh, name: str) -> float:
-    a, b, c = (mesh.points[mesh.facets_of(name)[:, k]] for k in range(3))
-    return float(0.5 * np.linalg.norm(np.cross(b - a, c - a), axis=1).sum())
+    return float(triangle_areas(mesh.points[mesh.facets_of(name)]).sum())
 
 
 def _table(out: Path, trees: list[dict[str, Any]]) -> Table:

@@ -41,7 +41,8 @@ from hemo.fem.domain import to_vertices, vertex_spaces
 from hemo.fem.jit import jit_options
 from hemo.fem.problem import FlowProblem
 from hemo.results import WallTraction
-from hemo.tetmesh import INLET, WALL, TetMesh, vertex_normals
+from hemo.tetmesh import INLET, WALL, TetMesh
+from hemo.triangles import unit_normals, vertex_normals
 
 Array = NDArray[np.float64]
 
@@ -77,9 +78,7 @@ def traction_on(tet: TetMesh, pressure: Array, viscous: Array) -> WallTraction:
     used, triangles = np.unique(tet.facets_of(WALL), return_inverse=True)
     triangles = triangles.reshape(-1, 3).astype(np.int64)
     points, p, tau = tet.points[used], pressure[used], viscous[used]
-    a, b, c = (points[triangles[:, k]] for k in range(3))
-    area_vector = 0.5 * np.cross(b - a, c - a)
-    facet_normal = area_vector / np.linalg.norm(area_vector, axis=1, keepdims=True)
+    facet_normal = unit_normals(points[triangles])
     facet_tau = tau[triangles].mean(axis=1)
     facet_along = np.einsum("ij,ij->i", facet_tau, facet_normal)
     normal = vertex_normals(points, triangles)

@@ -28,8 +28,9 @@ from hemo.geometry.mesh.sizing import Sizes, branch_at, size_at
 from hemo.geometry.synthetic.vessels import left_coronary, straight_stenosis
 from hemo.geometry.truncate import truncate
 from hemo.stages import Geometry
-from hemo.tetmesh import TetMesh, face_neighbours, vertex_normals
+from hemo.tetmesh import TetMesh, face_neighbours
 from hemo.tree import Branch, VesselTree
+from hemo.triangles import vertex_normals
 from tests.fem.tubes import blocks
 from tests.geometry.conftest import CASES
 from tests.geometry.shapes import AORTA, MAIN, MAIN_RADIUS, MM, SIDE, SIDE_RADIUS, lumen, tree

@@ -6,7 +6,7 @@ from scipy.special import erf
 from hemo.geometry.lumen.labelfield import edge_level
 from hemo.geometry.lumen.wallvalue import blurred_at_wall
 from hemo.geometry.synthetic.vessels import Stenosis, _revolve
-from hemo.tetmesh import vertex_normals
+from hemo.triangles import vertex_normals
 
 
 @pytest.mark.parametrize("radius", [1.0, 1.5, 3.0])

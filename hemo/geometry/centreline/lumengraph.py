@@ -16,7 +16,7 @@ from hemo.geometry.lumen.distance import SurfaceDistance
 from hemo.geometry.lumen.labelfield import tangent_ball_radius
 from hemo.geometry.lumen.surface import Surface
 from hemo.geometry.lumen.vtkgrid import inside_grid
-from hemo.tetmesh import vertex_normals
+from hemo.triangles import vertex_normals
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]

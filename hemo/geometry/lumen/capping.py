@@ -21,7 +21,7 @@ from hemo.errors import InputError
 from hemo.geometry.lumen.labelfield import tangent_ball_radius
 from hemo.geometry.lumen.patching import fan_patch, flat_patch, least_patch, opening
 from hemo.geometry.lumen.surfacecheck import edge_table, orient_outwards, triangle_components
-from hemo.tetmesh import vertex_normals
+from hemo.triangles import area_vectors, vertex_normals
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]
@@ -151,8 +151,7 @@ def named_caps(points: Array, triangles: Indices, patch: Indices, names: dict[in
         What the parts are called; one in several pieces gives caps with numbers.
     """
     edges, of_triangle, count = edge_table(triangles)
-    a, b, c = (points[triangles[:, k]] for k in range(3))
-    vector = 0.5 * np.cross(b - a, c - a)
+    vector = area_vectors(points[triangles])
     area = np.linalg.norm(vector, axis=1)
     unit = vector / np.maximum(area, 1e-300)[:, None]
     found: list[Cap] = []

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from hemo.geometry.lumen.proximity import wall_tree
 from hemo.geometry.lumen.surface import Surface
+from hemo.triangles import unit_normals
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]
@@ -32,8 +33,7 @@ class SurfaceDistance:
         self._middles = corners.mean(axis=1)
         self._tree = wall_tree(self._middles)
         self._candidates = min(candidates, len(corners))
-        normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-        self._normal = normal / np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-300)
+        self._normal = unit_normals(corners)
 
     def nearest(self, points: Array) -> tuple[Array, Array, Array]:
         """Distance (n,), nearest surface place (n, 3) and outward normal there (n, 3) of places (n, 3)."""

@@ -15,7 +15,7 @@ from hemo.geometry.lumen.surface import CHORD_TOLERANCE, Surface
 from hemo.geometry.lumen.surfacecheck import edge_table, triangle_components
 from hemo.geometry.lumen.voxelsides import between_voxels
 from hemo.geometry.lumen.vtkgrid import contour_grid
-from hemo.tetmesh import vertex_normals
+from hemo.triangles import vertex_normals
 
 # The aorta's wall matters this near a coronary, m.
 _OF_INTEREST = 4e-3

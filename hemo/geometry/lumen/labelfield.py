@@ -28,7 +28,7 @@ from hemo.geometry.image.labelimage import LabelImage
 from hemo.geometry.lumen.proximity import wall_tree
 from hemo.geometry.lumen.surfacecheck import edge_table
 from hemo.geometry.lumen.wallvalue import blurred_at_wall
-from hemo.tetmesh import vertex_normals
+from hemo.triangles import vertex_normals
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]

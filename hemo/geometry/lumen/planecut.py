@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import ConvexHull, cKDTree
 
+from hemo.triangles import unit_normals
+
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
 
@@ -115,9 +117,7 @@ class LoopFinder:
 
     def slope(self, loop: Loop) -> float:
         """Largest cosine between the plane's normal and that of a triangle it crosses: 0 where it cuts squarely."""
-        a, b, c = (self._points[self._triangles[loop.triangles, k]] for k in range(3))
-        across = np.cross(b - a, c - a)
-        return float(np.abs(across @ loop.normal / np.maximum(np.linalg.norm(across, axis=1), 1e-300)).max())
+        return float(np.abs(unit_normals(self._points[self._triangles[loop.triangles]]) @ loop.normal).max())
 
 
 def _own_loop(loops: list[Loop], centre: Array, radius: float) -> Loop | None:

@@ -11,6 +11,7 @@ from scipy.spatial import cKDTree
 from hemo.errors import InputError
 from hemo.geometry.lumen.capping import close_openings, place_in_mm
 from hemo.geometry.lumen.surfacecheck import edge_table, enclosed_volume, self_crossings, triangle_components
+from hemo.triangles import triangle_areas
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]
@@ -24,16 +25,10 @@ _BUBBLE = 1e-2
 _FOLD = 5e-2
 
 
-def triangle_areas(points: Array, triangles: Indices) -> Array:
-    """(m,) m^2."""
-    a, b, c = (points[triangles[:, k]] for k in range(3))
-    return 0.5 * np.linalg.norm(np.cross(b - a, c - a), axis=1)
-
-
 def without_dust(points: Array, triangles: Indices) -> tuple[Indices, int]:
     """The triangles without loose pieces of less than a thousandth of the area, and how many these were."""
     pieces = triangle_components(triangles)
-    share = np.bincount(pieces, triangle_areas(points, triangles))
+    share = np.bincount(pieces, triangle_areas(points[triangles]))
     keep = share >= _DUST * share.sum()
     return triangles[keep[pieces]], int((~keep).sum())
 
@@ -45,13 +40,13 @@ def without_fins(points: Array, triangles: Indices) -> tuple[Indices, int]:
     edges away and leaves none open that was not.
     """
     dropped = 0
-    total = float(triangle_areas(points, triangles).sum())
+    total = float(triangle_areas(points[triangles]).sum())
     while True:
         _, of_triangle, count = edge_table(triangles)
         if count.max() <= 2:
             return triangles, dropped
         sheet = _sheets(of_triangle, count)
-        area = np.bincount(sheet, triangle_areas(points, triangles))
+        area = np.bincount(sheet, triangle_areas(points[triangles]))
         for number in np.argsort(area):
             left = count - np.bincount(of_triangle[sheet == number].ravel(), minlength=len(count))
             fewer = np.sum(left > 2) < np.sum(count > 2)
@@ -137,7 +132,7 @@ def _flatness(points: Array, triangles: Indices) -> Array:
     """(m,) height over the longest side."""
     corners = points[triangles]
     side = np.linalg.norm(corners - np.roll(corners, -1, axis=1), axis=2).max(axis=1)
-    return np.asarray(2.0 * triangle_areas(points, triangles) / np.maximum(side, 1e-300) ** 2)
+    return np.asarray(2.0 * triangle_areas(points[triangles]) / np.maximum(side, 1e-300) ** 2)
 
 
 def without_folds(

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hemo.geometry.lumen.surfacecheck import edge_table
+from hemo.triangles import unit_normals
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]
@@ -59,10 +60,7 @@ def _corners(triangles: Indices, count: int) -> NDArray[np.bool_]:
 
 def _curve_middles(points: Array, triangles: Indices, edges: Indices, of_triangle: Indices, count: Indices) -> Array:
     """(e, 3) middle of each edge's curve, the mean of what its two faces say."""
-    face = np.cross(
-        points[triangles[:, 1]] - points[triangles[:, 0]], points[triangles[:, 2]] - points[triangles[:, 0]]
-    )
-    unit = face / np.maximum(np.linalg.norm(face, axis=1, keepdims=True), 1e-300)
+    unit = unit_normals(points[triangles])
     normals = _corner_normals(points, triangles, unit)
     lifts = []
     for side in range(3):

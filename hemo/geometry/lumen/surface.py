@@ -16,7 +16,7 @@ from hemo.geometry.lumen.capping import Cap, close_openings, named_caps, place_i
 from hemo.geometry.lumen.labelfield import tangent_ball_radius
 from hemo.geometry.lumen.subdivision import subdivide_curved
 from hemo.geometry.lumen.surfacecheck import edge_table, enclosed_volume, merge_points, weld_border
-from hemo.tetmesh import vertex_normals
+from hemo.triangles import triangle_areas, vertex_normals
 from hemo.vtkio import read_polydata
 
 _log = logging.getLogger(__name__)
@@ -243,6 +243,6 @@ def _check_closed(points: NDArray[np.float64], triangles: NDArray[np.int64], whe
     if len(bad):
         place = points[directed[bad[0]]].mean(axis=0)
         raise InputError(f"{where}: the surface cannot be closed at {place_in_mm(place)}; repair it there.")
-    area = float(repair.triangle_areas(points, triangles).sum())
+    area = float(triangle_areas(points[triangles]).sum())
     if enclosed_volume(points, triangles) < 1e-6 * area**1.5:
         raise InputError(f"{where}: the surface encloses no lumen; export the lumen as a closed surface.")

@@ -34,7 +34,7 @@ from scipy.spatial import cKDTree
 
 from hemo.geometry.lumen.labelfield import neighbour_average
 from hemo.geometry.lumen.surfacecheck import edge_table
-from hemo.tetmesh import vertex_normals
+from hemo.triangles import unit_normals, vertex_normals
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]
@@ -147,9 +147,7 @@ def _uncreased(points: Array, triangles: Indices, normals: Array, move: Array) -
 
 def _bends(points: Array, triangles: Indices, pair: Indices) -> Array:
     """(e,) cosine between the normals of the two triangles (e, 2) of each edge."""
-    corners = points[triangles]
-    face = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    face /= np.maximum(np.linalg.norm(face, axis=1, keepdims=True), 1e-300)
+    face = unit_normals(points[triangles])
     return np.asarray(np.einsum("ij,ij->i", face[pair[:, 0]], face[pair[:, 1]]))
 
 

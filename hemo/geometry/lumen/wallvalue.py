@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 from scipy.special import erfc
 
+from hemo.triangles import triangle_areas
+
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
@@ -42,8 +44,7 @@ def blurred_at_wall(points: Array, triangles: Indices, normals: Array, sigma: fl
     values
         (k,) between 0 and 1; one half on a flat wall.
     """
-    corners = points[triangles]
-    face = 0.5 * np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
+    face = triangle_areas(points[triangles])
     area = np.bincount(triangles.ravel(), np.repeat(face, 3), len(points)) / 3.0
     tree = cKDTree(points)
     parts = [

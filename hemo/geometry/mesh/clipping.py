@@ -22,6 +22,7 @@ from hemo.geometry.mesh.capcuts import Cut, NotSevered, OutletsNotCut, local_rad
 from hemo.geometry.mesh.trimming import trim_tree
 from hemo.tetmesh import INLET, WALL
 from hemo.tree import VesselTree
+from hemo.triangles import area_vectors
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -67,8 +68,7 @@ class TaggedSurface:
 
     def cap_area(self, tag: int) -> float:
         """Area of a planar part, m^2."""
-        a, b, c = (self.points[self.triangles[self.tags == tag][:, i]] for i in range(3))
-        return float(0.5 * np.linalg.norm(np.cross(b - a, c - a).sum(axis=0)))
+        return float(np.linalg.norm(area_vectors(self.points[self.triangles[self.tags == tag]]).sum(axis=0)))
 
 
 @dataclass(frozen=True)
@@ -184,7 +184,7 @@ def keep_flat_ends(surface: Surface, tree: VesselTree) -> ClippedLumen:
         corners = surface.points[surface.triangles] - centre
         flat = np.abs(corners @ outward).max(axis=1) < 1e-3 * radius
         flat &= np.linalg.norm(corners, axis=2).max(axis=1) < 3.0 * radius
-        vector = 0.5 * np.cross(corners[flat, 1] - corners[flat, 0], corners[flat, 2] - corners[flat, 0]).sum(axis=0)
+        vector = area_vectors(corners[flat]).sum(axis=0)
         if vector @ outward < 0.5 * branch.area[place]:
             raise InputError(f"tree {tree.name!r}: the surface has no flat end at {name!r}; use keep_ends = false.")
         tag = INLET_TAG + i

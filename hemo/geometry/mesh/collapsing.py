@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from hemo.geometry.lumen.surfacecheck import edge_table
 from hemo.geometry.mesh.clipping import WALL_TAG, TaggedSurface
+from hemo.triangles import area_vectors
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -100,6 +101,6 @@ def _turned(points: Array, triangles: Index, moved: NDArray[np.bool_], place: Ar
     """Whether a triangle whose ``moved`` (k, 3) vertex goes to ``place`` would fold or collapse."""
     before = points[triangles]
     after = np.where(moved[:, :, None], place, before)
-    old, new = (np.cross(t[:, 1] - t[:, 0], t[:, 2] - t[:, 0]) for t in (before, after))
+    old, new = area_vectors(before), area_vectors(after)
     scale = np.linalg.norm(old, axis=1) * np.linalg.norm(new, axis=1)
     return bool(np.any(np.einsum("ij,ij->i", old, new) <= TURN * scale))

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from hemo.geometry.lumen.proximity import Proximity
 from hemo.geometry.mesh.clipping import WALL_TAG, TaggedSurface
-from hemo.tetmesh import vertex_normals
+from hemo.triangles import area_vectors, triangle_areas, vertex_normals
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -59,17 +59,16 @@ def _samples(points: Array, triangles: Index) -> Array:
 
 def _scaled(points: Array, cap: Index, vertices: Index, normal: Array, area: float) -> Array:
     """The cap's vertices, stretched in its plane about its centroid to the wanted area."""
-    a, b, c = (points[cap[:, i]] for i in range(3))
-    parts = 0.5 * np.cross(b - a, c - a) @ normal
-    centre = (parts[:, None] * (a + b + c) / 3.0).sum(axis=0) / parts.sum()
+    corners = points[cap]
+    parts = area_vectors(corners) @ normal
+    centre = (parts[:, None] * corners.mean(axis=1)).sum(axis=0) / parts.sum()
     factor = np.sqrt(area / parts.sum())
     return np.asarray(centre + factor * (points[vertices] - centre))
 
 
 def _vertex_means(points: Array, triangles: Index, values: Array) -> tuple[Array, Array]:
     """Unit normals (n, 3) and the area-weighted means (n,) of the triangles' values round each vertex."""
-    a, b, c = (points[triangles[:, i]] for i in range(3))
-    area = 0.5 * np.linalg.norm(np.cross(b - a, c - a), axis=1)
+    area = triangle_areas(points[triangles])
     corner = triangles.T.ravel()
     weight, total = (np.bincount(corner, np.tile(part, 3), len(points)) for part in (area, area * values))
     used = weight > 0.0

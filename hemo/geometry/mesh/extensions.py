@@ -24,6 +24,7 @@ from hemo.geometry.lumen.planecut import plane_axes
 from hemo.geometry.mesh.clipping import WALL_TAG, TaggedSurface
 from hemo.tetmesh import INLET
 from hemo.tree import Branch, VesselTree
+from hemo.triangles import unit_normals
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -176,9 +177,7 @@ def _wall_slope(surface: TaggedSurface, rim: Index, normal: Array) -> Array:
     edges = np.concatenate([wall[:, [0, 1]], wall[:, [1, 2]], wall[:, [2, 0]]])
     order = np.argsort(edges @ [size, 1])
     place = order[np.searchsorted((edges @ [size, 1])[order], rim[:, ::-1] @ [size, 1])]
-    corners = surface.points[wall[place % len(wall)]]
-    facet = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    facet /= np.maximum(np.linalg.norm(facet, axis=1, keepdims=True), 1e-300)
+    facet = unit_normals(surface.points[wall[place % len(wall)]])
     along = surface.points[rim[:, 0]] - surface.points[rim[:, 1]]
     onward = np.cross(along, facet)  # in the wall, square to the rim, as long as the edge
     forward = onward @ normal

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from hemo.geometry.lumen.surfacecheck import across_edges, edge_table
 from hemo.geometry.mesh.clipping import TaggedSurface
+from hemo.triangles import unit_normals
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -54,7 +55,7 @@ def _sweep(points: Array, triangles: Index, tags: NDArray[np.int32]) -> NDArray[
     ends, pair = edges[inner[same]], pair[same]
     corner = np.stack([triangles[pair[:, k]].sum(axis=1) - ends.sum(axis=1) for k in (0, 1)], axis=1)
     seen = _cotangent(points, corner[:, 0], ends) + _cotangent(points, corner[:, 1], ends)
-    normal = _normals(points, triangles)
+    normal = unit_normals(points[triangles])
     bent = np.einsum("ij,ij->i", normal[pair[:, 0]], normal[pair[:, 1]]) < FLAT
     wrong = np.flatnonzero((seen < -MARGIN) & ~bent)
     codes = edges[:, 0] * len(points) + edges[:, 1]  # in order
@@ -65,7 +66,7 @@ def _sweep(points: Array, triangles: Index, tags: NDArray[np.int32]) -> NDArray[
     for k in wrong[np.argsort(seen[wrong], kind="stable")]:
         near = np.concatenate([ends[k], corner[k]])
         made = _flipped(triangles[pair[k, 0]], corner[k])
-        if touched[near].any() or not np.all(_normals(points, made) @ normal[pair[k]].sum(axis=0) > 0.0):
+        if touched[near].any() or not np.all(unit_normals(points[made]) @ normal[pair[k]].sum(axis=0) > 0.0):
             continue
         triangles[pair[k]] = made
         touched[near] = True
@@ -84,10 +85,3 @@ def _cotangent(points: Array, corner: Index, edges: Index) -> Array:
     """(k,) cotangent of the angle at which an edge is seen from a corner."""
     u, v = (points[edges[:, k]] - points[corner] for k in (0, 1))
     return np.asarray(np.einsum("ij,ij->i", u, v) / np.maximum(np.linalg.norm(np.cross(u, v), axis=1), 1e-300))
-
-
-def _normals(points: Array, triangles: Index) -> Array:
-    """(m, 3) unit normals."""
-    a, b, c = (points[triangles[:, k]] for k in range(3))
-    normal = np.cross(b - a, c - a)
-    return np.asarray(normal / np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-300))

@@ -21,8 +21,9 @@ from hemo.errors import HemoError, InputError
 from hemo.geometry.lumen.surfacecheck import edge_table, self_crossings
 from hemo.geometry.mesh.clipping import WALL_TAG, TaggedSurface
 from hemo.geometry.mesh.sizing import local_radius
-from hemo.tetmesh import TetMesh, vertex_normals
+from hemo.tetmesh import TetMesh
 from hemo.tree import VesselTree
+from hemo.triangles import area_vectors, triangle_areas, unit_normals, vertex_normals
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -113,9 +114,7 @@ def _directions(boundary: TaggedSurface, wall: Index) -> Array:
     for _ in range(SMOOTHINGS):
         mean = link @ inward / np.maximum(np.asarray(link.sum(axis=1)).reshape(-1, 1), 1.0)
         inward = _in_planes(boundary, wall, inward + mean)
-    a, b, c = (boundary.points[wall[:, i]] for i in range(3))
-    facing = -np.cross(b - a, c - a)
-    facing /= np.maximum(np.linalg.norm(facing, axis=1, keepdims=True), 1e-300)
+    facing = -unit_normals(boundary.points[wall])
     for _ in range(TURNS):
         seen = np.einsum("tkd,td->tk", inward[wall], facing)
         least = np.full(size, 1.0)
@@ -197,16 +196,11 @@ def _with_caps(boundary: TaggedSurface, moved: Array, used: Index) -> TaggedSurf
 
 def _unfit(boundary: TaggedSurface, core: TaggedSurface) -> Index:
     """Triangles of the moved boundary that turned, that make too thin cells, or that cut another one."""
-    normals = []
-    for points in (boundary.points, core.points):
-        a, b, c = (points[boundary.triangles[:, i]] for i in range(3))
-        normal = np.cross(b - a, c - a)
-        normals.append(normal / np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-300))
+    normals = [unit_normals(points[boundary.triangles]) for points in (boundary.points, core.points)]
     turned = np.flatnonzero(np.einsum("ij,ij->i", *normals) < SQUARE)
     wall = boundary.triangles[boundary.tags == WALL_TAG]
     position = np.flatnonzero(boundary.tags == WALL_TAG)
-    a, b, c = (boundary.points[wall[:, i]] for i in range(3))
-    straight = 0.5 * np.linalg.norm(np.cross(b - a, c - a), axis=1)
+    straight = triangle_areas(boundary.points[wall])
     straight *= np.linalg.norm(core.points[wall] - boundary.points[wall], axis=2).mean(axis=1) / 3.0
     slim = np.flatnonzero(_prism_volumes(boundary.points, core.points, wall).min(axis=0) <= SLIM * straight)
     bad: Index = np.unique(np.concatenate([turned, position[slim]]))
@@ -289,6 +283,5 @@ def _rim(cap: Index) -> Index:
 def _facing(points: Array, sheets: list[Array], triangles: Index, normal: Array) -> Index:
     """The triangles, each turned so that it faces along ``normal``."""
     places = np.vstack([points, *sheets])
-    a, b, c = (places[triangles[:, i]] for i in range(3))
-    turned = np.cross(b - a, c - a) @ normal < 0.0
+    turned = area_vectors(places[triangles]) @ normal < 0.0
     return np.where(turned[:, None], triangles[:, [0, 2, 1]], triangles)

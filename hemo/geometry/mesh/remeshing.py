@@ -28,6 +28,7 @@ from hemo.geometry.mesh.medit import MeditError, read_surface, write_sizes, writ
 from hemo.geometry.mesh.sizing import Sizes, size_at, tube
 from hemo.geometry.mesh.untangling import untangle
 from hemo.tree import VesselTree
+from hemo.triangles import triangle_areas
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -121,9 +122,9 @@ def relative_size(surface: TaggedSurface, tree: VesselTree, sizes: Sizes) -> tup
 
     A triangle's size is the edge of the equilateral one of equal area.
     """
-    a, b, c = (surface.points[surface.triangles[:, i]] for i in range(3))
-    edge = np.sqrt(2.0 / np.sqrt(3.0) * np.linalg.norm(np.cross(b - a, c - a), axis=1))
-    middle = (a + b + c) / 3.0
+    corners = surface.points[surface.triangles]
+    edge = np.sqrt(4.0 / np.sqrt(3.0) * triangle_areas(corners))
+    middle = corners.mean(axis=1)
     return np.asarray(middle), np.asarray(np.maximum(edge, 1e-9) / size_at(middle, tree, sizes))
 
 

@@ -19,6 +19,7 @@ from scipy.sparse.csgraph import connected_components
 
 from hemo.tetmesh import INLET, TetMesh
 from hemo.tree import Branch, VesselTree
+from hemo.triangles import triangle_areas
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -213,9 +214,7 @@ class _Cutter:
         if len(cells) == 0:
             return np.empty(0, dtype=np.int64), np.empty((0, 3)), np.empty(0)
         owner, triangles = cut_tetrahedra(self._points[self._cells[cells]], height)
-        piece_area = 0.5 * np.linalg.norm(
-            np.cross(triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0]), axis=1
-        )
+        piece_area = triangle_areas(triangles)
         pieces = np.bincount(owner, minlength=len(cells))
         middle = np.stack([np.bincount(owner, triangles.mean(axis=1)[:, k], len(cells)) for k in range(3)], axis=1)
         distance = np.linalg.norm(middle / pieces[:, None] - centre, axis=1)

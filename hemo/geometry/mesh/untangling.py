@@ -17,6 +17,7 @@ from scipy.spatial import cKDTree
 from hemo.geometry.lumen.subdivision import corner_angles
 from hemo.geometry.lumen.surfacecheck import across_edges, edge_table, self_crossings
 from hemo.geometry.mesh.clipping import WALL_TAG, TaggedSurface
+from hemo.triangles import unit_normals
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -66,9 +67,7 @@ def tangled(points: Array, triangles: Index) -> Index:
     """Triangles that are folded back on a neighbour or cut another one."""
     _, of_triangle, count = edge_table(triangles)
     owners = across_edges(of_triangle, count)
-    a, b, c = (points[triangles[:, i]] for i in range(3))
-    face = np.cross(b - a, c - a)
-    normal: Array = np.asarray(face / np.maximum(np.linalg.norm(face, axis=1, keepdims=True), 1e-300))
+    normal = unit_normals(points[triangles])
     folded = owners[np.einsum("ij,ij->i", normal[owners[:, 0]], normal[owners[:, 1]]) < FOLD]
     crossing = self_crossings(points, triangles), _crossing_at_a_vertex(points, triangles, normal)
     bad: Index = np.unique(np.concatenate([folded.ravel(), *(pairs.ravel() for pairs in crossing)]))

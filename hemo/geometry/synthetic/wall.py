@@ -20,7 +20,7 @@ from hemo.geometry.lumen.surface import Surface
 from hemo.geometry.lumen.surfacecheck import edge_table
 from hemo.geometry.synthetic.tubes import Tube, union
 from hemo.geometry.synthetic.vessels import SyntheticVessels
-from hemo.tetmesh import vertex_normals
+from hemo.triangles import triangle_areas, vertex_normals
 
 Array = NDArray[Any]
 
@@ -201,8 +201,7 @@ def _chords_returned(points: Array, triangles: Array, field: Any, h: float) -> A
     """
     edges, of_triangle, _ = edge_table(triangles)
     depth = field(points[edges].mean(axis=1))[0]
-    corners = points[triangles]
-    weight = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
+    weight = triangle_areas(points[triangles])
     lost = np.repeat((weight * depth[of_triangle].mean(axis=1))[:, None], 3, axis=1)
     total = np.bincount(triangles.ravel(), lost.ravel(), len(points))
     mean = total / np.bincount(triangles.ravel(), np.repeat(weight, 3), len(points))
