@@ -217,11 +217,12 @@ class _Continuation:
         """Whether the steps at one viscosity are over, and how."""
         if not np.isfinite(relative) or relative > worst:
             return _End.FAILED
-        if self._good(factor, relative, change):
+        exhausted = self.number >= self.options.max_steps
+        if self._good(factor, relative, change) and (factor == 1.0 or not exhausted):
             return _End.SOLVED
         if self.stop is not None and self.stop():
             return _End.STOPPED
-        return _End.EXHAUSTED if self.number >= self.options.max_steps else None
+        return _End.EXHAUSTED if exhausted else None
 
     def _good(self, factor: float, relative: float, change: float) -> bool:
         if factor > 1.0:
