@@ -113,8 +113,8 @@ def mean_aortic_pressure(systolic: float, diastolic: float) -> float:
 
     Inside the brachial artery the mean lies 39.5 +- 2.5 % of the pulse pressure above the diastolic (Bos et al. 2007, J
     Hypertens 25:751, 57 people), by tonometry 42.2 +- 5.5 % (Grillo et al. 2020, J Hypertens, 1526 people; both
-    abstracts). The usual third reads 5 mmHg too low. At the aortic root, of its own pressures, it is 0.45 (Chemla et al.
-    2002, Clin Sci 103:7).
+    abstracts). The usual third reads 5 mmHg too low. At the aortic root, of its own pressures, it is 0.45 (Chemla et
+    al. 2002, Clin Sci 103:7).
 
     Raises
     ------
