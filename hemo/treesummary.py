@@ -113,17 +113,21 @@ def _branch(branch: Branch, flows: dict[str, TreeFlow], result: TreeResult) -> d
             "flow_ml_min": plain(along.flow[0] / ML_PER_MIN),
             "distal_flow_ml_min": plain(along.flow[-1] / ML_PER_MIN),
         }
-        row[name] |= _rest(branch, result) if name == "reduced" else {"rest_flow_ml_min": None, "cfr": None}
+        row[name] |= _rest(branch, result if name == "reduced" else None)
     return row
 
 
-def _rest(branch: Branch, result: TreeResult) -> dict[str, Any]:
-    """The branch's inflow at rest, and the reserve of it."""
-    rest, hyperaemia = result.reduced_rest, result.reduced_hyperaemia
+def _rest(branch: Branch, result: TreeResult | None) -> dict[str, Any]:
+    """The branch's inflow at rest, the reserve of it, and resting pressure at its distal end over the aortic one."""
+    rest, hyperaemia = (None, None) if result is None else (result.reduced_rest, result.reduced_hyperaemia)
     if rest is None or hyperaemia is None:
-        return {"rest_flow_ml_min": None, "cfr": None}
+        return {"rest_flow_ml_min": None, "cfr": None, "rest_pd_pa": None}
     resting, most = (flow.branches[branch.name].flow[0] for flow in (rest, hyperaemia))
-    return {"rest_flow_ml_min": plain(resting / ML_PER_MIN), "cfr": plain(most / resting)}
+    return {
+        "rest_flow_ml_min": plain(resting / ML_PER_MIN),
+        "cfr": plain(most / resting),
+        "rest_pd_pa": plain(rest.ffr(branch.name)[-1]),
+    }
 
 
 def _lesion(

@@ -79,4 +79,7 @@ def test_a_leg(tmp_path):
     assert branch["reduced"]["rest_flow_ml_min"] == pytest.approx(152.0, rel=0.02)
     assert branch["reduced"]["distal_flow_ml_min"] < 0.8 * branch["reduced"]["flow_ml_min"]
     assert 0.5 < lesion["reduced"]["translesional_ratio"] < 1.0
+    # At rest the ratio at the vessel's end is what the lesion leaves, and better than after cuff release.
+    assert branch["reduced"]["rest_pd_pa"] == pytest.approx(lesion["reduced"]["rest_pd_pa"], abs=0.01)
+    assert branch["reduced"]["ffr"] + 0.03 < branch["reduced"]["rest_pd_pa"] < 1.0
     assert "SFA" in json.dumps(summary["boundary"])
