@@ -61,6 +61,7 @@ CHOICES: dict[str, Choice] = {
     "venous pressure 0": _with(venous_pressure=0.0),
     "venous pressure 10 mmHg": _with(venous_pressure=10 * MMHG),
     "(Pd - Pv) / (Pa - Pv) instead of Pd/Pa": Choice(subtracted=5 * MMHG),
+    "mean pressure by a third of the pulse pressure instead of 0.40": _with(mean_pressure=(76 + 52 / 3) * MMHG),
     "aortic pressure at hyperaemia 10 % lower": _with(hyperaemic_mean_pressure=0.9 * MEAN),
     "read 10 mm beyond the lesion": Choice(reading=Reading(10e-3)),
     "read 30 mm beyond the lesion": Choice(reading=Reading(30e-3)),
