@@ -20,6 +20,7 @@ from hemo.geometry.mesh.sizing import Sizes, local_radius
 from hemo.geometry.mesh.untangling import tangled, untangle
 from hemo.geometry.synthetic.vessels import Stenosis
 from hemo.tree import Branch, VesselTree
+from hemo.triangles import triangle_areas
 
 LENGTH, RADIUS = 20e-3, 1.5e-3
 
@@ -213,6 +214,30 @@ def test_edges_of_the_wall_that_are_not_delaunay_are_flipped(tube) -> None:
     assert angles_against_edges(healed).max() <= np.pi * (1.0 + 1e-6)
     assert np.all(edge_table(healed.triangles)[2] == 2)
     assert healed.volume == pytest.approx(whole.volume, rel=1e-4)
+
+
+@pytest.mark.parametrize("off", [(0.0, 0.0, 0.0), (0.0, 0.0, 1e-12), (0.0, 0.0, -1e-12), (1e-9, 1e-9, 0.0)])
+def test_a_needle_of_the_wall_that_lies_on_a_cap_is_flipped_away(tube, off) -> None:
+    """Three vertices of a rim in line, in one triangle of the wall: its normal is a matter of rounding."""
+    _, _, made = tube
+    edges, sides, count = edge_table(made.triangles)
+    pairs = across_edges(sides, count)
+    rim = np.flatnonzero((made.tags[pairs] == WALL_TAG).sum(axis=1) == 1)[0]
+    wall, cap = sorted(pairs[rim], key=lambda row: made.tags[row] != WALL_TAG)
+    place = next(k for k in range(3) if {made.triangles[wall, k], made.triangles[wall, (k + 1) % 3]} == {*edges[rim]})
+    q, p = made.triangles[wall, [place, (place + 1) % 3]]
+    x = int(made.triangles[cap].sum() - p - q)
+    points = np.vstack([made.points, made.points[[p, q]].mean(axis=0) + off])
+    m = len(made.points)
+    triangles = np.vstack([made.triangles, [[q, m, p], [m, q, x]]])
+    triangles[cap] = (p, m, x)
+    spoilt = replace(made, points=points, triangles=triangles, tags=np.append(made.tags, made.tags[[wall, cap]]))
+    assert np.all(edge_table(triangles)[2] == 2)
+    healed = flip_to_delaunay(spoilt)
+    assert np.all(edge_table(healed.triangles)[2] == 2)
+    area = triangle_areas(points[healed.triangles])
+    assert area.min() > 0.1 * area[healed.tags == WALL_TAG].mean()
+    assert healed.volume == pytest.approx(made.volume, rel=1e-6)
 
 
 def angles_against_edges(surface) -> np.ndarray:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from hemo.geometry.lumen.surfacecheck import across_edges, edge_table
 from hemo.geometry.mesh.clipping import TaggedSurface
-from hemo.triangles import unit_normals
+from hemo.triangles import area_vectors
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -23,6 +23,7 @@ Index = NDArray[np.int64]
 SWEEPS = 30
 MARGIN = 1e-6  # of the cotangents, so that four vertices on a circle are left as they are
 FLAT = 0.985  # cosine between two triangles' normals below which their edge stays: a coarse round wall would lose shape
+NEEDLE = 0.01  # height over longest edge of a triangle whose normal says nothing, and without which no shape is lost
 
 
 def flip_to_delaunay(surface: TaggedSurface) -> TaggedSurface:
@@ -30,7 +31,8 @@ def flip_to_delaunay(surface: TaggedSurface) -> TaggedSurface:
 
     An edge between two triangles is when the angles opposite it add up to at most 180 degrees (Bobenko and Springborn
     2007, Discrete Comput Geom 38:740). Two triangles of a round wall that bend by more than 10 degrees keep their edge:
-    at 6 cells per diameter a flip there cost 20 % of the wall shear stress at a vertex.
+    at 6 cells per diameter a flip there cost 20 % of the wall shear stress at a vertex. Needles bend in name only: left
+    on three vertices of a rim, they lie on the cap, and no mesher fills such a lumen.
     """
     triangles = surface.triangles.copy()
     rows: Index = np.arange(len(triangles))
@@ -55,9 +57,9 @@ def _sweep(points: Array, triangles: Index, tags: NDArray[np.int32]) -> NDArray[
     ends, pair = edges[inner[same]], pair[same]
     corner = np.stack([triangles[pair[:, k]].sum(axis=1) - ends.sum(axis=1) for k in (0, 1)], axis=1)
     seen = _cotangent(points, corner[:, 0], ends) + _cotangent(points, corner[:, 1], ends)
-    normal = unit_normals(points[triangles])
-    bent = np.einsum("ij,ij->i", normal[pair[:, 0]], normal[pair[:, 1]]) < FLAT
-    wrong = np.flatnonzero((seen < -MARGIN) & ~bent)
+    wrong = np.flatnonzero(seen < -MARGIN)
+    vector = area_vectors(points[triangles])
+    wrong = wrong[~_bent(points, triangles, vector, pair[wrong])]
     codes = edges[:, 0] * len(points) + edges[:, 1]  # in order
     new = np.sort(corner[wrong], axis=1)
     code = new[:, 0] * len(points) + new[:, 1]
@@ -66,11 +68,19 @@ def _sweep(points: Array, triangles: Index, tags: NDArray[np.int32]) -> NDArray[
     for k in wrong[np.argsort(seen[wrong], kind="stable")]:
         near = np.concatenate([ends[k], corner[k]])
         made = _flipped(triangles[pair[k, 0]], corner[k])
-        if touched[near].any() or not np.all(unit_normals(points[made]) @ normal[pair[k]].sum(axis=0) > 0.0):
+        if touched[near].any() or not np.all(area_vectors(points[made]) @ vector[pair[k]].sum(axis=0) > 0.0):
             continue
         triangles[pair[k]] = made
         touched[near] = True
     return touched
+
+
+def _bent(points: Array, triangles: Index, vector: Array, pair: Index) -> NDArray[np.bool_]:
+    """(k,) whether two triangles (k, 2) with these area vectors, neither of them a needle, bend at their edge."""
+    corners, size = points[triangles[pair]], np.linalg.norm(vector[pair], axis=2)
+    longest = np.linalg.norm(corners - np.roll(corners, 1, axis=2), axis=3).max(axis=2)
+    cosine = np.einsum("ij,ij->i", vector[pair[:, 0]], vector[pair[:, 1]]) / np.maximum(size.prod(axis=1), 1e-300)
+    return np.asarray((cosine < FLAT) & np.all(2.0 * size > NEEDLE * longest**2, axis=1))
 
 
 def _flipped(first: Index, corner: Index) -> Index:
