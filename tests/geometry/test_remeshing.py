@@ -240,6 +240,20 @@ def test_a_needle_of_the_wall_that_lies_on_a_cap_is_flipped_away(tube, off) -> N
     assert healed.volume == pytest.approx(made.volume, rel=1e-6)
 
 
+@pytest.mark.parametrize("beyond", [(0.952, 0.55, 0.0), (0.9, 0.52, 0.0)])
+def test_a_triangle_with_two_wrong_edges_is_flipped_once_at_a_time(beyond) -> None:
+    """Whichever of the two is the worse, and flipped first."""
+    points = np.array([[0, 0, 0], [1, 0, 0], [0.5, 0.866, 0], [0.5, -0.233, 0], beyond])
+    triangles = np.array([[0, 1, 2], [1, 0, 3], [2, 1, 4]])
+    patch = TaggedSurface(points, triangles, np.full(3, WALL_TAG, dtype=np.int32), {}, {})
+    flipped = flip_to_delaunay(patch).triangles
+    assert sorted(map(sorted, flipped.tolist())) in (
+        [[0, 2, 3], [1, 3, 4], [2, 3, 4]],
+        [[0, 2, 4], [0, 3, 4], [1, 3, 4]],
+    )
+    assert np.all(np.cross(*(points[flipped[:, k]] - points[flipped[:, 0]] for k in (1, 2)))[:, 2] > 0.0)
+
+
 def angles_against_edges(surface) -> np.ndarray:
     """(e,) sum of the angles opposite each edge within one part between two triangles nearly in one plane."""
     edges, sides, count = edge_table(surface.triangles)

@@ -67,8 +67,10 @@ def _sweep(points: Array, triangles: Index, tags: NDArray[np.int32]) -> NDArray[
     touched = np.zeros(len(points), dtype=bool)
     for k in wrong[np.argsort(seen[wrong], kind="stable")]:
         near = np.concatenate([ends[k], corner[k]])
+        if touched[near].any():  # then its triangles may be others by now
+            continue
         made = _flipped(triangles[pair[k, 0]], corner[k])
-        if touched[near].any() or not np.all(area_vectors(points[made]) @ vector[pair[k]].sum(axis=0) > 0.0):
+        if not np.all(area_vectors(points[made]) @ vector[pair[k]].sum(axis=0) > 0.0):
             continue
         triangles[pair[k]] = made
         touched[near] = True
