@@ -274,6 +274,7 @@ def _write(writer: Any, data: Any, path: Path) -> None:
     writer.SetInputData(data)
     if hasattr(writer, "SetCompressionLevel"):  # XML: a quarter of the time of VTK's own level 5, files 2 % larger
         writer.SetCompressionLevel(2)
+        writer.SetDataModeToBinary()  # each array in its place: meshio cannot read several that are appended
     messages: list[str] = []
     writer.AddObserver("ErrorEvent", lambda *_: messages.append("error"))
     if not writer.Write() or messages or not Path(path).is_file():

@@ -44,6 +44,14 @@ def run(code: str, *arguments: object) -> list[str]:
     return done.stdout.split("\n")
 
 
+def test_meshio_reads_the_vtu(mesh, folder):
+    import meshio
+
+    read = meshio.read(folder / "left.vtu")
+    np.testing.assert_array_equal(read.cells_dict["tetra"], mesh.cells)
+    np.testing.assert_allclose(read.points, mesh.points / MILLIMETRE, rtol=1e-12)
+
+
 def test_vtk_holds_cells_tags_and_names(mesh, folder):
     from vtkmodules.util.numpy_support import vtk_to_numpy
     from vtkmodules.vtkIOXML import vtkXMLPolyDataReader, vtkXMLUnstructuredGridReader
