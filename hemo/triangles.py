@@ -30,6 +30,12 @@ def unit_normals(corners: Array) -> Array:
     return np.asarray(vector / np.maximum(np.linalg.norm(vector, axis=1, keepdims=True), _TINY))
 
 
+def flatness(corners: Array) -> Array:
+    """(m,) height over the longest side: 0.87 of a regular triangle, 0 where the corners lie in line."""
+    longest = np.linalg.norm(corners - np.roll(corners, -1, axis=1), axis=2).max(axis=1)
+    return np.asarray(2.0 * triangle_areas(corners) / np.maximum(longest, _TINY) ** 2)
+
+
 def vertex_normals(points: Array, triangles: Indices) -> Array:
     """(n, 3) unit normals at the vertices of a surface: the area-weighted mean of the triangles round each."""
     facet = area_vectors(points[triangles])

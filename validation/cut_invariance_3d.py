@@ -6,7 +6,6 @@ where it stopped; take the file away to begin anew.
 
 from __future__ import annotations
 
-import json
 import tempfile
 import time
 from pathlib import Path
@@ -24,20 +23,21 @@ from hemo.geometry.synthetic.wall import lumen_surface
 from hemo.geometry.truncate import truncate
 from hemo.indices import lesion_pressure
 from hemo.stages import Geometry
+from validation.campaign import resumed
 from validation.cut_invariance import CUTS, GOAL, PATIENT
 from validation.table import DOCS, Table, publish
 
 RECORDS = DOCS.parent / "validation" / "records" / "cut_invariance_3d.jsonl"
-# Seed and tree: among the first ten seeds the smallest right and left trees with a lesion of FFR 0.60 to 0.90.
+# Seed and tree: among the first ten seeds some of the small right and left trees with a lesion of FFR 0.60 to 0.90.
 TREES = ((0, "right"), (4, "right"), (7, "left"))
 RANKS = 2
 
 
-def solve(seed: int, side: str, cut: float) -> dict[str, Any]:
-    """FFR of every lesion of one tree, cut at a healthy diameter (m), by both methods."""
+def solve(seed: int, side: str, cut_mm: float) -> dict[str, Any]:
+    """FFR of every lesion of one tree, cut at a healthy diameter, by both methods."""
     heart = random_heart(seed)
     tree = with_reference_and_lesions(next(tree for tree in heart.trees if tree.name == side))
-    tree = truncate(tree, cut)
+    tree = truncate(tree, 1e-3 * cut_mm)
     case = Case.model_validate({"case": {"name": "cut"}, "geometry": {"tree": "none.json"}})
     clock = time.perf_counter()
     with tempfile.TemporaryDirectory() as name:
@@ -51,7 +51,7 @@ def solve(seed: int, side: str, cut: float) -> dict[str, Any]:
     return {
         "seed": seed,
         "tree": side,
-        "cut_mm": 1e3 * cut,
+        "cut_mm": cut_mm,
         "outlets": len(meshed.tree.outlets),
         "cells": meshed.info.cells,
         "status": solution.status.name,
@@ -91,14 +91,8 @@ def rows_of(lines: list[dict[str, Any]]) -> list[tuple[str, ...]]:
 
 def main() -> None:
     """Solve what is missing, then fill the section ``cut_invariance_3d`` of docs/benchmarks.md."""
-    text = RECORDS.read_text(encoding="utf-8") if RECORDS.is_file() else ""
-    done = {(line["seed"], line["tree"], line["cut_mm"]): line for line in map(json.loads, text.splitlines())}
-    for seed, side in TREES:
-        for cut in CUTS:
-            if (seed, side, 1e3 * cut) not in done:
-                line = done[seed, side, 1e3 * cut] = solve(seed, side, cut)
-                with RECORDS.open("a", encoding="utf-8") as file:
-                    file.write(json.dumps(line) + "\n")
+    keys = [(seed, side, 1e3 * cut) for seed, side in TREES for cut in CUTS]
+    done = resumed(RECORDS, ("seed", "tree", "cut_mm"), keys, solve)
     columns = (
         "tree",
         "lesion",

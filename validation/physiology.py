@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hemo.blood import Blood
-from hemo.boundary import Physiology
+from hemo.boundary import Physiology, aortic_pressure
 from hemo.geometry.lesion import with_reference_and_lesions
 from hemo.geometry.synthetic.random_trees import random_heart
 from hemo.geometry.truncate import truncate
@@ -23,7 +23,7 @@ from validation.table import Table, publish
 PATIENT = Physiology(
     systolic=128 * MMHG, diastolic=76 * MMHG, heart_rate=66 / 60.0, myocardial_mass=135 * GRAM, scale="mass"
 )
-MEAN = 96.8 * MMHG
+MEAN = aortic_pressure(PATIENT)
 
 
 @dataclass(frozen=True)

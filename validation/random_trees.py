@@ -32,6 +32,7 @@ from hemo.geometry.synthetic.random_trees import random_heart
 from hemo.geometry.synthetic.wall import label_map, lumen_surface
 from hemo.geometry.truncate import truncate
 from hemo.tree import Branch, Lesion, VesselTree
+from validation.campaign import resumed
 from validation.table import DOCS, Table, publish
 
 RESULTS = DOCS.parent / "validation" / "records" / "random_trees.jsonl"
@@ -221,15 +222,9 @@ def share(part: int, whole: int) -> str:
 def main() -> None:
     """Do what is missing of the campaign, then the table."""
     count = int(os.environ.get("HEMO_RANDOM_TREES", "200"))
-    RESULTS.parent.mkdir(parents=True, exist_ok=True)
-    text = RESULTS.read_text(encoding="utf-8") if RESULTS.is_file() else ""
-    done = {line["seed"]: line for line in map(json.loads, text.splitlines())}
     with ThreadPoolExecutor(int(os.environ.get("HEMO_RANDOM_TREES_WORKERS", "2"))) as pool:
-        for line in pool.map(in_own_process, [seed for seed in range(count) if seed not in done]):
-            done[line["seed"]] = line
-            with RESULTS.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(line) + "\n")
-    publish(table([done[seed] for seed in range(count)]))
+        done = resumed(RESULTS, ("seed",), ((seed,) for seed in range(count)), in_own_process, pool.map)
+    publish(table(list(done.values())))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Every real geometry to a mesh as a user gets it, by ``hemo mesh``: time of the clock, memory, caps, worst cell.
 
-Each geometry leaves a line in ``validation/records/real_meshes.jsonl`` (the pulmonary artery takes most of an hour), so
-that the campaign goes on where it stopped; take a line away to do that geometry again.
+Each geometry leaves a line in ``validation/records/real_meshes.jsonl`` (the pulmonary artery takes a quarter of an
+hour), so that the campaign goes on where it stopped; take a line away to do that geometry again.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from validation.campaign import resumed
 from validation.table import DOCS, Table, publish
 
 RECORDS = DOCS.parent / "validation" / "records" / "real_meshes.jsonl"
@@ -39,14 +40,21 @@ LIMIT_S = 7200.0
 class Made:
     """Each tree's mesh (none: why not, in ``failure``), s of the clock, and bytes of all its processes."""
 
+    geometry: str
     trees: list[dict[str, Any]]
     failure: str
     seconds: float
     memory: int
 
 
-def make(geometry: str, cells: float) -> Made:
-    """Run ``hemo mesh`` on one geometry."""
+def make(name: str) -> dict[str, Any]:
+    """Run ``hemo mesh`` on one geometry; :class:`Made` as a dictionary."""
+    trees, failure, seconds, memory = run(*GEOMETRIES[name])
+    return asdict(Made(name, trees, failure, seconds, memory))
+
+
+def run(geometry: str, cells: float) -> tuple[list[dict[str, Any]], str, float, int]:
+    """The trees, or why there are none, seconds and bytes of one ``hemo mesh``."""
     with tempfile.TemporaryDirectory() as name:
         case = Path(name) / "case.toml"
         case.write_text(f'[case]\nname = "real"\n\n[geometry]\n{geometry}\n\n[fem]\ncells_per_diameter = {cells}\n')
@@ -66,9 +74,9 @@ def make(geometry: str, cells: float) -> Made:
                 os.killpg(child.pid, 9)
                 child.wait()
         if child.returncode == 0:
-            return Made([of_tree(tree) for tree in json.loads(said.read_text())["trees"]], "", seconds, memory)
+            return [of_tree(tree) for tree in json.loads(said.read_text())["trees"]], "", seconds, memory
         last = complaint.read_text().strip().splitlines()[-1:] or [f"exit code {child.returncode}"]
-        return Made([], last[0], seconds, memory)
+        return [], last[0], seconds, memory
 
 
 def of_tree(tree: dict[str, Any]) -> dict[str, Any]:
@@ -95,13 +103,13 @@ def resident(session: int) -> int:
     return total
 
 
-def row(name: str, made: Made) -> tuple[str, ...]:
+def row(made: Made) -> tuple[str, ...]:
     """One line of the table."""
     cost = (f"{made.seconds:.0f}", f"{made.memory / 1e9:.1f}")
     if not made.trees:
-        return (name, "-", "-", "-", *cost, made.failure)
+        return (made.geometry, "-", "-", "-", *cost, made.failure)
     return (
-        name,
+        made.geometry,
         " + ".join(f"{tree['cells']:,}" for tree in made.trees),
         " + ".join(str(tree["caps"]) for tree in made.trees),
         f"{min(tree['lowest'] for tree in made.trees):.2f}",
@@ -115,21 +123,16 @@ def main() -> None:
     if "HEMO_DATA" not in os.environ:
         print("real_meshes: HEMO_DATA is not set, so there is no real geometry to mesh.")
         return
-    text = RECORDS.read_text(encoding="utf-8") if RECORDS.is_file() else ""
-    made = {line.pop("geometry"): Made(**line) for line in map(json.loads, text.splitlines())}
-    for name, what in GEOMETRIES.items():
-        if name not in made:
-            made[name] = make(*what)
-            with RECORDS.open("a", encoding="utf-8") as file:
-                file.write(json.dumps({"geometry": name, **asdict(made[name])}) + "\n")
-    valid = sum(bool(made[name].trees) for name in GEOMETRIES)
+    lines = resumed(RECORDS, ("geometry",), ((name,) for name in GEOMETRIES), make)
+    made = [Made(**line) for line in lines.values()]
+    valid = sum(bool(one.trees) for one in made)
     columns = ("geometry", "cells", "caps", "least gamma", "clock / s", "memory / GB", "how, or why not")
     note = (
-        f"`hemo mesh` on each, from start to end, 2 cores; "
-        f"memory of all its processes together at most. {valid} of {len(GEOMETRIES)} reached a valid mesh with every "
+        "`hemo mesh` on each, from start to end, 2 cores; "
+        f"memory of all its processes together at most. {valid} of {len(made)} reached a valid mesh with every "
         "cap tagged. Asked is NARCO's label map at 12 cells per diameter within 60 s."
     )
-    publish(Table("real_meshes", columns, tuple(row(name, made[name]) for name in GEOMETRIES), note))
+    publish(Table("real_meshes", columns, tuple(map(row, made)), note))
 
 
 if __name__ == "__main__":

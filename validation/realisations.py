@@ -8,7 +8,6 @@ that the campaign goes on where it stopped.
 from __future__ import annotations
 
 import contextlib
-import json
 import tempfile
 import time
 from dataclasses import replace
@@ -28,6 +27,7 @@ from hemo.geometry.lumen.surface import Surface
 from hemo.geometry.mesh import sizing
 from hemo.geometry.mesh.quality import cells_across
 from hemo.units import MMHG
+from validation.campaign import resumed
 from validation.table import DOCS, Table, publish
 
 CASE = DOCS.parent / "cases" / "straight_stenosis" / "severe.toml"
@@ -99,14 +99,8 @@ def jet_offset(meshed: MeshedTree, solution: FemResult) -> NDArray[np.float64]:
 
 def main() -> None:
     """Solve what is missing, then table and figure."""
-    RESULTS.parent.mkdir(exist_ok=True)
-    text = RESULTS.read_text(encoding="utf-8") if RESULTS.is_file() else ""
-    done = {(line["field"], line["seed"]): line for line in map(json.loads, text.splitlines())}
-    for key in ((field, seed) for field in FIELDS for seed in SEEDS):
-        if key not in done:
-            done[key] = solve(*key)
-            with RESULTS.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(done[key]) + "\n")
+    keys = ((field, seed) for field in FIELDS for seed in SEEDS)
+    done = resumed(RESULTS, ("field", "seed"), keys, solve)
     rows = tuple(
         (
             line["field"],

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from hemo.blood import Blood, poiseuille_resistance
 from hemo.boundary.conditions import Assumption, FlowConditions, Leak, State
 from hemo.boundary.hyperaemia import microvascular_function, resistance_reserve
-from hemo.boundary.patient import Physiology, aortic_pressure
+from hemo.boundary.patient import MEAN_ABOVE_DIASTOLIC, Physiology, aortic_pressure
 from hemo.boundary.scale import resting_flow
 from hemo.boundary.split import WIDE, Shares, split_flow
 from hemo.boundary.territory import CORONARY, CORONARY_SHARES, LEFT_VESSELS, Sourced
@@ -313,7 +313,8 @@ def assumptions(tree: VesselTree, patient: Physiology, conditions: FlowCondition
 
 
 def _pressure_rows(patient: Physiology, conditions: FlowConditions) -> list[Assumption]:
-    cuff = "case file" if patient.mean_pressure is not None else "case file: DBP + 0.40 (SBP - DBP), Bos 2007"
+    by_cuff = f"case file: DBP + {MEAN_ABOVE_DIASTOLIC:.2f} (SBP - DBP), Bos 2007"
+    cuff = "case file" if patient.mean_pressure is not None else by_cuff
     rest, now = aortic_pressure(patient, "rest"), conditions.aortic_pressure
     rows = [Assumption("mean aortic pressure", now / MMHG, "mmHg", cuff if now == rest else "case file")]
     if patient.state == "hyperaemia" and patient.hyperaemic_mean_pressure is None:

@@ -9,13 +9,11 @@ method. Steps of this length damp waves in the jet; a flow that oscillates on is
 from __future__ import annotations
 
 import numpy as np
-from dolfinx import mesh
 from mpi4py import MPI
-from numpy.typing import NDArray
 
+from hemo.fem.jit import compilation
 from hemo.fem.problem import FlowProblem
-from hemo.tetmesh import INLET
-from hemo.triangles import triangle_areas
+from hemo.fem.sections import inlet_means
 
 SHORTEST = 0.5  # times the first step
 MARCHES = 40  # steps
@@ -23,19 +21,12 @@ MARCHES = 40  # steps
 
 def crossing_rate(problem: FlowProblem) -> float:
     """The largest speed over the inlet's equivalent diameter, 1/s: the rate of the first time step."""
-    domain = problem.domain
-    area = _triangles_area(domain.mesh, domain.facets(INLET))
+    comm = problem.domain.comm
+    with compilation(comm):
+        area = inlet_means(problem).area
     velocity = problem.velocity().x.array.reshape(-1, 3)
     fastest = float(np.linalg.norm(velocity, axis=1).max(initial=0.0))
-    area, fastest = domain.comm.allreduce(area, op=MPI.SUM), domain.comm.allreduce(fastest, op=MPI.MAX)
-    return fastest / float(np.sqrt(4.0 * area / np.pi))
-
-
-def _triangles_area(of: mesh.Mesh, facets: NDArray[np.int32]) -> float:
-    """The area of this rank's facets, m^2; dolfinx 0.9 divides by zero where a rank has none of them."""
-    if not facets.size:
-        return 0.0
-    return float(triangle_areas(of.geometry.x[mesh.entities_to_geometry(of, 2, facets)]).sum())
+    return float(comm.allreduce(fastest, op=MPI.MAX) / np.sqrt(4.0 * area / np.pi))
 
 
 def time_step(first: float, first_residual: float, residual: float) -> float:

@@ -11,7 +11,7 @@ from scipy.spatial import cKDTree
 from hemo.errors import InputError
 from hemo.geometry.lumen.capping import close_openings, place_in_mm
 from hemo.geometry.lumen.surfacecheck import edge_table, enclosed_volume, self_crossings, triangle_components
-from hemo.triangles import triangle_areas
+from hemo.triangles import flatness, triangle_areas
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]
@@ -111,7 +111,7 @@ def without_flat_triangles(points: Array, triangles: Indices) -> tuple[Indices, 
     """
     triangles = triangles.copy()
     turned = 0
-    for flat in np.flatnonzero(_flatness(points, triangles) < 1e-6):
+    for flat in np.flatnonzero(flatness(points[triangles]) < 1e-6):
         side = np.linalg.norm(points[triangles[flat]] - points[np.roll(triangles[flat], -1)], axis=1)
         k = int(side.argmax())
         a, b, middle = (int(triangles[flat, (k + i) % 3]) for i in range(3))
@@ -126,13 +126,6 @@ def without_flat_triangles(points: Array, triangles: Indices) -> tuple[Indices, 
         triangles[flat], triangles[other[0]] = (a, far, middle), (far, b, middle)
         turned += 1
     return triangles, turned
-
-
-def _flatness(points: Array, triangles: Indices) -> Array:
-    """(m,) height over the longest side."""
-    corners = points[triangles]
-    side = np.linalg.norm(corners - np.roll(corners, -1, axis=1), axis=2).max(axis=1)
-    return np.asarray(2.0 * triangle_areas(points[triangles]) / np.maximum(side, 1e-300) ** 2)
 
 
 def without_folds(

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from hemo.geometry.lumen.surfacecheck import across_edges, edge_table
 from hemo.geometry.mesh.clipping import TaggedSurface
-from hemo.triangles import area_vectors
+from hemo.triangles import area_vectors, flatness, unit_normals
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -59,7 +59,7 @@ def _sweep(points: Array, triangles: Index, tags: NDArray[np.int32]) -> NDArray[
     seen = _cotangent(points, corner[:, 0], ends) + _cotangent(points, corner[:, 1], ends)
     wrong = np.flatnonzero(seen < -MARGIN)
     vector = area_vectors(points[triangles])
-    wrong = wrong[~_bent(points, triangles, vector, pair[wrong])]
+    wrong = wrong[~_bent(*(points[triangles[pair[wrong, k]]] for k in (0, 1)))]
     codes = edges[:, 0] * len(points) + edges[:, 1]  # in order
     new = np.sort(corner[wrong], axis=1)
     code = new[:, 0] * len(points) + new[:, 1]
@@ -77,12 +77,10 @@ def _sweep(points: Array, triangles: Index, tags: NDArray[np.int32]) -> NDArray[
     return touched
 
 
-def _bent(points: Array, triangles: Index, vector: Array, pair: Index) -> NDArray[np.bool_]:
-    """(k,) whether two triangles (k, 2) with these area vectors, neither of them a needle, bend at their edge."""
-    corners, size = points[triangles[pair]], np.linalg.norm(vector[pair], axis=2)
-    longest = np.linalg.norm(corners - np.roll(corners, 1, axis=2), axis=3).max(axis=2)
-    cosine = np.einsum("ij,ij->i", vector[pair[:, 0]], vector[pair[:, 1]]) / np.maximum(size.prod(axis=1), 1e-300)
-    return np.asarray((cosine < FLAT) & np.all(2.0 * size > NEEDLE * longest**2, axis=1))
+def _bent(first: Array, second: Array) -> NDArray[np.bool_]:
+    """(k,) whether neighbours with these corners (k, 3, 3), neither of them a needle, bend at their edge."""
+    cosine = np.einsum("ij,ij->i", unit_normals(first), unit_normals(second))
+    return np.asarray((cosine < FLAT) & (np.minimum(flatness(first), flatness(second)) > NEEDLE))
 
 
 def _flipped(first: Index, corner: Index) -> Index:
