@@ -36,7 +36,7 @@ from hemo.treejson import parse_trees, tree_to_json
 from hemo.treesummary import MeshInfo, TreeResult
 
 if TYPE_CHECKING:
-    from hemo.fem.job import FemResult
+    from hemo.fem.result import FemResult
 
 log = logging.getLogger(__name__)
 
@@ -228,8 +228,9 @@ def solve_fem(
     The worker's log goes to the end of ``logs/log.txt``, the other ranks' to files beside it.
     """
     from hemo.fem.initial import initial_fields
-    from hemo.fem.job import read_result, write_job
+    from hemo.fem.job import write_job
     from hemo.fem.launch import run_worker
+    from hemo.fem.result import read_result
 
     job = work / "fem"
     if not (job / "result.npz").is_file():

@@ -71,7 +71,7 @@ class TreeFlow:
 
 @dataclass(frozen=True)
 class WallTraction:
-    """Steady traction of the fluid on the wall.
+    """Traction of the fluid on the wall: steady, or its mean over a beat.
 
     Attributes
     ----------
@@ -87,6 +87,8 @@ class WallTraction:
         (m,) mean pressure of each triangle, Pa.
     facet_shear
         (m, 3) mean shear vector of each triangle, Pa.
+    instants
+        (k, n, 3) ``shear`` at k evenly spaced times of a beat, Pa; None where the flow is steady.
     """
 
     points: Array
@@ -95,3 +97,4 @@ class WallTraction:
     shear: Array
     facet_pressure: Array
     facet_shear: Array
+    instants: Array | None = None

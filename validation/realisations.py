@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from hemo import femstages, flowstage, stages
 from hemo.case import Case, read_case
-from hemo.fem.job import FemResult
+from hemo.fem.result import FemResult
 from hemo.femstages import MeshedTree
 from hemo.geometry.lumen.surface import Surface
 from hemo.geometry.mesh import sizing

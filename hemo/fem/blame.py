@@ -15,7 +15,7 @@ Array = NDArray[np.float64]
 
 def largest_residual(problem: FlowProblem, residual: PETSc.Vec) -> str:
     """Words for the place of the largest entry of the residual: its coordinates and the nearest cap."""
-    space, dofs = problem.state.function_space.sub(0).collapse()
+    space, dofs = problem.velocity_part.space, problem.velocity_part.places
     owned = space.dofmap.index_map.size_local
     rows = np.asarray(dofs).reshape(-1, 3)[:owned]
     entries = np.linalg.norm(residual.array_r[rows], axis=1) if owned else np.empty(0)

@@ -12,15 +12,18 @@ from typing import Any
 
 import numpy as np
 from mpi4py import MPI
+from petsc4py import PETSc
 
 from hemo.fem import checkpoint
+from hemo.fem.beats import BeatSolver, TimeStep
 from hemo.fem.domain import distribute, from_vertices, vertex_spaces
 from hemo.fem.jit import compilation
-from hemo.fem.job import FemResult, Job, input_hash, read_job, write_result, write_status
+from hemo.fem.job import Job, input_hash, read_job, write_status
 from hemo.fem.problem import FlowProblem, build_problem, set_state
+from hemo.fem.result import FemResult, write_result
 from hemo.fem.sections import CapMeans, inlet_means, section_means, vertex_fields
 from hemo.fem.solver import SolveOutcome, Step, solve_steady
-from hemo.fem.wall import viscous_traction, wall_traction
+from hemo.fem.wall import TractionRecovery, wall_traction
 from hemo.results import Status
 from hemo.tetmesh import TetMesh
 
@@ -44,9 +47,11 @@ class Execution:
     hash
         Of the job's inputs.
     records
-        One record for each nonlinear step, those before an interruption included.
+        One record for each step, those before an interruption included.
     timing
         Phase -> seconds, of this run alone.
+    beats
+        What follows the flow in time; None where it is steady.
     """
 
     folder: Path
@@ -57,6 +62,7 @@ class Execution:
     records: list[dict[str, Any]] = field(default_factory=list)
     timing: dict[str, float] = field(default_factory=dict)
     saved: float = field(default_factory=time.perf_counter)
+    beats: BeatSolver | None = None
 
     def run(self) -> None:
         """Solve the job, or go as far as it is allowed to."""
@@ -66,9 +72,15 @@ class Execution:
             domain = distribute(tet, self.comm)
         self.tell("setup", "compiling the forms")
         with self._phase("compile"), compilation(self.comm):
-            problem = build_problem(domain, job.blood, job.conditions, job.options, leak=job.leak)
+            unsteady = job.pulse is not None
+            problem = build_problem(domain, job.blood, job.conditions, job.options, leak=job.leak, unsteady=unsteady)
             compile_post_processing(problem)
-        self._start(problem, job)
+        kept = self._start(problem, job)
+        if job.pulse is not None:
+            with compilation(self.comm):
+                self.beats = BeatSolver(problem, job.pulse, tet, job.probes, job.options)
+            if self.records:
+                self.beats.resume(checkpoint.steps_done(self.records), *kept)
         outcome = self._solve(problem, job)
         if outcome is None or outcome.status is Status.INTERRUPTED:
             self.save(problem)
@@ -90,19 +102,19 @@ class Execution:
             log.info("%d ranks; %d cells; inputs %s", self.comm.size, len(tet.cells), self.hash[:12])
         return without_mesh(self.comm, job), tet
 
-    def _start(self, problem: FlowProblem, job: Job) -> None:
-        """Continue from a checkpoint of these inputs, or begin with the initial guess."""
+    def _start(self, problem: FlowProblem, job: Job) -> tuple[list[PETSc.Vec], dict[str, Any]]:
+        """Continue from a checkpoint of these inputs, and return what it holds, or begin with the initial guess."""
         found = None
         if self.comm.rank == 0:
             found = checkpoint.find_checkpoint(self.folder, self.hash)
         found = self.comm.bcast(found)
         if found is not None:
-            checkpoint.read_checkpoint(problem, found)
             self.records = list(found.records)
             log.info("continuing after step %d from %s", found.steps, found.folder)
-            return
+            return checkpoint.read_checkpoint(problem, found)
         scalars, vectors = vertex_spaces(problem.domain)
         set_state(problem, from_vertices(vectors, job.velocity), from_vertices(scalars, job.pressure))
+        return [], {}
 
     def _solve(self, problem: FlowProblem, job: Job) -> SolveOutcome | None:
         """Solve; None if a stop was asked for before the first step."""
@@ -111,17 +123,25 @@ class Execution:
         if self.stop_requested():
             return None
         self.saved = time.perf_counter()
-        done = checkpoint.steps_done(self.records)
-        factor = float(self.records[-1]["viscosity_factor"]) if self.records else None
         with self._phase("solve"):
-            outcome = solve_steady(
-                problem, job.options, lambda step: self._after_step(problem, step), self.stop_requested, done, factor
-            )
+            outcome = self._solve_beats(problem) if self.beats is not None else self._solve_steady(problem, job)
         self.timing["factorisation"] = outcome.factor_seconds
         log.info("%s %s", outcome.status.name, outcome.message)
         return outcome
 
-    def _after_step(self, problem: FlowProblem, step: Step) -> None:
+    def _solve_steady(self, problem: FlowProblem, job: Job) -> SolveOutcome:
+        done = checkpoint.steps_done(self.records)
+        factor = float(self.records[-1]["viscosity_factor"]) if self.records else None
+        return solve_steady(
+            problem, job.options, lambda step: self._after_step(problem, step), self.stop_requested, done, factor
+        )
+
+    def _solve_beats(self, problem: FlowProblem) -> SolveOutcome:
+        assert self.beats is not None
+        status, message = self.beats.run(lambda step: self._after_step(problem, step), self.stop_requested)
+        return SolveOutcome(status, message, self.beats.stepper.linear.factor_seconds)
+
+    def _after_step(self, problem: FlowProblem, step: Step | TimeStep) -> None:
         self.records.append(asdict(step))
         self.tell("solving", "")
         if self.comm.bcast(time.perf_counter() - self.saved > CHECKPOINT_INTERVAL):
@@ -133,20 +153,25 @@ class Execution:
 
     def save(self, problem: FlowProblem) -> None:
         """Write a checkpoint; collective."""
-        checkpoint.write_checkpoint(problem, self.folder, self.hash, self.records)
+        kept = self.beats.kept() if self.beats is not None else ()
+        checkpoint.write_checkpoint(problem, self.folder, self.hash, self.records, *kept)
         self.saved = time.perf_counter()
 
     def _finish(self, problem: FlowProblem, job: Job, tet: TetMesh | None, outcome: SolveOutcome) -> FemResult | None:
         """Post-process; the result is on rank 0."""
+        if self.beats is not None:
+            self.beats.take_mean()
         with self._phase("sections"):
             inlet = inlet_means(problem)
             level = level_shift(problem, inlet)
             sections = section_means(problem, job.probes)
             fields = vertex_fields(problem)
         with self._phase("wall"):
-            wall = wall_traction(problem, tet, level)
+            wall = wall_traction(problem, tet, level) if self.beats is None else self.beats.wall()
         flows = problem.outlets.flows(problem.state.x.petsc_vec)
         pressures = problem.outlets.pressures(flows) + level
+        if self.beats is not None:
+            pressures = self.beats.series["outlet_pressure"].mean(axis=0)
         names = problem.outlets.names
         if fields is None or wall is None:
             return None
@@ -169,6 +194,7 @@ class Execution:
             iterations=tuple(self.records),
             ranks=self.comm.size,
             unknowns=problem.unknowns,
+            beat=None if self.beats is None else self.beats.record(),
         )
 
     @contextlib.contextmanager
@@ -200,7 +226,7 @@ def without_mesh(comm: MPI.Intracomm, job: Job | None) -> Job:
 def compile_post_processing(problem: FlowProblem) -> None:
     """Go through what follows the solve once, at rest, so that its forms lie compiled in the cache."""
     inlet_means(problem)
-    viscous_traction(problem)
+    TractionRecovery(problem).viscous()
 
 
 def level_shift(problem: FlowProblem, inlet: CapMeans) -> float:

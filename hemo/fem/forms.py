@@ -1,4 +1,4 @@
-r"""The weak form of steady incompressible flow, one function per term.
+r"""The weak form of incompressible flow, one function per term.
 
 Find :math:`(u, p)` with :math:`u = 0` on the wall such that for all :math:`(v, q)`
 
@@ -12,6 +12,9 @@ Find :math:`(u, p)` with :math:`u = 0` on the wall such that for all :math:`(v, 
 Where side branches that are not in the mesh leave, fluid is taken out of the lumen's volume: :math:`\nabla \cdot u
 + g\,(p + \rho |u|^2 / 2 - p_v) = 0` with g the conductance of the beds beyond per volume. In the convective form of the
 momentum equation what leaves takes its own momentum along, so that total pressure is kept, as in the reduced model.
+
+In time, :math:`\rho (\partial u / \partial t, v)` comes on top, and belongs to what the streamline stabilisation
+weights; its time scale holds no time step, so that a steady flow stays one whatever the step.
 
 The viscous term is :math:`\mu \nabla u : \nabla v`, not :math:`2 \mu D(u) : D(v)`: its natural condition is
 :math:`\mu\, \partial u / \partial n - p n = -p_i n`, which Poiseuille flow satisfies, so it passes the caps
@@ -31,6 +34,7 @@ Expression = Any
 
 # Exact on straight-sided cells for P2 velocity and P1 pressure; the estimates are the same or higher.
 VISCOUS_DEGREE = 2
+MASS_DEGREE = 4
 CONVECTION_DEGREE = 5
 CAP_DEGREE = 6
 STABILISATION_DEGREE = 4
@@ -46,9 +50,14 @@ def convection(w: Expression, u: Expression, v: Expression, rho: Expression) -> 
     return rho * inner(dot(grad(u), w), v) * dx(degree=CONVECTION_DEGREE)
 
 
-def inertia(du: Expression, v: Expression, density_rate: Expression) -> ufl.Form:
-    """rho / dt du . v: what a step of backward Euler adds to the Jacobian."""
-    return density_rate * inner(du, v) * dx(degree=4)
+def inertia(u: Expression, v: Expression, density_rate: Expression) -> ufl.Form:
+    """density_rate u . v: in the Jacobian, what a step of a backward differentiation formula adds to it."""
+    return density_rate * inner(u, v) * dx(degree=MASS_DEGREE)
+
+
+def remembered(past: Expression, v: Expression, rho: Expression) -> ufl.Form:
+    """rho past . v: the part of the acceleration that earlier times determine, past in m/s^2."""
+    return rho * inner(past, v) * dx(degree=MASS_DEGREE)
 
 
 def pressure_gradient(p: Expression, v: Expression) -> ufl.Form:

@@ -1,16 +1,15 @@
 """The folder through which the driver and the finite-element worker talk; numpy only, no dolfinx.
 
 The driver writes the inputs with :func:`write_job`, starts the worker, polls ``status.json`` with
-:func:`read_status` and reads the outcome with :func:`read_result`.
+:func:`read_status` and reads the outcome with :func:`hemo.fem.result.read_result`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,14 +19,13 @@ from numpy.typing import NDArray
 from hemo.blood import Blood
 from hemo.boundary import FlowConditions, Leak
 from hemo.errors import InputError
+from hemo.fem.options import FemOptions
 from hemo.files import replace_text
-from hemo.results import Status, WallTraction
 from hemo.tetmesh import INLET, WALL, TetMesh
 
 Array = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
-FIELDS = ("section_area", "section_pressure", "section_flow", "section_momentum", "velocity", "pressure")
 INPUTS = ("mesh.npz", "probes.npz", "initial.npz", "job.json")
 
 
@@ -65,52 +63,37 @@ class ProbeArrays:
 
 
 @dataclass(frozen=True)
-class FemOptions:
-    """How the finite-element problem is solved; the defaults suit vessel trees at hyperaemia.
+class Pulse:
+    """What drives beats in time: values at k dt, k = 0 ... steps - 1, that repeat.
 
     Attributes
     ----------
-    tolerance
-        Converged when the residual is below this fraction of the viscous and inertial forces it balances.
-    flow_tolerance
-        ... and no outlet flow changed by more than this fraction of the inflow in the last step.
-    max_steps
-        Nonlinear steps before giving up.
-    viscosity_factor
-        The first viscosity of the continuation, times that of blood.
-    viscosity_reduction
-        Factor by which it goes down, at first.
-    level_tolerance
-        Relative residual at which the continuation goes on.
-    linear_tolerance
-        Relative residual of each linear solve, the loosest allowed.
-    max_linear_iterations
-        GMRES iterations on a lagged factorisation before it is renewed.
-    backflow
-        beta of the backflow stabilisation at the outlets (1 makes the form energy-stable).
-    streamline, grad_div
-        Weights of the two stabilisations (0 leaves plain Galerkin).
-    mumps
-        Extra MUMPS options: ICNTL number -> value.
+    period
+        s.
+    aortic, muscle
+        (steps,) total pressure at the inlet, and pressure of the muscle on its vessels, Pa.
+    outlet_beds
+        (times, 2, m) states of the outlets' beds (:class:`hemo.reduced.lumped.CoronaryBeds`) one and, if given, two
+        steps before the first beat, in the mesh's order, Pa.
+    leak_beds
+        (times, 2, cells) the same for the beds of what leaves in each cell; None where nothing leaves.
     """
 
-    tolerance: float = 1e-6
-    flow_tolerance: float = 1e-7
-    max_steps: int = 100
-    viscosity_factor: float = 8.0
-    viscosity_reduction: float = 0.7
-    level_tolerance: float = 0.05
-    linear_tolerance: float = 0.1
-    max_linear_iterations: int = 60
-    backflow: float = 1.0
-    streamline: float = 1.0
-    grad_div: float = 1.0
-    mumps: dict[int, int] = field(default_factory=dict)
+    period: float
+    aortic: Array
+    muscle: Array
+    outlet_beds: Array
+    leak_beds: Array | None = None
+
+    @property
+    def dt(self) -> float:
+        """Time step, s."""
+        return self.period / len(self.aortic)
 
 
 @dataclass(frozen=True)
 class Job:
-    """Everything the worker needs; ``leak`` as in :func:`write_job`."""
+    """Everything the worker needs; ``leak`` and ``pulse`` as in :func:`write_job`."""
 
     mesh: TetMesh
     probes: ProbeArrays
@@ -120,57 +103,7 @@ class Job:
     conditions: FlowConditions
     options: FemOptions
     leak: Array | None = None
-
-
-@dataclass(frozen=True)
-class FemResult:
-    """What the worker found, on the input mesh's own numbering.
-
-    Attributes
-    ----------
-    status, message
-        How the solve ended.
-    section_area, section_pressure, section_flow, section_momentum
-        (n_sections,) area m^2, mean static pressure Pa, flow m^3/s along the section's normal, and integral of
-        rho (u . n)^2 in N. A section without probe points has area 0 and pressure nan.
-    velocity, pressure
-        (n, 3) m/s and (n,) Pa at the mesh's vertices (gauge).
-    wall
-        Traction on the wall.
-    outlet_flow, outlet_pressure
-        Outlet name -> flow out of its cap, m^3/s, and the pressure coupled to it, Pa.
-    inlet_flow
-        Flow into the inlet cap, m^3/s.
-    level_shift
-        Pa added to every pressure after a flow-driven solve; 0 in a pressure-driven one. ``outlet_pressure``
-        includes it.
-    timing
-        Phase -> wall-clock seconds.
-    iterations
-        One record a nonlinear step.
-    ranks
-        Number of MPI processes.
-    unknowns
-        Number of finite-element unknowns.
-    """
-
-    status: Status
-    message: str
-    section_area: Array
-    section_pressure: Array
-    section_flow: Array
-    section_momentum: Array
-    velocity: Array
-    pressure: Array
-    wall: WallTraction
-    outlet_flow: dict[str, float]
-    outlet_pressure: dict[str, float]
-    inlet_flow: float
-    level_shift: float
-    timing: dict[str, float]
-    iterations: tuple[dict[str, Any], ...]
-    ranks: int
-    unknowns: int
+    pulse: Pulse | None = None
 
 
 def write_job(
@@ -182,6 +115,7 @@ def write_job(
     conditions: FlowConditions,
     options: FemOptions | None = None,
     leak: Array | None = None,
+    pulse: Pulse | None = None,
 ) -> None:
     """Write the inputs of one solve into ``folder`` (made if missing).
 
@@ -192,6 +126,8 @@ def write_job(
     leak
         (cells,) conductance per volume, 1 / (Pa s), of the side branches that leave in each cell and are not meshed;
         ``conditions.leaks`` spread over the lumen.
+    pulse
+        What drives beats in time, from the initial state on; without it the flow is steady.
 
     Raises
     ------
@@ -204,7 +140,10 @@ def write_job(
     mesh.save(folder / "mesh.npz")
     if leak is not None and (leak.shape != (len(mesh.cells),) or not np.all(np.isfinite(leak)) or np.any(leak < 0.0)):
         raise InputError("leak: one finite conductance per volume that is not negative is needed for each cell.")
+    check_pulse(mesh, conditions, leak, pulse)
     extra: dict[str, Any] = {} if leak is None else {"leak": leak}
+    if pulse is not None:
+        extra |= {f"pulse_{name}": value for name, value in asdict(pulse).items() if value is not None}
     np.savez(folder / "initial.npz", velocity=velocity, pressure=pressure, **extra)
     np.savez(
         folder / "probes.npz",
@@ -247,6 +186,23 @@ def check_job(mesh: TetMesh, velocity: Array, pressure: Array, conditions: FlowC
         raise InputError("initial guess: a value is not a finite number.")
 
 
+def check_pulse(mesh: TetMesh, conditions: FlowConditions, leak: Array | None, pulse: Pulse | None) -> None:
+    """Refuse a pulse that does not fit; raises InputError."""
+    if pulse is None:
+        return
+    if conditions.inlet_flow is not None:
+        raise InputError("a beat needs a pressure at the inlet, not a prescribed flow.")
+    if min(conditions.outlet_resistance.values()) <= 0.0:
+        raise InputError("a beat needs a resistance that is positive at every outlet.")
+    steps, times = len(pulse.aortic), len(pulse.outlet_beds)
+    fits = pulse.muscle.shape == pulse.aortic.shape == (steps,)
+    fits &= times in (1, 2) and pulse.outlet_beds.shape[1:] == (2, len(mesh.outlets))
+    fits &= (pulse.leak_beds is None) == (leak is None)
+    fits &= pulse.leak_beds is None or pulse.leak_beds.shape == (times, 2, len(mesh.cells))
+    if not fits:
+        raise InputError("pulse: its arrays do not fit the mesh, or each other.")
+
+
 def read_job(folder: Path) -> Job:
     """Read what :func:`write_job` wrote."""
     text = json.loads((folder / "job.json").read_text(encoding="utf-8"))
@@ -255,6 +211,9 @@ def read_job(folder: Path) -> Job:
     options["mumps"] = {int(key): int(value) for key, value in options.get("mumps", {}).items()}
     with np.load(folder / "initial.npz") as data:
         velocity, pressure, leak = data["velocity"], data["pressure"], data.get("leak")
+        given = {name.removeprefix("pulse_"): data[name] for name in data.files if name.startswith("pulse_")}
+    if given:
+        given["period"] = float(given["period"])
     return Job(
         TetMesh.load(folder / "mesh.npz"),
         read_probes(folder / "probes.npz"),
@@ -266,6 +225,7 @@ def read_job(folder: Path) -> Job:
         ),
         FemOptions(**options),
         leak,
+        Pulse(**given) if given else None,
     )
 
 
@@ -329,57 +289,3 @@ def read_status(folder: Path) -> dict[str, Any]:
         return dict(json.loads((folder / "status.json").read_text(encoding="utf-8")))
     except FileNotFoundError:
         return {}
-
-
-def write_result(folder: Path, result: FemResult) -> None:
-    """Write ``result.npz`` (atomically)."""
-    wall = result.wall
-    text = {
-        "status": result.status.name,
-        "message": result.message,
-        "outlet_flow": result.outlet_flow,
-        "outlet_pressure": result.outlet_pressure,
-        "inlet_flow": result.inlet_flow,
-        "level_shift": result.level_shift,
-        "timing": result.timing,
-        "iterations": list(result.iterations),
-        "ranks": result.ranks,
-        "unknowns": result.unknowns,
-    }
-    partial = folder / "result.partial.npz"
-    np.savez(
-        partial,
-        **{name: getattr(result, name) for name in FIELDS},
-        wall_points=wall.points,
-        wall_triangles=wall.triangles,
-        wall_pressure=wall.pressure,
-        wall_shear=wall.shear,
-        wall_facet_pressure=wall.facet_pressure,
-        wall_facet_shear=wall.facet_shear,
-        text=np.array(json.dumps(text)),
-    )
-    os.replace(partial, folder / "result.npz")
-
-
-def read_result(folder: Path) -> FemResult:
-    """Read what the worker left.
-
-    Raises
-    ------
-    FileNotFoundError
-        If the worker has not finished in this folder.
-    """
-    with np.load(folder / "result.npz") as data:
-        text = json.loads(str(data["text"]))
-        wall = WallTraction(
-            data["wall_points"],
-            data["wall_triangles"],
-            data["wall_pressure"],
-            data["wall_shear"],
-            data["wall_facet_pressure"],
-            data["wall_facet_shear"],
-        )
-        arrays = {name: data[name] for name in FIELDS}
-    text["status"] = Status[text["status"]]
-    text["iterations"] = tuple(text["iterations"])
-    return FemResult(wall=wall, **arrays, **text)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from petsc4py import PETSc
 
-from hemo.fem.job import FemOptions
+from hemo.fem.options import FemOptions
 from hemo.fem.outlets import CoupledOperator, ResistanceOutlets, WoodburyPreconditioner
 
 log = logging.getLogger(__name__)

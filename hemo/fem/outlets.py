@@ -1,10 +1,11 @@
 r"""Resistance outlets coupled implicitly, and the velocity profile of a flow-driven inlet.
 
-Outlet i carries the pressure :math:`p_i = p_v + R_i Q_i` with :math:`Q_i = \int_{\Gamma_i} u \cdot n = b_i \cdot x`,
-where :math:`b_i` is the cap's flux vector. Its Jacobian :math:`R_i b_i b_i^T` is dense over the cap, so it is never
-assembled: it is applied as a rank-one product, and inverted beside a factorisation of the sparse part by the
-Sherman-Morrison-Woodbury formula (Golub and Van Loan, Matrix Computations, section 2.1.4). The idea of the
-coupling is that of Vignon-Clementel et al. 2006, Comput Methods Appl Mech Eng 195:3776.
+Outlet i carries the pressure :math:`p_i = \bar p_i + R_i Q_i`, the level :math:`\bar p_i` that of the veins in steady
+flow, with :math:`Q_i = \int_{\Gamma_i} u \cdot n = b_i \cdot x`, where :math:`b_i` is the cap's flux vector. Its
+Jacobian :math:`R_i b_i b_i^T` is dense over the cap, so it is never assembled: it is applied as a rank-one product, and
+inverted beside a factorisation of the sparse part by the Sherman-Morrison-Woodbury formula (Golub and Van Loan, Matrix
+Computations, section 2.1.4). The idea of the coupling is that of Vignon-Clementel et al. 2006, Comput Methods Appl Mech
+Eng 195:3776.
 """
 
 from __future__ import annotations
@@ -30,16 +31,15 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class ResistanceOutlets:
-    """The caps with p_i = venous + R_i Q_i.
+    """The caps with p_i = level_i + R_i Q_i.
 
     Attributes
     ----------
     names
         Outlet names.
-    resistance
-        (m,) Pa s / m^3.
-    venous
-        Pa.
+    resistance, level
+        (m,) Pa s / m^3 and Pa: of the bed and of the veins in steady flow; where beds store blood, what they look like
+        in a time step, and are set anew for each.
     flux
         One flux vector b_i an outlet, ghosts added up; Q_i = b_i . x.
     free_flux
@@ -48,7 +48,7 @@ class ResistanceOutlets:
 
     names: tuple[str, ...]
     resistance: Array
-    venous: float
+    level: Array
     flux: tuple[PETSc.Vec, ...]
     free_flux: tuple[PETSc.Vec, ...]
 
@@ -58,7 +58,7 @@ class ResistanceOutlets:
 
     def pressures(self, flows: Array) -> Array:
         """(m,) pressure coupled to each cap, Pa."""
-        return self.venous + self.resistance * flows
+        return self.level + self.resistance * flows
 
     def add_load(self, x: PETSc.Vec, residual: PETSc.Vec) -> None:
         """Add sum_i p_i(x) b_i to the residual (rows of prescribed velocities included)."""
@@ -88,7 +88,8 @@ def resistance_outlets(
         copy = vector.copy()
         copy.array[prescribed] = 0.0
         free.append(copy)
-    return ResistanceOutlets(names, np.array([resistance[name] for name in names]), venous, flux, tuple(free))
+    beds = np.array([resistance[name] for name in names])
+    return ResistanceOutlets(names, beds, np.full(len(names), venous), flux, tuple(free))
 
 
 class CoupledOperator:
@@ -112,10 +113,10 @@ class WoodburyPreconditioner:
         self.outlets = outlets
         self.inner: PETSc.PC | None = None
         self.solved: list[PETSc.Vec] = []
-        self.small = np.eye(0)
+        self.gram = np.zeros((0, 0))
 
     def renew(self, inner: PETSc.PC) -> None:
-        """Take a freshly factorised A: solve for A^{-1} b_i and set up the small matrix."""
+        """Take a freshly factorised A: solve for A^{-1} b_i."""
         self.inner = inner
         for vector in self.solved:
             vector.destroy()
@@ -124,16 +125,16 @@ class WoodburyPreconditioner:
             z = b.duplicate()
             inner.apply(b, z)
             self.solved.append(z)
-        gram = np.array([[b.dot(z) for z in self.solved] for b in self.outlets.free_flux])
-        # (I + R B^T A^{-1} B), also right where a resistance is zero
-        self.small = np.eye(len(self.solved)) + self.outlets.resistance[:, None] * gram
+        self.gram = np.array([[b.dot(z) for z in self.solved] for b in self.outlets.free_flux])
 
     def apply(self, _: PETSc.PC, x: PETSc.Vec, y: PETSc.Vec) -> None:
         """Apply the preconditioner."""
         assert self.inner is not None
         self.inner.apply(x, y)
         flows = np.array([b.dot(y) for b in self.outlets.free_flux])
-        weights = np.linalg.solve(self.small, self.outlets.resistance * flows)
+        # (I + R B^T A^{-1} B), also right where a resistance is zero
+        small = np.eye(len(self.solved)) + self.outlets.resistance[:, None] * self.gram
+        weights = np.linalg.solve(small, self.outlets.resistance * flows)
         for z, weight in zip(self.solved, weights, strict=True):
             y.axpy(-weight, z)
 

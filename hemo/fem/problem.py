@@ -7,7 +7,6 @@ from typing import Any
 
 import basix.ufl
 import numpy as np
-import ufl
 from dolfinx import fem
 from dolfinx.fem import petsc as fem_petsc
 from numpy.typing import NDArray
@@ -15,16 +14,30 @@ from petsc4py import PETSc
 
 from hemo.blood import Blood
 from hemo.boundary import FlowConditions
-from hemo.fem import forms
 from hemo.fem.domain import Domain, from_cells
 from hemo.fem.jit import jit_options
-from hemo.fem.job import FemOptions
+from hemo.fem.options import FemOptions
 from hemo.fem.outlets import ResistanceOutlets, inlet_profile, resistance_outlets
+from hemo.fem.weakform import Coefficients, constant, weak_form
 from hemo.tetmesh import INLET, WALL
 
 Array = NDArray[np.float64]
 
 REFERENCE_SPEED = 1.0  # m/s
+
+
+@dataclass(frozen=True)
+class Part:
+    """Velocity or pressure of the mixed space: its own space, and where its values lie in the state."""
+
+    space: fem.FunctionSpace
+    places: NDArray[np.int32]
+
+    def of(self, state: fem.Function) -> fem.Function:
+        """A copy of this part of a state."""
+        part = fem.Function(self.space, dtype=np.float64)
+        part.x.array[:] = state.x.array[self.places]
+        return part
 
 
 @dataclass(frozen=True)
@@ -42,18 +55,18 @@ class FlowProblem:
         The physics.
     state
         The current (u, p) in the mixed P2-P1 space.
+    velocity_part, pressure_part
+        The two parts of that space.
     pressure_unit
         Pa in one unit of the unknown pressure.
-    newton
-        0 for Picard's linearisation, 1 for Newton's.
-    density_rate
-        Density over the pseudo-time step, kg/(m^3 s): 0 for Newton's method itself.
-    viscosity
-        Of the fluid that is solved for now, Pa s: blood's in the end.
+    coefficients
+        What the forms read and the solvers set.
     residual_form, jacobian_form, balance_form
         Compiled forms; the last is the viscous and inertial part of the residual alone.
     prescribed
         Dirichlet conditions.
+    inlet_velocity
+        Where a flow is prescribed, the velocity that holds at the inlet.
     prescribed_rows
         Owned rows they fix.
     outlets
@@ -64,14 +77,15 @@ class FlowProblem:
     blood: Blood
     conditions: FlowConditions
     state: fem.Function
+    velocity_part: Part
+    pressure_part: Part
     pressure_unit: float
-    newton: fem.Constant
-    density_rate: fem.Constant
-    viscosity: fem.Constant
+    coefficients: Coefficients
     residual_form: fem.Form
     jacobian_form: fem.Form
     balance_form: fem.Form
     prescribed: tuple[fem.DirichletBC, ...]
+    inlet_velocity: fem.Function | None
     prescribed_rows: NDArray[np.int32]
     outlets: ResistanceOutlets
 
@@ -83,13 +97,20 @@ class FlowProblem:
 
     def velocity(self) -> fem.Function:
         """The P2 velocity, m/s (a copy)."""
-        return self.state.sub(0).collapse()
+        return self.velocity_part.of(self.state)
 
     def pressure(self) -> fem.Function:
         """The P1 pressure, Pa (a copy)."""
-        pressure = self.state.sub(1).collapse()
+        pressure = self.pressure_part.of(self.state)
         pressure.x.array[:] *= self.pressure_unit
         return pressure
+
+    def with_values(self, values: PETSc.Vec) -> fem.Function:
+        """A function of the mixed space with the values of a vector, ghosts included."""
+        function = fem.Function(self.state.function_space, dtype=np.float64)
+        function.x.petsc_vec.array[:] = values.array_r
+        function.x.scatter_forward()
+        return function
 
     def residual(self, raw: bool = False) -> PETSc.Vec:
         """The residual vector; rows of prescribed velocities are zero unless ``raw``. Destroy it after use."""
@@ -118,13 +139,19 @@ class FlowProblem:
         fem_petsc.assemble_matrix_mat(matrix, self.jacobian_form, bcs=list(self.prescribed))
         matrix.assemble()
 
-    def set_time_step(self, step: float | None) -> None:
-        """Damp the next steps by a backward Euler step of that length, s; None for none."""
-        self.density_rate.value = 0.0 if step is None else self.blood.density / step
+    def hold_prescribed(self) -> None:
+        """Put the prescribed velocities into the state."""
+        for bc in self.prescribed:
+            bc.set(self.state.x.array, None, 1.0)
+        self.state.x.scatter_forward()
+
+    def set_time_step(self, step: float | None, weight: float = 1.0) -> None:
+        """The length of a time step, s, and the new value's weight in the time derivative; None for none."""
+        self.coefficients.density_rate.value = 0.0 if step is None else self.blood.density * weight / step
 
     def set_viscosity_factor(self, factor: float) -> None:
         """Solve for a fluid ``factor`` times as viscous as blood."""
-        self.viscosity.value = factor * self.blood.viscosity
+        self.coefficients.viscosity.value = factor * self.blood.viscosity
 
 
 def taylor_hood(domain: Domain) -> fem.FunctionSpace:
@@ -143,6 +170,7 @@ def build_problem(
     force: Any = None,
     prescribed_velocity: Any = None,
     leak: Array | None = None,
+    unsteady: bool = False,
 ) -> FlowProblem:
     """Make the problem of one vessel tree.
 
@@ -157,132 +185,83 @@ def build_problem(
         the wall and the inlet, for verification.
     leak
         (cells,) conductance per volume of the side branches that leave in each INPUT cell, 1 / (Pa s).
+    unsteady
+        Whether the fluid's inertia in time counts.
     """
     options = options or FemOptions()
-    mesh = domain.mesh
     space = taylor_hood(domain)
     state = fem.Function(space, dtype=np.float64)
     unit = blood.density * REFERENCE_SPEED**2
-    rho, mu = (fem.Constant(mesh, np.float64(value)) for value in (blood.density, blood.viscosity))
-    scale = fem.Constant(mesh, np.float64(unit))
-    newton, density_rate = fem.Constant(mesh, np.float64(1.0)), fem.Constant(mesh, np.float64(0.0))
-    n = ufl.FacetNormal(mesh)
-
-    u, p_hat = ufl.split(state)
-    du, dp_hat = ufl.TrialFunctions(space)
-    v, q_hat = ufl.TestFunctions(space)
-    p, dp, q = scale * p_hat, scale * dp_hat, scale * q_hat
-
-    boundary, boundary_jacobian = _cap_terms(domain, conditions, u, du, v, n, rho, options.backflow, newton)
-    balance = forms.viscous(u, v, mu) + forms.convection(u, u, v, rho)
-    residual = balance + boundary
-    residual += forms.pressure_gradient(p, v) + forms.continuity(u, q)
-    strong = forms.strong_residual(u, u, p, rho, mu)
-    if force is not None:
-        residual += forms.body_force(force, v)
-        strong -= force
-    tau = forms.streamline_time(u, mu / rho, mesh)
-    along = fem.Constant(mesh, np.float64(options.streamline)) * tau
-    bulk = fem.Constant(mesh, np.float64(options.grad_div)) * forms.bulk_viscosity(tau, rho, mesh)
-    residual += forms.streamline_upwind(u, v, along, strong) + forms.grad_div(u, v, bulk)
-    strong_change = forms.strong_residual(u, du, dp, rho, mu) + newton * rho * ufl.dot(ufl.grad(u), du)
-    tau_change = forms.streamline_time_change(u, du, tau, mesh)
-    jacobian = (
-        forms.viscous(du, v, mu)
-        + forms.inertia(du, v, density_rate)
-        + forms.convection(u, du, v, rho)
-        + newton * forms.convection(du, u, v, rho)
-        + forms.pressure_gradient(dp, v)
-        + forms.continuity(du, q)
-        + boundary_jacobian
-        + forms.streamline_upwind(u, v, along, strong_change)
-        + newton * forms.streamline_upwind(du, v, along, strong)
-        + newton * forms.streamline_upwind(u, v, along / tau * tau_change, strong)
-        - newton * forms.grad_div(u, v, bulk / tau * tau_change)
-        + forms.grad_div(du, v, bulk)
-    )
-    if leak is not None:
-        g, venous = from_cells(domain, leak), fem.Constant(mesh, np.float64(conditions.venous_pressure))
-        rate = forms.leak_rate(u, p, g, venous, rho)
-        rate_change = forms.leak_rate_change(u, du, dp, g, rho, newton)
-        residual += forms.leakage(rate, q) + forms.grad_leak(rate, v, bulk)
-        jacobian += forms.leakage(rate_change, q) + forms.grad_leak(rate_change, v, bulk)
-        jacobian -= newton * forms.grad_leak(rate, v, bulk / tau * tau_change)
-    prescribed, rows = _prescribed(domain, space, conditions, prescribed_velocity)
+    coefficients = _coefficients(domain, blood, conditions, leak, space if unsteady else None)
+    whole = weak_form(domain, blood, conditions, options, state, unit, coefficients, force)
+    velocity, pressure = (Part(part, np.asarray(places)) for part, places in (space.sub(k).collapse() for k in (0, 1)))
+    prescribed, inlet_velocity, rows = _prescribed(domain, space, velocity.space, conditions, prescribed_velocity)
     outlets = resistance_outlets(domain, space, conditions.outlet_resistance, conditions.venous_pressure, rows)
     residual_form, jacobian_form, balance_form = (
-        fem.form(form, jit_options=jit_options()) for form in (residual, jacobian, balance)
+        fem.form(form, jit_options=jit_options()) for form in (whole.residual, whole.jacobian, whole.balance)
     )
     return FlowProblem(
         domain=domain,
         blood=blood,
         conditions=conditions,
         state=state,
+        velocity_part=velocity,
+        pressure_part=pressure,
         pressure_unit=unit,
-        newton=newton,
-        density_rate=density_rate,
-        viscosity=mu,
+        coefficients=coefficients,
         residual_form=residual_form,
         jacobian_form=jacobian_form,
         balance_form=balance_form,
         prescribed=prescribed,
+        inlet_velocity=inlet_velocity,
         prescribed_rows=rows,
         outlets=outlets,
     )
 
 
-def _cap_terms(
-    domain: Domain, conditions: FlowConditions, u: Any, du: Any, v: Any, n: Any, rho: Any, beta: float, newton: Any
-) -> tuple[ufl.Form, ufl.Form]:
-    """Natural conditions that depend on u nonlinearly, and their linearisation; outlet pressures are vectors."""
-    terms, linear = ufl.Form([]), ufl.Form([])
-    stabilised = fem.Constant(domain.mesh, np.float64(beta))
-    for name in domain.names.values():
-        if name == WALL or (name == INLET and conditions.inlet_flow is not None):
-            continue
-        ds = domain.boundary_measure(name, forms.CAP_DEGREE)
-        if name == INLET:
-            aortic = fem.Constant(domain.mesh, np.float64(conditions.aortic_pressure))
-            terms += forms.total_pressure(u, v, n, aortic, rho, ds) + forms.crossflow(u, u, v, n, rho, ds)
-            linear += forms.total_pressure_jacobian(u, du, v, n, rho, newton, ds) + forms.crossflow(
-                u, du, v, n, rho, ds
-            )
-        else:
-            terms += forms.backflow(u, u, v, n, stabilised, rho, ds)
-            linear += forms.backflow(u, du, v, n, stabilised, rho, ds)
-    return terms, linear
+def _coefficients(
+    domain: Domain, blood: Blood, conditions: FlowConditions, leak: Array | None, unsteady: fem.FunctionSpace | None
+) -> Coefficients:
+    mesh, venous = domain.mesh, conditions.venous_pressure
+    return Coefficients(
+        newton=constant(mesh, 1.0),
+        density_rate=constant(mesh, 0.0),
+        past=None if unsteady is None else fem.Function(unsteady, dtype=np.float64),
+        viscosity=constant(mesh, blood.viscosity),
+        aortic=constant(mesh, conditions.aortic_pressure),
+        leak=None if leak is None else from_cells(domain, leak),
+        leak_level=None if leak is None else from_cells(domain, np.full_like(leak, venous)),
+        leak_opening=constant(mesh, 1.0),
+    )
 
 
 def _prescribed(
-    domain: Domain, space: fem.FunctionSpace, conditions: FlowConditions, velocity: Any
-) -> tuple[tuple[fem.DirichletBC, ...], NDArray[np.int32]]:
-    """No slip on the wall, which wins over the inlet's profile on the rim they share."""
-    collapsed, _ = space.sub(0).collapse()
-    still = fem.Function(collapsed, dtype=np.float64)
+    domain: Domain, space: fem.FunctionSpace, own: fem.FunctionSpace, conditions: FlowConditions, velocity: Any
+) -> tuple[tuple[fem.DirichletBC, ...], fem.Function | None, NDArray[np.int32]]:
+    """No slip on the wall, which wins over the inlet's profile on the rim they share; ``own``: the velocity's space."""
+    still, entering = fem.Function(own, dtype=np.float64), None
     parts = [(WALL, still)]
     if velocity is not None:
         still.interpolate(velocity)
+        entering = still
         parts.append((INLET, still))
     elif conditions.inlet_flow is not None:
-        parts.insert(0, (INLET, inlet_profile(domain, conditions.inlet_flow)))
+        entering = inlet_profile(domain, conditions.inlet_flow)
+        parts.insert(0, (INLET, entering))
     conditions_found = []
     for name, value in parts:
         dofs = fem.locate_dofs_topological((space.sub(0), value.function_space), 2, domain.facets(name))
         conditions_found.append(fem.dirichletbc(value, dofs, space.sub(0)))
     owned = space.dofmap.index_map.size_local * space.dofmap.index_map_bs
     rows = np.unique(np.concatenate([bc.dof_indices()[0] for bc in conditions_found]))
-    return tuple(conditions_found), rows[rows < owned].astype(np.int32)
+    return tuple(conditions_found), entering, rows[rows < owned].astype(np.int32)
 
 
 def set_state(problem: FlowProblem, velocity: fem.Function, pressure: fem.Function) -> None:
     """Take over an initial guess (any velocity, any pressure function in Pa), then the prescribed velocities."""
-    space = problem.state.function_space
-    (velocity_space, velocity_dofs), (pressure_space, pressure_dofs) = space.sub(0).collapse(), space.sub(1).collapse()
-    u, p = fem.Function(velocity_space, dtype=np.float64), fem.Function(pressure_space, dtype=np.float64)
+    u, p = (fem.Function(part.space, dtype=np.float64) for part in (problem.velocity_part, problem.pressure_part))
     u.interpolate(velocity)
     p.interpolate(pressure)
-    problem.state.x.array[np.asarray(velocity_dofs)] = u.x.array
-    problem.state.x.array[np.asarray(pressure_dofs)] = p.x.array / problem.pressure_unit
-    for bc in problem.prescribed:
-        bc.set(problem.state.x.array, None, 1.0)
-    problem.state.x.scatter_forward()
+    problem.state.x.array[problem.velocity_part.places] = u.x.array
+    problem.state.x.array[problem.pressure_part.places] = p.x.array / problem.pressure_unit
+    problem.hold_prescribed()

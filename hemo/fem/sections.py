@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import basix
 import numpy as np
 import ufl
 from dolfinx import fem
 from mpi4py import MPI
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from hemo.fem.domain import Domain, owned_input_cells, to_vertices, vertex_spaces
 from hemo.fem.jit import jit_options
@@ -43,32 +45,48 @@ class SectionMeans:
 
 
 def section_means(problem: FlowProblem, probes: Probes) -> SectionMeans:
-    """Integrate the P1 pressure and the P2 velocity over sections, each point in the cell that its probe names.
+    """Means of the problem's state over sections; see :class:`SectionSampler`."""
+    return SectionSampler(problem, probes).means()
 
-    The probes' three-point rule is exact for both on every planar piece of a section.
+
+class SectionSampler:
+    """Integrates the P1 pressure and the P2 velocity over sections, each point in the cell that its probe names.
+
+    The probes' three-point rule is exact for both on every planar piece of a section. The shape functions at the
+    points are evaluated once; sampling a state is a few sparse products.
 
     Parameters
     ----------
     probes
         All probes, on every rank; ``cell`` counts the input mesh's cells.
     """
-    mine, cells = _local_probes(problem.domain, np.asarray(probes.cell))
-    points = np.asarray(probes.point, dtype=np.float64)[mine]
-    velocity = evaluate(problem.velocity(), points, cells)
-    pressure = evaluate(problem.pressure(), points, cells)[:, 0]
-    weight = np.asarray(probes.weight)[mine]
-    through = np.einsum("ij,ij->i", velocity, np.asarray(probes.normal)[mine])
-    section = np.asarray(probes.section)[mine]
-    sums = np.stack(
-        [
-            np.bincount(section, weights=weight * what, minlength=probes.n_sections)
-            for what in (np.ones(len(mine)), pressure, through, problem.blood.density * through**2)
-        ]
-    )
-    problem.domain.comm.Allreduce(MPI.IN_PLACE, sums, op=MPI.SUM)
-    area, force, flow, momentum = sums
-    met = area > 0.0
-    return SectionMeans(area, np.divide(force, area, out=np.full(len(area), np.nan), where=met), flow, momentum)
+
+    def __init__(self, problem: FlowProblem, probes: Probes) -> None:
+        self.problem, self.count = problem, probes.n_sections
+        mine, cells = _local_probes(problem.domain, np.asarray(probes.cell))
+        within = reference_places(problem.domain, np.asarray(probes.point, dtype=np.float64)[mine], cells)
+        self.velocity = _values_at(problem.velocity_part.space, 2, within, cells)
+        self.pressure = _values_at(problem.pressure_part.space, 1, within, cells)
+        self.weight = np.asarray(probes.weight)[mine]
+        self.normal = np.asarray(probes.normal)[mine]
+        self.section = np.asarray(probes.section)[mine]
+
+    def means(self) -> SectionMeans:
+        """The means of the problem's current state, the same on every rank."""
+        problem = self.problem
+        pressure = self.pressure @ problem.pressure().x.array
+        velocity = self.velocity @ problem.velocity().x.array.reshape(-1, 3)
+        through = np.einsum("ij,ij->i", velocity, self.normal)
+        sums = np.stack(
+            [
+                np.bincount(self.section, weights=self.weight * what, minlength=self.count)
+                for what in (np.ones(len(self.section)), pressure, through, problem.blood.density * through**2)
+            ]
+        )
+        problem.domain.comm.Allreduce(MPI.IN_PLACE, sums, op=MPI.SUM)
+        area, force, flow, momentum = sums
+        met = area > 0.0
+        return SectionMeans(area, np.divide(force, area, out=np.full(len(area), np.nan), where=met), flow, momentum)
 
 
 def _local_probes(domain: Domain, input_cell: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
@@ -80,10 +98,22 @@ def _local_probes(domain: Domain, input_cell: NDArray[np.int64]) -> tuple[NDArra
     return mine, local[input_cell[mine]]
 
 
-def evaluate(function: fem.Function, points: Array, cells: NDArray[np.int32]) -> Array:
-    """(k, components) values at (k, 3) points, m, in (k,) local cells."""
-    values = np.asarray(function.eval(points, cells), dtype=np.float64)
-    return values.reshape(len(points), function.function_space.value_size)
+def reference_places(domain: Domain, points: Array, cells: NDArray[np.int32]) -> Array:
+    """(k, 3) coordinates in the reference cell of (k, 3) points, m, in (k,) local cells."""
+    geometry = domain.mesh.geometry
+    corners = geometry.x[geometry.dofmap[cells]]
+    edges = np.swapaxes(corners[:, 1:] - corners[:, :1], 1, 2)
+    return np.asarray(np.linalg.solve(edges, (points - corners[:, 0])[..., None])[..., 0])
+
+
+def _values_at(space: fem.FunctionSpace, degree: int, within: Array, cells: NDArray[np.int32]) -> csr_array:
+    """(k, nodes) matrix from a Lagrange space's nodal values to those at places in reference cells."""
+    element = basix.create_element(basix.ElementFamily.P, basix.CellType.tetrahedron, degree)
+    shapes = element.tabulate(0, within)[0, :, :, 0] if len(within) else np.zeros((0, element.dim))
+    nodes = space.dofmap.list[cells]
+    rows = np.repeat(np.arange(len(cells)), element.dim)
+    count = space.dofmap.index_map.size_local + space.dofmap.index_map.num_ghosts
+    return csr_array((shapes.ravel(), (rows, nodes.ravel())), shape=(len(cells), count))
 
 
 @dataclass(frozen=True)

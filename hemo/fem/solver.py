@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 from petsc4py import PETSc
 
 from hemo.fem.blame import largest_residual
-from hemo.fem.job import FemOptions
 from hemo.fem.linear import LaggedFactorisation
 from hemo.fem.marching import MARCHES, crossing_rate, time_step
+from hemo.fem.options import FemOptions
 from hemo.fem.problem import FlowProblem
 from hemo.results import Status
 
@@ -233,7 +233,7 @@ class _Continuation:
         """One step; returns the relative residual and the change of the outlet flows after it."""
         start = time.perf_counter()
         problem = self.problem
-        problem.newton.value = 1.0 if newton else 0.0
+        problem.coefficients.newton.value = 1.0 if newton else 0.0
         problem.assemble_jacobian(self.linear.matrix)
         # As exact as the nonlinear step deserves (Eisenstat and Walker 1996, SIAM J Sci Comput 17:16).
         loosest = self.options.linear_tolerance
@@ -292,7 +292,7 @@ class _Continuation:
         self.problem.state.x.scatter_forward()
 
     def _blame(self, reason: str) -> str:
-        factor = float(self.problem.viscosity.value) / self.problem.blood.viscosity
+        factor = float(self.problem.coefficients.viscosity.value) / self.problem.blood.viscosity
         where = largest_residual(self.problem, self.force)
         return (
             f"Not converged: {reason}; viscosity {factor:.3g} times that of blood, relative residual "

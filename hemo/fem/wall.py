@@ -58,7 +58,9 @@ def wall_traction(problem: FlowProblem, tet: TetMesh | None, level: float = 0.0)
         Pa added to the pressure.
     """
     total = problem.domain.points_total
-    viscous, pressure = to_vertices(viscous_traction(problem), total), to_vertices(problem.pressure(), total)
+    recovery = TractionRecovery(problem)
+    viscous, pressure = to_vertices(recovery.viscous(), total), to_vertices(problem.pressure(), total)
+    recovery.destroy()
     if viscous is None or pressure is None or tet is None:
         return None
     return traction_on(tet, pressure + level, viscous)
@@ -81,73 +83,83 @@ def traction_on(tet: TetMesh, pressure: Array, viscous: Array) -> WallTraction:
     facet_normal = unit_normals(points[triangles])
     facet_tau = tau[triangles].mean(axis=1)
     facet_along = np.einsum("ij,ij->i", facet_tau, facet_normal)
-    normal = vertex_normals(points, triangles)
     return WallTraction(
         points=points,
         triangles=triangles,
         pressure=p,
-        shear=tau - np.einsum("ij,ij->i", tau, normal)[:, None] * normal,
+        shear=along_wall(tau, vertex_normals(points, triangles)),
         facet_pressure=p[triangles].mean(axis=1) + facet_along,
         facet_shear=facet_tau - facet_along[:, None] * facet_normal,
     )
 
 
-def viscous_traction(problem: FlowProblem) -> fem.Function:
-    """The viscous part tau of the traction on the wall, Pa, piecewise linear; zero off the wall."""
-    scalars, vectors = vertex_spaces(problem.domain)
-    ds = problem.domain.boundary_measure(WALL, 2)
-    area = _assembled(ufl.TestFunction(scalars) * ds).reshape(-1, 1)
-    force = _viscous_force(problem, vectors, ds)
-    rim = _prescribed_rim(problem, vectors)
-    if problem.domain.comm.allreduce(len(rim)) > 0:
-        gradient = _gradient_force(problem, vectors, ds)
-        force[rim] = gradient[rim]
-    lumped = _per_area(vectors, force, area)
-    averaged = _assembled(ufl.inner(lumped, ufl.TestFunction(vectors)) * ds).reshape(-1, 3)
-    return _per_area(vectors, averaged, area)
+def along_wall(vectors: Array, normal: Array) -> Array:
+    """(n, 3) vectors less what they have along (n, 3) unit normals."""
+    return np.asarray(vectors - np.einsum("ij,ij->i", vectors, normal)[:, None] * normal)
 
 
-def _per_area(vectors: fem.FunctionSpace, force: Array, area: Array) -> fem.Function:
-    """Nodal forces (n, 3), N, over nodal areas (n, 1), m^2; zero off the wall."""
-    tau = fem.Function(vectors, dtype=np.float64)
-    tau.x.array[: force.size] = np.divide(force, area, out=np.zeros_like(force), where=area > 0.0).ravel()
-    tau.x.scatter_forward()
-    return tau
+class TractionRecovery:
+    """The viscous part of the traction on the wall, recovered from a problem's state as often as asked."""
 
+    def __init__(self, problem: FlowProblem) -> None:
+        self.problem = problem
+        domain = problem.domain
+        scalars, vectors = vertex_spaces(domain)
+        ds, v = domain.boundary_measure(WALL, 2), ufl.TestFunction(vectors)
+        normal = ufl.FacetNormal(domain.mesh)
+        self.pressure = fem.Function(problem.pressure_part.space, dtype=np.float64)
+        self.lumped, self.tau = (fem.Function(vectors, dtype=np.float64) for _ in range(2))
+        self.pressure_force = _form(self.pressure * ufl.dot(normal, v) * ds)
+        self.average = _form(ufl.inner(self.lumped, v) * ds)
+        self.area = _assembled(_form(ufl.TestFunction(scalars) * ds)).reshape(-1, 1)
+        self._find_wall(vectors)
+        self.rim = _prescribed_rim(problem, vectors)
+        self.gradient_force = None
+        if domain.comm.allreduce(len(self.rim)) > 0:
+            self.velocity = fem.Function(problem.velocity_part.space, dtype=np.float64)
+            mu = fem.Constant(domain.mesh, np.float64(problem.blood.viscosity))
+            self.gradient_force = _form(-mu * ufl.dot(ufl.dot(ufl.grad(self.velocity), normal), v) * ds)
 
-def _viscous_force(problem: FlowProblem, vectors: fem.FunctionSpace, ds: ufl.Measure) -> Array:
-    """(owned vertices, 3) viscous force on the wall tested with hat functions, N, from the reaction."""
-    normal = ufl.FacetNormal(problem.domain.mesh)
-    pressure = _assembled(problem.pressure() * ufl.dot(normal, ufl.TestFunction(vectors)) * ds)
-    return np.asarray((-_reaction(problem, vectors) - pressure).reshape(-1, 3))
+    def _find_wall(self, vectors: fem.FunctionSpace) -> None:
+        """The residual's rows of the wall, and the way from them to the hat functions of the wall's vertices."""
+        space, places = self.problem.velocity_part.space, self.problem.velocity_part.places
+        wall = fem.locate_dofs_topological(space, 2, self.problem.domain.facets(WALL))
+        self.wall = wall[wall < space.dofmap.index_map.size_local]
+        self.rows = places.reshape(-1, 3)[self.wall]
+        self.embedding = fem_petsc.interpolation_matrix(vectors, space)
+        self.embedding.assemble()
+        self.quadratic, self.linear = self.embedding.createVecLeft(), self.embedding.createVecRight()
 
+    def viscous(self) -> fem.Function:
+        """tau of the current state, Pa, piecewise linear, zero off the wall; the same function at every call."""
+        self.pressure.x.array[:] = self.problem.pressure().x.array
+        force = (-self._reaction() - _assembled(self.pressure_force)).reshape(-1, 3)
+        if self.gradient_force is not None:
+            self.velocity.x.array[:] = self.problem.velocity().x.array
+            force[self.rim] = _assembled(self.gradient_force).reshape(-1, 3)[self.rim]
+        self._per_area(force, self.lumped)
+        self._per_area(_assembled(self.average).reshape(-1, 3), self.tau)
+        return self.tau
 
-def _reaction(problem: FlowProblem, vectors: fem.FunctionSpace) -> Array:
-    """The residual's rows of the wall, tested with the hat functions of the wall's vertices instead."""
-    space, parent = problem.state.function_space.sub(0).collapse()
-    owned = space.dofmap.index_map.size_local
-    wall = fem.locate_dofs_topological(space, 2, problem.domain.facets(WALL))
-    wall = wall[wall < owned]
-    rows = np.asarray(parent).reshape(-1, 3)[wall]
-    embedding = fem_petsc.interpolation_matrix(vectors, space)
-    embedding.assemble()
-    quadratic, linear = embedding.createVecLeft(), embedding.createVecRight()
-    residual = problem.residual(raw=True)
-    quadratic.set(0.0)
-    quadratic.array.reshape(-1, 3)[wall] = residual.array_r[rows]
-    embedding.multTranspose(quadratic, linear)
-    values = linear.array.copy()
-    for item in (embedding, quadratic, linear, residual):
-        item.destroy()
-    return np.asarray(values)
+    def _per_area(self, force: Array, tau: fem.Function) -> None:
+        """Nodal forces (n, 3), N, over nodal areas, m^2; zero off the wall."""
+        values = np.divide(force, self.area, out=np.zeros_like(force), where=self.area > 0.0)
+        tau.x.array[: force.size] = values.ravel()
+        tau.x.scatter_forward()
 
+    def _reaction(self) -> Array:
+        """The residual's rows of the wall, tested with the hat functions of the wall's vertices instead, N."""
+        residual = self.problem.residual(raw=True)
+        self.quadratic.set(0.0)
+        self.quadratic.array.reshape(-1, 3)[self.wall] = residual.array_r[self.rows]
+        residual.destroy()
+        self.embedding.multTranspose(self.quadratic, self.linear)
+        return np.array(self.linear.array_r)
 
-def _gradient_force(problem: FlowProblem, vectors: fem.FunctionSpace, ds: ufl.Measure) -> Array:
-    """(owned vertices, 3) the same from the velocity's gradient, N."""
-    mesh = problem.domain.mesh
-    mu = fem.Constant(mesh, np.float64(problem.blood.viscosity))
-    derivative = ufl.dot(ufl.grad(problem.velocity()), ufl.FacetNormal(mesh))
-    return _assembled(-mu * ufl.dot(derivative, ufl.TestFunction(vectors)) * ds).reshape(-1, 3)
+    def destroy(self) -> None:
+        """Free what PETSc holds."""
+        for item in (self.embedding, self.quadratic, self.linear):
+            item.destroy()
 
 
 def _prescribed_rim(problem: FlowProblem, vectors: fem.FunctionSpace) -> NDArray[np.int32]:
@@ -159,9 +171,13 @@ def _prescribed_rim(problem: FlowProblem, vectors: fem.FunctionSpace) -> NDArray
     return np.asarray(rim[rim < vectors.dofmap.index_map.size_local], dtype=np.int32)
 
 
-def _assembled(form: ufl.Form) -> Array:
+def _form(form: ufl.Form) -> fem.Form:
+    return fem.form(form, jit_options=jit_options())
+
+
+def _assembled(form: fem.Form) -> Array:
     """Owned entries of an assembled vector."""
-    vector = fem_petsc.assemble_vector(fem.form(form, jit_options=jit_options()))
+    vector = fem_petsc.assemble_vector(form)
     vector.ghostUpdate(addv=PETSc.InsertMode.ADD, mode=PETSc.ScatterMode.REVERSE)
     values = np.array(vector.array_r)
     vector.destroy()

@@ -9,7 +9,8 @@ from hemo.blood import Blood
 from hemo.boundary import FlowConditions
 from hemo.fem.domain import distribute, from_vertices, vertex_spaces
 from hemo.fem.jit import compilation
-from hemo.fem.job import FemOptions, ProbeArrays
+from hemo.fem.job import ProbeArrays
+from hemo.fem.options import FemOptions
 from hemo.fem.problem import FlowProblem, build_problem, set_state
 from hemo.fem.solver import solve_steady
 from hemo.results import Status

@@ -6,8 +6,8 @@ import pytest
 from hemo.blood import Blood
 from hemo.boundary import FlowConditions
 from hemo.fem import solver
-from hemo.fem.job import FemOptions
 from hemo.fem.marching import crossing_rate, time_step
+from hemo.fem.options import FemOptions
 from hemo.results import Status
 from tests.fem import tubes
 from tests.fem.solving import parabola, set_up, solved
@@ -58,6 +58,6 @@ def test_they_take_over_where_no_reduction_of_the_viscosity_succeeds(narrowed, m
     assert outcome.status is Status.CONVERGED
     assert levels == [8.0, pytest.approx(8 * 0.7)]
     assert {step.viscosity_factor for step in steps} == {8.0, 1.0}
-    assert float(in_time.density_rate.value) == 0.0
+    assert float(in_time.coefficients.density_rate.value) == 0.0
     difference = by_newton.state.x.array - in_time.state.x.array
     assert np.linalg.norm(difference) < 1e-5 * np.linalg.norm(by_newton.state.x.array)

@@ -11,7 +11,6 @@ from hemo.blood import Blood
 from hemo.boundary import FlowConditions
 from hemo.fem.domain import owned_input_cells
 from hemo.fem.jit import compilation, jit_options
-from hemo.fem.sections import evaluate
 from hemo.fem.wall import traction_on, wall_traction
 from hemo.indices import facet_geometry
 from tests.fem import tubes
@@ -49,7 +48,9 @@ def thrust(mesh, problem, height):
     slope = fem.Function(space, dtype=np.float64)
     expression = fem.Expression(velocity[2].dx(2), space.element.interpolation_points(), jit_options=jit_options())
     slope.interpolate(expression)
-    p, w, dw = (evaluate(f, points, local[cells])[:, -1] for f in (problem.pressure(), velocity, slope))
+    p, w, dw = (
+        f.eval(points, local[cells]).reshape(len(points), -1)[:, -1] for f in (problem.pressure(), velocity, slope)
+    )
     return weights @ (p + BLOOD.density * w**2 - BLOOD.viscosity * dw), weights.sum()
 
 

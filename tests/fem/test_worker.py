@@ -12,8 +12,10 @@ from hemo.blood import Blood
 from hemo.boundary import FlowConditions
 from hemo.errors import Interrupted, NotConverged
 from hemo.fem.checkpoint import find_checkpoint
-from hemo.fem.job import FemOptions, input_hash, read_result, read_status, write_job
+from hemo.fem.job import input_hash, read_status, write_job
 from hemo.fem.launch import run_worker
+from hemo.fem.options import FemOptions
+from hemo.fem.result import read_result
 from hemo.femstages import _progress_line
 from hemo.results import Status
 from tests.fem import tubes
@@ -172,7 +174,7 @@ def test_checkpoint_of_other_inputs_is_ignored(stopped, vessel, tmp_path, caplog
     assert "of other inputs and ignored" in caplog.text
 
 
-@pytest.mark.parametrize("name", ["meta.json", "velocity.bp/data.0"])
+@pytest.mark.parametrize("name", ["meta.json", "velocity-0.bp/data.0"])
 def test_damaged_checkpoint_is_ignored(stopped, tmp_path, caplog, name):
     folder = shutil.copytree(stopped, tmp_path / "fem")
     (file,) = (folder / "checkpoint").glob(f"step-*/{name}")

@@ -8,8 +8,9 @@ from hemo.blood import Blood
 from hemo.boundary import FlowConditions, Physiology, aortic_pressure
 from hemo.errors import InputError
 from hemo.geometry.synthetic.vessels import left_coronary, straight_stenosis
-from hemo.reduced import pulsatile as model
+from hemo.reduced import lumped as model
 from hemo.reduced import solve_states
+from hemo.reduced.network import branch_losses
 from hemo.reduced.pulsatile import resting_ratios, solve_beat
 from hemo.reduced.waveform import SQUEEZE, Beat, heart_beat
 from hemo.tree import Branch, VesselTree
@@ -79,7 +80,7 @@ def test_a_squeezed_bed_behind_a_stenosis_against_another_integration():
     ca, cim = (
         part * model.TIME_CONSTANT / resistance for part in (model.ARTERIAL_CAPACITANCE, model.MUSCLE_CAPACITANCE)
     )
-    losses = model.branch_losses(tree, BLOOD)["vessel"]
+    losses = branch_losses(tree, BLOOD)["vessel"]
     linear, quadratic, inertia = losses.resistance.sum(), losses.coefficient.sum(), losses.inertance.sum()
     end = 0.5 * BLOOD.density / tree["vessel"].area[-1] ** 2
 

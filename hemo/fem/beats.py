@@ -1,0 +1,210 @@
+"""Heart beats in time: step after step until they repeat, and what is kept of the last one.
+
+Aortic pressure and the muscle's pressure on its vessels repeat from beat to beat. The beds' states start from the
+reduced model's periodic beat and the velocity from its flow, so that the vessels alone have to forget their start: they
+do in some R^2 / nu, a tenth of a second.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from petsc4py import PETSc
+
+from hemo.fem.domain import to_vertices
+from hemo.fem.drive import Drive
+from hemo.fem.job import Probes, Pulse
+from hemo.fem.options import FemOptions
+from hemo.fem.problem import FlowProblem
+from hemo.fem.result import BeatRecord
+from hemo.fem.sections import SectionSampler
+from hemo.fem.timesteps import StepOutcome, TimeStepper
+from hemo.fem.wall import TractionRecovery, along_wall, traction_on
+from hemo.results import Status, WallTraction
+from hemo.tetmesh import WALL, TetMesh
+from hemo.triangles import vertex_normals
+
+log = logging.getLogger(__name__)
+
+Array = NDArray[Any]
+
+LEAST_BEATS = 2
+
+
+@dataclass(frozen=True)
+class TimeStep(StepOutcome):
+    """One time step, as it was when it ended; ``time`` in s from the start of the first beat."""
+
+    number: int
+    time: float
+    seconds: float
+
+
+class BeatSolver:
+    """Solves beat after beat from the problem's current state, that of one time step before the first beat.
+
+    Parameters
+    ----------
+    problem
+        Made ``unsteady``.
+    tet
+        The input mesh, on rank 0.
+    probes
+        Where pressure and flow are followed.
+    """
+
+    def __init__(
+        self, problem: FlowProblem, pulse: Pulse, tet: TetMesh | None, probes: Probes, options: FemOptions
+    ) -> None:
+        self.problem, self.pulse, self.options, self.tet = problem, pulse, options, tet
+        self.drive = Drive(problem, pulse)
+        self.stepper = TimeStepper(problem, options, pulse.dt)
+        self.recovery = TractionRecovery(problem)
+        self.sampler = SectionSampler(problem, probes)
+        self.mean: PETSc.Vec = problem.state.x.petsc_vec.duplicate()
+        self.on_wall = np.unique(tet.facets_of(WALL)) if tet is not None else np.empty(0, dtype=np.int64)
+        self.number, self.steps = 0, len(pulse.aortic)
+        outlets = len(problem.outlets.names)
+        # By phase: of the beat that runs, and, of the outflow, of the one before.
+        self.series: dict[str, Array] = {
+            "outflow": np.full((2, self.steps, outlets), np.nan),
+            "outlet_pressure": np.full((self.steps, outlets), np.nan),
+            "sections": np.full((2, self.steps, probes.n_sections), np.nan),
+            "traction": np.zeros((self.steps, len(self.on_wall), 4), dtype=np.float32),
+        }
+
+    def run(
+        self, on_step: Callable[[TimeStep], None] | None = None, stop: Callable[[], bool] | None = None
+    ) -> tuple[Status, str]:
+        """March until the flow repeats; both functions as in :func:`hemo.fem.solver.solve_steady`."""
+        while self.number < self.steps * self.options.most_beats:
+            if stop is not None and stop():
+                return Status.INTERRUPTED, f"Stopped on request after time step {self.number}."
+            start = time.perf_counter()
+            outcome = self._step()
+            step = TimeStep(
+                **asdict(outcome),
+                number=self.number,
+                time=self.number * self.pulse.dt,
+                seconds=time.perf_counter() - start,
+            )
+            log.info("%s", describe(step))
+            if on_step is not None:
+                on_step(step)
+            if not outcome.residual <= self.options.step_tolerance:
+                return Status.NOT_CONVERGED, f"Time step {self.number} ended with a residual of {outcome.residual:.1e}."
+            if self.number % self.steps == 0 and self.beats >= LEAST_BEATS and self.change() <= self.options.periodic:
+                return Status.CONVERGED, f"{self.beats} beats; the flows repeat within {100 * self.change():.2g} %."
+        return Status.NOT_CONVERGED, f"After {self.beats} beats the flows still change by {100 * self.change():.2g} %."
+
+    @property
+    def beats(self) -> int:
+        """Whole beats done."""
+        return self.number // self.steps
+
+    def change(self) -> float:
+        """Largest change of an outlet's flow since the beat before, over its largest; nan in the first beat."""
+        last, before = self.series["outflow"]
+        return float((np.abs(last - before).max(axis=0) / np.maximum(np.abs(last).max(axis=0), 1e-300)).max())
+
+    def _step(self) -> StepOutcome:
+        phase = self.number % self.steps
+        if phase == 0:
+            self.series["outflow"][1] = self.series["outflow"][0]
+            self.mean.set(0.0)
+        self.drive.set(self.number)
+        outcome = self.stepper.step()
+        self._record(phase)
+        self.drive.advance(self.number)
+        self.number += 1
+        return outcome
+
+    def _record(self, phase: int) -> None:
+        problem = self.problem
+        flows = problem.outlets.flows(problem.state.x.petsc_vec)
+        self.series["outflow"][0, phase] = flows
+        self.series["outlet_pressure"][phase] = problem.outlets.pressures(flows)
+        self.mean.axpy(1.0 / self.steps, problem.state.x.petsc_vec)
+        if self.beats + 1 < LEAST_BEATS:
+            return
+        means = self.sampler.means()
+        self.series["sections"][:, phase] = means.pressure, means.flow
+        total = problem.domain.points_total
+        viscous, pressure = to_vertices(self.recovery.viscous(), total), to_vertices(problem.pressure(), total)
+        if viscous is not None and pressure is not None:
+            self.series["traction"][phase] = np.column_stack([viscous, pressure])[self.on_wall]
+
+    def kept(self) -> tuple[list[PETSc.Vec], dict[str, Array]]:
+        """States and arrays from which :meth:`resume` goes on; collective, the arrays on rank 0 are whole."""
+        return [*self.stepper.states, self.mean], {**self.series, **self.drive.states()}
+
+    def resume(self, number: int, states: list[PETSc.Vec], kept: Mapping[str, Array]) -> None:
+        """Go on after time step ``number``; collective, the arrays those of rank 0."""
+        comm = self.problem.domain.comm
+        beds = {name: kept.get(name) for name in ("outlet_beds", "leak_beds")}
+        shared = comm.bcast((beds, {name: kept[name] for name in self.series if name != "traction"} if kept else None))
+        beds, series = shared
+        self.drive.resume(**beds)
+        self.series |= series
+        if comm.rank == 0:
+            self.series["traction"] = np.array(kept["traction"])
+        *earlier, mean = states
+        self.stepper.remember(earlier)
+        mean.copy(self.mean)
+        mean.destroy()
+        self.number = number
+
+    def take_mean(self) -> None:
+        """Make the mean over the beat the problem's state."""
+        self.mean.copy(self.problem.state.x.petsc_vec)
+        self.problem.state.x.scatter_forward()
+
+    def record(self) -> BeatRecord:
+        """What happened within the last beat."""
+        times: Array = np.arange(self.steps) * self.pulse.dt
+        pressure, flow = self.series["sections"]
+        return BeatRecord(times, self.pulse.aortic, pressure, flow, self.series["outflow"][0])
+
+    def wall(self) -> WallTraction | None:
+        """Traction on the wall over the beat, on rank 0."""
+        if self.tet is None:
+            return None
+        return traction_over_beat(self.tet, self.on_wall, self.series["traction"].astype(np.float64))
+
+    def destroy(self) -> None:
+        """Free what PETSc holds."""
+        self.stepper.destroy()
+        self.recovery.destroy()
+        self.mean.destroy()
+
+
+def traction_over_beat(tet: TetMesh, on_wall: NDArray[np.int64], traction: Array) -> WallTraction:
+    """Mean traction, and the shear at each time.
+
+    Parameters
+    ----------
+    on_wall
+        (n,) the wall's vertices.
+    traction
+        (steps, n, 4) viscous traction and pressure there, Pa.
+    """
+    whole = np.zeros((len(tet.points), 4))
+    whole[on_wall] = traction.mean(axis=0)
+    mean = traction_on(tet, whole[:, 3], whole[:, :3])
+    normal = vertex_normals(mean.points, mean.triangles)
+    return replace(mean, instants=np.array([along_wall(values, normal) for values in traction[..., :3]]))
+
+
+def describe(step: TimeStep) -> str:
+    """One line of the log."""
+    return (
+        f"step {step.number}, {1e3 * step.time:.1f} ms: residual {step.residual:.1e} after {step.corrections} "
+        f"corrections ({step.assembled} assembled), {step.linear_iterations} GMRES iterations"
+        f"{', factorised' if step.factorised else ''}, {step.seconds:.2f} s"
+    )

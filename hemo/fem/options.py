@@ -1,0 +1,57 @@
+"""How the finite-element problem is solved."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class FemOptions:
+    """How the finite-element problem is solved; the defaults suit vessel trees at hyperaemia.
+
+    Attributes
+    ----------
+    tolerance
+        Converged when the residual is below this fraction of the viscous and inertial forces it balances.
+    flow_tolerance
+        ... and no outlet flow changed by more than this fraction of the inflow in the last step.
+    max_steps
+        Nonlinear steps before giving up.
+    viscosity_factor
+        The first viscosity of the continuation, times that of blood.
+    viscosity_reduction
+        Factor by which it goes down, at first.
+    level_tolerance
+        Relative residual at which the continuation goes on.
+    step_tolerance
+        A time step's residual, as a fraction of the viscous and inertial forces.
+    most_beats, periodic
+        Beats before giving up; periodic when no outlet's flow changes by more than this fraction of its largest from
+        one beat to the next.
+    linear_tolerance
+        Relative residual of each linear solve, the loosest allowed.
+    max_linear_iterations
+        GMRES iterations on a lagged factorisation before it is renewed.
+    backflow
+        beta of the backflow stabilisation at the outlets (1 makes the form energy-stable).
+    streamline, grad_div
+        Weights of the two stabilisations (0 leaves plain Galerkin).
+    mumps
+        Extra MUMPS options: ICNTL number -> value.
+    """
+
+    tolerance: float = 1e-6
+    flow_tolerance: float = 1e-7
+    max_steps: int = 100
+    viscosity_factor: float = 8.0
+    viscosity_reduction: float = 0.7
+    level_tolerance: float = 0.05
+    step_tolerance: float = 1e-5
+    most_beats: int = 6
+    periodic: float = 0.01
+    linear_tolerance: float = 0.1
+    max_linear_iterations: int = 60
+    backflow: float = 1.0
+    streamline: float = 1.0
+    grad_div: float = 1.0
+    mumps: dict[int, int] = field(default_factory=dict)
