@@ -15,7 +15,7 @@ from hemo.reduced import States, solve, solve_states
 from hemo.reduced.beds import hyperaemic_conditions
 from hemo.reduced.budget import Spread, error_budget
 from hemo.reduced.pulsatile import RestingRatios, resting_ratios, solve_beat
-from hemo.reduced.waveform import DEFAULT_RATE, SQUEEZE, heart_beat
+from hemo.reduced.waveform import SQUEEZE, patients_beat
 from hemo.results import TreeFlow
 from hemo.tree import VesselTree
 from hemo.treesummary import TreeResult
@@ -70,10 +70,7 @@ def _resting(
         return {}
     if patient.territory != CORONARY.name:
         return {}
-    assert patient.systolic is not None and patient.diastolic is not None
-    beat = heart_beat(
-        patient.systolic, patient.diastolic, states.rest.aortic_pressure, patient.heart_rate or DEFAULT_RATE
-    )
+    beat = patients_beat(patient, states.rest.aortic_pressure)
     found = solve_beat(tree, states.rest_conditions, beat, blood, SQUEEZE[side_of(tree) or "left"])
     if not found.periodic:
         log.warning("%s tree: the beat at rest did not become periodic, so no diastolic ratio is given.", tree.name)

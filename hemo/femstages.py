@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hemo.beatstage import before_the_beat, pulse_of, reduced_beat
 from hemo.boundary import FlowConditions
 from hemo.case import Case
 from hemo.errors import EnvironmentMissing, HemoError, InputError, TreesNotMeshed
@@ -26,16 +27,16 @@ from hemo.files import file_name, replace_text
 from hemo.geometry.mesh.extensions import Extension, in_extensions
 from hemo.geometry.mesh.quality import gamma
 from hemo.geometry.mesh.sections import SectionProbes
-from hemo.indices import facet_geometry, lesion_wall, map_to_centreline
-from hemo.output import VolumeFields
-from hemo.results import BranchFlow, TreeFlow, WallTraction
+from hemo.results import TreeFlow
 from hemo.stages import Geometry
 from hemo.tetmesh import INLET, TetMesh
-from hemo.tree import VesselTree, flow_between_points
+from hemo.tree import VesselTree
 from hemo.treejson import parse_trees, tree_to_json
 from hemo.treesummary import MeshInfo, TreeResult
 
 if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
     from hemo.fem.result import FemResult
 
 log = logging.getLogger(__name__)
@@ -236,24 +237,31 @@ def solve_fem(
     if not (job / "result.npz").is_file():
         job.mkdir(exist_ok=True)
         assert start.reduced is not None
-        initial = initial_fields(meshed.mesh.points, meshed.tree, start.reduced)
         conditions = far_conditions(start.conditions, start.reduced, meshed, case.fluid().viscosity)
-        write_job(job, meshed.mesh, meshed.probes, initial, case.fluid(), conditions, leak=_leak(meshed, conditions))
+        shares = _leak(meshed, conditions)
+        flow, pulse = start.reduced, None
+        if case.fem.pulsatile:
+            steps = case.fem.steps_per_beat
+            beat = reduced_beat(meshed.tree, case.physiology(), start.conditions, case.fluid(), steps)
+            flow, pulse = before_the_beat(beat), pulse_of(beat, meshed.tree, meshed.mesh.outlets, shares)
+        initial = initial_fields(meshed.mesh.points, meshed.tree, flow)
+        leak = None if shares is None else np.asarray(shares.sum(axis=1)).ravel()
+        write_job(job, meshed.mesh, meshed.probes, initial, case.fluid(), conditions, leak=leak, pulse=pulse)
         run_worker(job, ranks, lambda status: tell(_progress_line(status)))
         _keep_logs(job, logs, meshed.tree.name)
     return read_result(job)
 
 
-def _leak(meshed: MeshedTree, conditions: FlowConditions) -> NDArray[np.float64] | None:
-    """The conductance of unseen side branches in each cell, or None where there are none."""
+def _leak(meshed: MeshedTree, conditions: FlowConditions) -> csr_array | None:
+    """The conductance of each unseen side branch in each cell, or None where there are none."""
     if not conditions.leaks:
         return None
-    from hemo.fem.leakage import leak_conductance
+    from hemo.fem.leakage import leak_shares
 
     mesh = meshed.mesh
     centroids = mesh.points[mesh.cells].mean(axis=1)
     counted = ~in_extensions(meshed.extensions, centroids)
-    return leak_conductance(centroids, mesh.cell_volumes(), meshed.tree, conditions.leaks, counted)
+    return leak_shares(centroids, mesh.cell_volumes(), meshed.tree, conditions.leaks, counted)
 
 
 def far_conditions(
@@ -304,77 +312,3 @@ def _progress_line(status: Mapping[str, Any]) -> str:
     if status.get("residual") is not None:
         parts.append(f"residual {status['residual']:.1e}")
     return ", ".join(part for part in parts if part)
-
-
-def with_fem(result: TreeResult, meshed: MeshedTree, solution: FemResult) -> TreeResult:
-    """Add the finite-element flow, the wall traction and the lesions' wall indices to a tree's result."""
-    branches = _branch_flows(meshed, solution, result.conditions)
-    flow = TreeFlow("fem", solution.status, result.conditions.aortic_pressure, branches, solution.message)
-    walls = {}
-    wall = _true_wall(solution.wall, meshed.extensions)
-    where = map_to_centreline(meshed.tree, facet_geometry(wall)[0])
-    for lesion in meshed.tree.lesions:
-        along = flow.branches[lesion.branch].pressure
-        datum = float(np.interp(lesion.start, meshed.tree[lesion.branch].arc, along))
-        try:
-            walls[lesion.id] = lesion_wall(meshed.tree, lesion, wall, where, datum)
-        except ValueError as error:
-            log.warning("%s", error)
-    return replace(result, fem=flow, traction=wall, lesion_walls=walls, mesh=meshed.info)
-
-
-def _branch_flows(meshed: MeshedTree, solution: FemResult, conditions: FlowConditions) -> dict[str, BranchFlow]:
-    """Section means of the pressure, and the flow that the outlets and leaks fed by each stretch carry.
-
-    In a junction a section also cuts the neighbouring vessel: its flow is not one vessel's. A point whose section
-    found no cell takes its neighbours' pressure.
-    """
-    from hemo.fem.leakage import leak_flows
-
-    pressures = {}
-    for branch in meshed.tree.branches:
-        start, stop = meshed.probes.branch_slices[branch.name]
-        good = np.flatnonzero(solution.section_area[start:stop] > 0.0)
-        pressures[branch.name] = np.interp(branch.arc, branch.arc[good], solution.section_pressure[start:stop][good])
-    outlets = np.array([solution.outlet_flow[name] for name in meshed.tree.outlets])
-    lost = solution.inlet_flow - float(outlets.sum())
-    leaks = leak_flows(conditions.leaks, pressures, conditions.venous_pressure, lost)
-    between = flow_between_points(meshed.tree, np.concatenate([outlets, leaks]), conditions.leak_places)
-    return {
-        name: BranchFlow(pressure, np.concatenate([between[name][:1], between[name]]))
-        for name, pressure in pressures.items()
-    }
-
-
-def _true_wall(wall: WallTraction, extensions: Sequence[Extension]) -> WallTraction:
-    """The wall without that of the flow extensions."""
-    if not extensions:
-        return wall
-    kept = ~in_extensions(extensions, facet_geometry(wall)[0])
-    used, triangles = np.unique(wall.triangles[kept], return_inverse=True)
-    return WallTraction(
-        points=wall.points[used],
-        triangles=triangles.reshape(-1, 3),
-        pressure=wall.pressure[used],
-        shear=wall.shear[used],
-        facet_pressure=wall.facet_pressure[kept],
-        facet_shear=wall.facet_shear[kept],
-    )
-
-
-def volume(meshed: MeshedTree, solution: FemResult) -> VolumeFields:
-    """The fields of ``volume.vtu``, without the flow extensions."""
-    mesh = meshed.mesh
-    if not meshed.extensions:
-        return VolumeFields(mesh, solution.velocity, solution.pressure)
-    kept = ~in_extensions(meshed.extensions, mesh.points[mesh.cells].mean(axis=1))
-    used, cells = np.unique(mesh.cells[kept], return_inverse=True)
-    whole = np.isin(mesh.facets, used).all(axis=1)
-    own = replace(
-        mesh,
-        points=mesh.points[used],
-        cells=cells.reshape(-1, 4),
-        facets=np.searchsorted(used, mesh.facets[whole]),
-        facet_tags=mesh.facet_tags[whole],
-    )
-    return VolumeFields(own, solution.velocity[used], solution.pressure[used])

@@ -272,3 +272,16 @@ def oscillation(shear: Array, weights: Array) -> tuple[Array, Array, Array]:
         osi = np.where(magnitude > 0.0, 0.5 * (1.0 - net / magnitude), 0.0)
         residence = np.where(net > 0.0, 1.0 / net, np.inf)
     return magnitude, np.clip(osi, 0.0, 0.5), residence
+
+
+def transverse_shear(shear: Array, weights: Array, normal: Array) -> Array:
+    """(n,) transverse wall shear stress, Pa: <|tau . (n x <tau> / |<tau>|)|>, arguments as in :func:`oscillation`.
+
+    What of the shear lies across its mean direction (Peiffer, Sherwin and Weinberg 2013, Cardiovasc Res 99:242); 0
+    where the mean vanishes, and in steady flow.
+    """
+    mean = np.einsum("k,knd->nd", weights, shear)
+    across = np.cross(normal, mean)
+    size = np.linalg.norm(across, axis=1, keepdims=True)
+    unit = np.divide(across, size, out=np.zeros_like(across), where=size > 0.0)
+    return np.asarray(np.einsum("k,kn->n", weights, np.abs(np.einsum("knd,nd->kn", shear, unit))))

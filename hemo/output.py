@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hemo.indices import axial_plaque_stress, map_to_centreline, oscillation
+from hemo.indices import axial_plaque_stress, map_to_centreline, oscillation, transverse_shear
 from hemo.results import TreeFlow, WallTraction
 from hemo.tetmesh import TetMesh
 from hemo.tree import VesselTree
@@ -77,7 +77,10 @@ def write_walls(path: Path, trees: Sequence[VesselTree], tractions: Sequence[Wal
     points, triangles, start = [], [], 0
     columns: dict[str, list[Array]] = {}
     for number, (tree, wall) in enumerate(zip(trees, tractions, strict=True)):
-        tawss, osi, residence = oscillation(wall.shear[None], np.ones(1))
+        instants = wall.shear[None] if wall.instants is None else wall.instants
+        weights = np.full(len(instants), 1.0 / len(instants))
+        normal = vertex_normals(wall.points, wall.triangles)
+        tawss, osi, residence = oscillation(instants, weights)
         where = map_to_centreline(tree, wall.points)
         row = {
             "Pressure": wall.pressure,
@@ -86,9 +89,8 @@ def write_walls(path: Path, trees: Sequence[VesselTree], tractions: Sequence[Wal
             "TAWSS": tawss,
             "OSI": osi,
             "RRT": residence,
-            "AxialPlaqueStress": axial_plaque_stress(
-                wall.pressure, wall.shear, vertex_normals(wall.points, wall.triangles), where.tangent
-            ),
+            "transWSS": transverse_shear(instants, weights, normal),
+            "AxialPlaqueStress": axial_plaque_stress(wall.pressure, wall.shear, normal, where.tangent),
             "TreeId": np.full(len(wall.points), float(number)),
             "BranchId": where.branch.astype(np.float64),
         }

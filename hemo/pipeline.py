@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
-from hemo import __version__, femstages, flowstage, stages
+from hemo import __version__, femresults, femstages, flowstage, stages
 from hemo.case import Case, read_case
 from hemo.errors import InputError, NotConverged
 from hemo.files import file_name, sha256
@@ -146,8 +146,9 @@ def _run(
             with clock.stage("fem", title, tree.name):
                 solution = femstages.solve_fem(case, meshed, result, place, work, options.ranks, clock.progress.detail)
             clock.seconds |= {f"fem_{tree.name}_{key}": value for key, value in solution.timing.items()}
-            result = femstages.with_fem(result, meshed, solution)
-            volumes.append(femstages.volume(meshed, solution))
+            result = femresults.with_fem(result, meshed, solution)
+            result = femresults.with_beat(case, result, meshed, solution)
+            volumes.append(femresults.volume(meshed, solution))
             meshes.append(meshed)
         results.append(result)
     record = RunRecord(

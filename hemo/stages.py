@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hemo.beatstage import check_beat
 from hemo.boundary import aortic_pressure
 from hemo.case import Case, resolve_path
 from hemo.errors import InputError
@@ -80,6 +81,8 @@ def check_case(case: Case, methods: Sequence[str]) -> None:
     """Refuse what cannot work before any time is spent on it."""
     aortic_pressure(case.physiology())
     case.fluid()
+    if "fem" in methods:
+        check_beat(case)
     source = case.geometry
     for key in ("tree", "centreline", "contours"):
         given = getattr(source, key) is not None and source.surface is None and source.label_map is None

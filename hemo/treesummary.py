@@ -42,7 +42,8 @@ class TreeResult:
 
     ``reduced`` is the reduced model in the state asked for, ``reduced_rest`` and ``reduced_hyperaemia`` in each state,
     ``other_reserves`` what it would be with other people's microvasculature, by its kind and resistance reserve;
-    ``budgets`` holds the parts of FFR's uncertainty by lesion, ``resting`` the pressure ratios of a beat at rest.
+    ``budgets`` holds the parts of FFR's uncertainty by lesion, ``resting`` the pressure ratios of a beat at rest,
+    ``fem_beat`` those of the finite elements' beat in the state asked for.
     """
 
     tree: VesselTree
@@ -55,6 +56,7 @@ class TreeResult:
     budgets: Mapping[str, Budget] = field(default_factory=dict)
     resting: Mapping[str, RestingRatios] = field(default_factory=dict)
     fem: TreeFlow | None = None
+    fem_beat: Mapping[str, RestingRatios] = field(default_factory=dict)
     traction: WallTraction | None = None
     lesion_walls: dict[str, LesionWall] = field(default_factory=dict)
     mesh: MeshInfo | None = None
@@ -154,6 +156,8 @@ def _lesion(
         }
         if name == "reduced":
             row[name] |= _reserves(lesion, result, pressure.place, reading)
+        if name == "fem":
+            row[name]["beat"] = _ratios(result.fem_beat.get(lesion.id))
         if name == "fem" and lesion.id in result.lesion_walls:
             row[name] |= _wall(result.lesion_walls[lesion.id])
     row["error_budget"] = None if budget is None else _budget(budget, tuple(flows))
@@ -171,17 +175,9 @@ def _reserves(lesion: Lesion, result: TreeResult, place: float, reading: Reading
         key: plain(stenosis_resistance(branch, lesion, place, flow) / MMHG_MIN_PER_ML)
         for key, flow in (("hyperaemic", hyperaemia), ("basal", rest))
     }
-    beat = result.resting.get(lesion.id)
     return {
         "rest_pd_pa": found.resting_ratio,
-        "rest_beat": None
-        if beat is None
-        else {
-            "pd_pa": beat.whole,
-            "wave_free_ratio": beat.wave_free,
-            "diastolic_ratio": beat.diastolic,
-            "lowest_ratio": beat.lowest,
-        },
+        "rest_beat": _ratios(result.resting.get(lesion.id)),
         "cfr": found.flow,
         "mrr": found.resistance,
         "hyperaemic_stenosis_resistance_mmhg_min_per_ml": resistance["hyperaemic"],
@@ -194,6 +190,17 @@ def _reserves(lesion: Lesion, result: TreeResult, place: float, reading: Reading
             }
             for (kind, value), flow in result.other_reserves.items()
         ],
+    }
+
+
+def _ratios(beat: RestingRatios | None) -> dict[str, float] | None:
+    if beat is None:
+        return None
+    return {
+        "pd_pa": beat.whole,
+        "wave_free_ratio": beat.wave_free,
+        "diastolic_ratio": beat.diastolic,
+        "lowest_ratio": beat.lowest,
     }
 
 

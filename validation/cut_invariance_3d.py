@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from hemo import femstages
+from hemo import femresults, femstages
 from hemo.blood import Blood
 from hemo.case import Case
 from hemo.evaluation import evaluate
@@ -46,7 +46,7 @@ def solve(seed: int, side: str, cut_mm: float) -> dict[str, Any]:
         meshed = femstages.mesh_tree(case, geometry, tree, folder / "tree")
         start = evaluate(meshed.tree, PATIENT, Blood())
         solution = femstages.solve_fem(case, meshed, start, folder / "tree", folder, RANKS, lambda _: None)
-        result = femstages.with_fem(start, meshed, solution)
+        result = femresults.with_fem(start, meshed, solution)
     flows = {"reduced": result.reduced, "fem": result.fem}
     return {
         "seed": seed,

@@ -60,12 +60,12 @@ class Drive:
 
     def states(self) -> Mapping[str, Array]:
         """``outlet_beds`` and ``leak_beds`` for :meth:`resume`; collective, those on rank 0 are whole."""
-        found = {"outlet_beds": np.array(self.outlet_beds.past)}
+        found: dict[str, Array] = {"outlet_beds": np.array(self.outlet_beds.past)}
         if self.leak_beds is None:
             return found
         domain = self.problem.domain
         owned = owned_input_cells(domain)
-        mine = np.array(self.leak_beds.past)[:, :, self.places[: len(owned)]]
+        mine: Array = np.array(self.leak_beds.past)[:, :, self.places[: len(owned)]]
         parts = domain.comm.gather((owned, mine))
         if parts is not None:
             whole = np.empty((*mine.shape[:2], domain.cells_total))
@@ -82,6 +82,7 @@ class Drive:
         outlets.resistance[:], outlets.level[:] = self.outlet_beds.seen(muscle)
         if self.leak_beds is not None:
             slope, level = self.leak_beds.seen(muscle)
+            assert coefficients.leak_level is not None
             coefficients.leak_opening.value = 1.0 / slope[0]
             coefficients.leak_level.x.array[:] = level
 

@@ -127,8 +127,12 @@ class RestingRatios:
 
 def resting_ratios(found: BeatFlow, branch: Branch, place: float) -> RestingRatios:
     """The ratios at an arc length (m) of a branch."""
-    distal = np.array([np.interp(place, branch.arc, values) for values in found.pressure[branch.name]])
-    beat = found.beat
+    return pressure_ratios(found.beat, branch, place, found.pressure[branch.name])
+
+
+def pressure_ratios(beat: Beat, branch: Branch, place: float, pressure: Array) -> RestingRatios:
+    """The same from (steps, n) pressures, Pa, at the branch's points, however they were found."""
+    distal = np.array([np.interp(place, branch.arc, values) for values in pressure])
 
     def over(part: NDArray[np.bool_]) -> float:
         return float(distal[part].mean() / beat.aortic[part].mean())

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
 
+from hemo.boundary import Physiology, aortic_pressure
 from hemo.errors import InputError
 from hemo.units import MMHG
 
@@ -71,6 +72,23 @@ class Beat:
         """
         start = self.ejection + 0.25 * (self.period - self.ejection)
         return np.asarray((self.time >= start) & (self.time <= self.period - 5e-3))
+
+
+def patients_beat(patient: Physiology, mean: float, steps: int = 200) -> Beat:
+    """A beat of a patient whose cuff pressures are known, at a mean aortic pressure (Pa).
+
+    Where the mean is not that of rest, systolic and diastolic pressure are taken to have changed in its proportion.
+
+    Raises
+    ------
+    InputError
+        As :func:`heart_beat`, or without the cuff's pressures.
+    """
+    if patient.systolic is None or patient.diastolic is None:
+        raise InputError("patient: a beat needs systolic and diastolic pressure; give both.")
+    changed = mean / aortic_pressure(patient, "rest")
+    systolic, diastolic = changed * patient.systolic, changed * patient.diastolic
+    return heart_beat(systolic, diastolic, mean, patient.heart_rate or DEFAULT_RATE, steps)
 
 
 def heart_beat(systolic: float, diastolic: float, mean: float, heart_rate: float, steps: int = 200) -> Beat:

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hemo import femstages, flowstage, stages
+from hemo import femresults, femstages, flowstage, stages
 from hemo.case import check_case
 from hemo.errors import InputError
 
@@ -39,7 +39,7 @@ class Run:
         self.solution = femstages.solve_fem(
             self.case, self.meshed, self.start, folder / "vessel", folder, 1, lambda _: None
         )
-        self.result = femstages.with_fem(self.start, self.meshed, self.solution)
+        self.result = femresults.with_fem(self.start, self.meshed, self.solution)
 
     @property
     def above_venous(self) -> float:

@@ -7,7 +7,7 @@ from mpi4py import MPI
 from hemo.blood import Blood
 from hemo.boundary import FlowConditions, Leak
 from hemo.fem.jit import compilation
-from hemo.fem.leakage import leak_conductance, leak_flows
+from hemo.fem.leakage import leak_flows, leak_shares
 from hemo.fem.sections import section_means
 from hemo.geometry.synthetic.vessels import straight_stenosis
 from tests.fem import tubes
@@ -57,13 +57,13 @@ def test_each_leak_keeps_its_conductance_and_its_place():
     volumes = rng.uniform(0.5, 1.5, 4000) * 1e-10
     leaks = (Leak("vessel", 40, 2e10), Leak("vessel", 200, 5e10))
     counted = z < 55e-3
-    conductance = leak_conductance(centroids, volumes, tree, leaks, counted)
+    conductance = leak_shares(centroids, volumes, tree, leaks, counted).sum(axis=1)
     arc = tree["vessel"].arc
     near = [np.abs(z - arc[leak.point]) < 2.6e-3 for leak in leaks]
     for leak, cells in zip(leaks, near, strict=True):
         assert (conductance * volumes)[cells].sum() == pytest.approx(1.0 / leak.resistance, rel=1e-9)
     assert not conductance[~(near[0] | near[1])].any()
-    last = leak_conductance(centroids, volumes, tree, (Leak("vessel", len(arc) - 1, 1e10),), counted)
+    last = leak_shares(centroids, volumes, tree, (Leak("vessel", len(arc) - 1, 1e10),), counted).sum(axis=1)
     assert (last * volumes).sum() == pytest.approx(1e-10, rel=1e-9)
     assert not last[~counted].any()
 

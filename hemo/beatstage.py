@@ -1,0 +1,105 @@
+"""The beat of a run: what drives the finite elements in time, and what is read off their pressures.
+
+The reduced model's periodic beat gives the beds' states and the flow from which the vessels' own unsteady flow starts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hemo.blood import Blood
+from hemo.boundary import FlowConditions, Physiology, aortic_pressure, side_of
+from hemo.boundary.territory import CORONARY
+from hemo.case import Case
+from hemo.errors import InputError
+from hemo.indices import Reading, measurement_place
+from hemo.reduced.pulsatile import BeatFlow, RestingRatios, pressure_ratios, solve_beat
+from hemo.reduced.waveform import SQUEEZE, patients_beat
+from hemo.results import BranchFlow, Status, TreeFlow
+from hemo.tree import VesselTree
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+    from hemo.fem.job import Pulse
+
+Array = NDArray[Any]
+
+
+def check_beat(case: Case) -> None:
+    """Refuse a case whose beat cannot be computed, before any time is spent on it; raises InputError."""
+    patient = case.physiology()
+    if not case.fem.pulsatile:
+        return
+    if patient.inlet_flow is not None:
+        raise InputError("fem.pulsatile: a beat needs a pressure at the inlet; leave flow.inlet_flow out.")
+    if patient.territory != CORONARY.name:
+        raise InputError("fem.pulsatile: beats are computed for coronary trees only; leave it out.")
+    if case.geometry.inlet_extension is not None:
+        raise InputError("fem.pulsatile: a beat needs its pressure at the ostium; leave the inlet extension out.")
+    patients_beat(patient, aortic_pressure(patient, patient.state), case.fem.steps_per_beat)
+
+
+def reduced_beat(
+    tree: VesselTree, patient: Physiology, conditions: FlowConditions, blood: Blood, steps: int
+) -> BeatFlow:
+    """The tree's beat by the reduced model, under the resistances of the state that is asked for.
+
+    Raises
+    ------
+    InputError
+        If it does not become periodic.
+    """
+    beat = patients_beat(patient, conditions.aortic_pressure, steps)
+    found = solve_beat(tree, conditions, beat, blood, SQUEEZE[side_of(tree) or "left"])
+    if not found.periodic:
+        raise InputError(
+            f"tree {tree.name!r}: the reduced model's beat does not repeat itself; leave fem.pulsatile out."
+        )
+    return found
+
+
+def before_the_beat(found: BeatFlow) -> TreeFlow:
+    """The flow one time step before the beat begins, which is that at its end."""
+    last = {name: BranchFlow(pressure[-1], found.flow[name][-1]) for name, pressure in found.pressure.items()}
+    return TreeFlow("reduced", Status.CONVERGED, float(found.beat.aortic[-1]), last)
+
+
+def pulse_of(found: BeatFlow, tree: VesselTree, caps: tuple[str, ...], shares: csr_array | None) -> Pulse:
+    """What drives the finite elements.
+
+    Parameters
+    ----------
+    caps
+        The mesh's outlets, in its order.
+    shares
+        (cells, leaks) conductance per volume of each leak in each cell; None where nothing leaks.
+    """
+    from hemo.fem.job import Pulse
+
+    order = [tree.outlets.index(name) for name in caps]
+    states = np.array(found.beds)
+    leaks = None
+    if shares is not None:
+        whole = np.asarray(shares.sum(axis=1)).ravel()
+        average = shares @ states[:, len(tree.outlets) :].T
+        leaks = np.divide(average, whole[:, None], out=np.zeros_like(average), where=whole[:, None] > 0.0).T[None]
+    return Pulse(found.beat.period, found.beat.aortic, found.muscle, states[None, :, order], leaks)
+
+
+def beat_ratios(
+    tree: VesselTree, patient: Physiology, conditions: FlowConditions, pressure: Mapping[str, Array], reading: Reading
+) -> dict[str, RestingRatios]:
+    """Each lesion's pressure ratios over parts of the beat, from (steps, n) pressures, Pa, at its branch's points."""
+    steps = len(next(iter(pressure.values())))
+    beat = patients_beat(patient, conditions.aortic_pressure, steps)
+    found = {}
+    for lesion in tree.lesions:
+        branch = tree[lesion.branch]
+        place = measurement_place(branch, lesion, reading)
+        found[lesion.id] = pressure_ratios(beat, branch, place, pressure[branch.name])
+    return found
