@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 ORDER = 2
 # The guess through the last one, two and three states.
 EXTRAPOLATION = {1: (1.0,), 2: (2.0, -1.0), 3: (3.0, -3.0, 1.0)}
-CORRECTIONS = 12
+CORRECTIONS = 30
 WELL = 0.3  # residual after a correction over that before, with a Jacobian worth keeping
 
 

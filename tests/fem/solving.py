@@ -34,11 +34,12 @@ def set_up(
     blood: Blood | None = None,
     comm=MPI.COMM_SELF,
     leak: np.ndarray | None = None,
+    unsteady: bool = False,
 ) -> FlowProblem:
     """The problem with velocities (n, 3) at the vertices and the aortic pressure to begin with."""
     with compilation(comm):
         domain = distribute(mesh if comm.rank == 0 else None, comm)
-        problem = build_problem(domain, blood or Blood(), conditions, leak=leak)
+        problem = build_problem(domain, blood or Blood(), conditions, leak=leak, unsteady=unsteady)
         scalars, vectors = vertex_spaces(domain)
     pressure = np.full(len(mesh.points), conditions.aortic_pressure)
     set_state(problem, from_vertices(vectors, guess), from_vertices(scalars, pressure))

@@ -1,0 +1,85 @@
+"""One beat of a short vessel through the command line."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from hemo.vtkio import read_polydata
+
+CASE = """
+[case]
+name = "a short artery, one beat"
+[geometry]
+analytic.name = "LAD"
+analytic.diameter = "3 mm"
+analytic.length = "16 mm"
+analytic.severity = 0.4
+analytic.lesion_length = "6 mm"
+analytic.lesion_centre = "5 mm"
+[patient]
+systolic = "128 mmHg"
+diastolic = "76 mmHg"
+heart_rate = "66 /min"
+myocardial_mass = "135 g"
+[flow]
+state = "rest"
+[fem]
+cells_per_diameter = 3
+pulsatile = true
+steps_per_beat = 40
+"""
+
+
+def run(folder, text, *words):
+    (folder / "case.toml").write_text(text)
+    command = [sys.executable, "-m", "hemo", "run", "case.toml", "--out", "out", *words]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=600)
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("beat")
+    ended = run(folder, CASE, "--method", "both", "--ranks", "1")
+    assert ended.returncode == 0, ended.stderr
+    return folder / "out", json.loads((folder / "out" / "summary.json").read_text())
+
+
+def test_ratios_are_those_of_the_reduced_model(done):
+    """Both models over the same beat; means over it are what FFR is."""
+    (lesion,) = done[1]["trees"][0]["lesions"]
+    fem, reduced = lesion["fem"]["beat"], lesion["reduced"]["rest_beat"]
+    for name, value in reduced.items():
+        assert fem[name] == pytest.approx(value, abs=0.01), name
+    assert fem["pd_pa"] == pytest.approx(lesion["fem"]["ffr_distal"], abs=1e-6)
+    assert fem["lowest_ratio"] < fem["wave_free_ratio"] < fem["pd_pa"] < 1.0
+
+
+def test_the_wall_oscillates_behind_the_lesion(done):
+    wall = read_polydata(done[0] / "wall.vtp")
+    data, along = wall.point_data, wall.points[:, 2]
+    mean = np.linalg.norm(data["WSS"], axis=1)
+    assert np.all(data["TAWSS"] >= mean - 1e-6)
+    assert np.all(data["transWSS"] <= data["TAWSS"] + 1e-6)
+    throat, behind = np.abs(along - 5.0) < 1.0, (along > 6.5) & (along < 9.0)
+    assert np.median(data["OSI"][throat]) < 0.01
+    assert data["OSI"][behind].max() > 0.2
+    assert np.median(data["TAWSS"][throat]) > 3.0 * np.median(data["TAWSS"][along > 12.0])
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        (('state = "rest"', 'inlet_flow = "60 mL/min"'), "needs a pressure at the inlet"),
+        (('systolic = "128 mmHg"\ndiastolic = "76 mmHg"', 'mean_pressure = "93 mmHg"'), "systolic and diastolic"),
+        (('myocardial_mass = "135 g"', 'territory = "femoropopliteal"'), "coronary trees only"),
+    ],
+)
+def test_what_has_no_beat_is_refused_at_once(tmp_path, change, complaint):
+    assert change[0] in CASE
+    ended = run(tmp_path, CASE.replace(*change), "--method", "fem")
+    assert ended.returncode == 2
+    assert complaint in ended.stderr
+    assert not list(tmp_path.glob("out*"))

@@ -1,0 +1,126 @@
+"""A beat in a vessel with a squeezed bed and a side branch that is not meshed, through the worker."""
+
+import os
+import signal
+
+import numpy as np
+import pytest
+
+from hemo.beatstage import before_the_beat, pulse_of
+from hemo.blood import Blood
+from hemo.boundary import FlowConditions, Leak
+from hemo.errors import InputError, Interrupted
+from hemo.fem.initial import initial_fields
+from hemo.fem.job import write_job
+from hemo.fem.launch import run_worker
+from hemo.fem.leakage import leak_shares
+from hemo.fem.options import FemOptions
+from hemo.fem.result import read_result
+from hemo.reduced.pulsatile import solve_beat
+from hemo.reduced.waveform import heart_beat
+from hemo.results import Status
+from hemo.tree import Branch, VesselTree
+from hemo.units import MMHG
+from tests.fem import tubes
+from tests.fem.solving import probes_at
+
+BLOOD = Blood()
+RADIUS, LENGTH = 1.5e-3, 12e-3
+STEPS = 40
+HEIGHTS = (1e-6, LENGTH / 2 + 1e-6, LENGTH - 1e-6)
+CONDITIONS = FlowConditions(93 * MMHG, 600.0, {"LAD": 6e9}, leaks=(Leak("LAD", 15, 2e10),))
+
+
+@pytest.fixture(scope="module")
+def reduced():
+    z = np.linspace(0.0, LENGTH, 31)
+    radius = np.full(31, RADIUS)
+    points = np.column_stack([0 * z, 0 * z, z])
+    tree = VesselTree("left", (Branch("LAD", points, radius, np.pi * radius**2, radius),))
+    return tree, solve_beat(tree, CONDITIONS, heart_beat(120 * MMHG, 78 * MMHG, 93 * MMHG, 70 / 60, STEPS), BLOOD)
+
+
+@pytest.fixture(scope="module")
+def mesh():
+    return tubes.tube(lambda z: np.full_like(z, RADIUS), np.linspace(0.0, LENGTH, 7), rings=2, outlet="LAD")
+
+
+def write(folder, mesh, reduced, **options):
+    tree, beat = reduced
+    centroids = mesh.points[mesh.cells].mean(axis=1)
+    shares = leak_shares(centroids, mesh.cell_volumes(), tree, CONDITIONS.leaks, np.ones(len(mesh.cells), dtype=bool))
+    initial = initial_fields(mesh.points, tree, before_the_beat(beat))
+    pulse = pulse_of(beat, tree, mesh.outlets, shares)
+    leak = np.asarray(shares.sum(axis=1)).ravel()
+    probes = probes_at(mesh, HEIGHTS)
+    write_job(folder, mesh, probes, initial, BLOOD, CONDITIONS, FemOptions(**options), leak, pulse)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory, mesh, reduced):
+    """The beat from end to end, on one rank."""
+    folder = write(tmp_path_factory.mktemp("beat") / "fem", mesh, reduced, step_tolerance=1e-10)
+    run_worker(folder, 1)
+    return read_result(folder)
+
+
+def test_it_repeats_and_follows_the_reduced_model(whole, reduced):
+    _, beat = reduced
+    assert whole.status is Status.CONVERGED, whole.message
+    inflow, outflow = beat.flow["LAD"][:, 0], beat.flow["LAD"][:, -1]
+    assert whole.inlet_flow == pytest.approx(inflow.mean(), rel=0.01)
+    assert whole.outlet_flow["LAD"] == pytest.approx(outflow.mean(), rel=0.01)
+    # Steps of first order in the reduced model, of second order here: most of what is left.
+    assert np.abs(whole.beat.section_flow[:, 0] - inflow).max() < 0.05 * inflow.max()
+    assert np.abs(whole.beat.outlet_flow[:, 0] - outflow).max() < 0.05 * outflow.max()
+    assert np.abs(whole.beat.section_pressure[:, -1] - beat.pressure["LAD"][:, -1]).max() < 1.5 * MMHG
+
+
+def test_means_are_those_of_the_series(whole):
+    beat = whole.beat
+    assert whole.section_pressure == pytest.approx(beat.section_pressure.mean(axis=0), rel=1e-9)
+    assert whole.section_flow == pytest.approx(beat.section_flow.mean(axis=0), rel=1e-9)
+    assert whole.outlet_flow["LAD"] == pytest.approx(beat.outlet_flow.mean(), rel=1e-9)
+    assert whole.wall.shear == pytest.approx(whole.wall.instants.mean(axis=0), abs=1e-6)
+    assert beat.aortic.mean() == pytest.approx(93 * MMHG)
+
+
+def test_mass_is_kept_at_every_time(whole):
+    """What enters leaves through the outlet and the side branch."""
+    lost = whole.beat.section_flow[:, 0] - whole.beat.outlet_flow[:, 0]
+    assert np.all(lost > 0.0)
+    drive = whole.section_pressure[1] - 600.0  # the bed's capacitances carry no mean flow
+    assert lost.mean() == pytest.approx(drive / 2e10, rel=0.01)
+
+
+def test_killed_and_continued_on_other_ranks(tmp_path, whole, mesh, reduced):
+    folder = write(tmp_path / "fem", mesh, reduced, step_tolerance=1e-10)
+    for ranks, step in ((2, 5), (1, STEPS + 7)):
+        with pytest.raises(Interrupted):
+            run_worker(folder, ranks, lambda status, step=step: interrupt_after(step, status))
+    run_worker(folder, 2)
+    again = read_result(folder)
+    numbers = [record["number"] for record in again.iterations]
+    assert numbers == list(range(1, len(numbers) + 1))
+    for name in ("section_pressure", "section_flow", "outlet_flow"):
+        expected = getattr(whole.beat, name)
+        assert getattr(again.beat, name) == pytest.approx(expected, abs=1e-8 * np.abs(expected).max()), name
+    assert again.wall.instants == pytest.approx(whole.wall.instants, abs=1e-5)  # kept in single precision
+
+
+def interrupt_after(step, status):
+    if status["state"] == "solving" and (status["step"] or 0) >= step:
+        os.kill(os.getpid(), signal.SIGUSR1)
+
+
+def test_pulses_that_do_not_fit_are_refused(tmp_path, mesh, reduced):
+    tree, beat = reduced
+    pulse = pulse_of(beat, tree, mesh.outlets, None)
+    initial = initial_fields(mesh.points, tree, before_the_beat(beat))
+    probes = probes_at(mesh, HEIGHTS)
+    with pytest.raises(InputError, match="do not fit"):
+        write_job(tmp_path, mesh, probes, initial, BLOOD, CONDITIONS, leak=np.ones(len(mesh.cells)), pulse=pulse)
+    driven = FlowConditions(93 * MMHG, 600.0, {"LAD": 6e9}, inlet_flow=1e-6)
+    with pytest.raises(InputError, match="needs a pressure"):
+        write_job(tmp_path, mesh, probes, initial, BLOOD, driven, pulse=pulse)
