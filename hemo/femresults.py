@@ -17,7 +17,7 @@ from hemo.femstages import MeshedTree
 from hemo.geometry.mesh.extensions import Extension, in_extensions
 from hemo.indices import facet_geometry, lesion_wall, map_to_centreline
 from hemo.output import VolumeFields
-from hemo.results import BranchFlow, TreeFlow, WallTraction
+from hemo.results import BeatCurves, BranchFlow, TreeFlow, WallTraction
 from hemo.tree import flow_between_points
 from hemo.treesummary import TreeResult
 
@@ -45,12 +45,15 @@ def with_fem(result: TreeResult, meshed: MeshedTree, solution: FemResult) -> Tre
 
 
 def with_beat(case: Case, result: TreeResult, meshed: MeshedTree, solution: FemResult) -> TreeResult:
-    """Add the lesions' pressure ratios over parts of the beat, where one was followed."""
+    """Add the beat, where one was followed, and the lesions' pressure ratios over parts of it."""
     if solution.beat is None:
         return result
-    pressures = branch_pressures(meshed, solution, solution.beat.section_pressure)
+    beat = solution.beat
+    pressures = branch_pressures(meshed, solution, beat.section_pressure)
     ratios = beat_ratios(meshed.tree, case.physiology(), result.conditions, pressures, case.reading())
-    return replace(result, fem_beat=ratios)
+    outflow = {name: beat.outlet_flow[:, column] for column, name in enumerate(solution.outlet_flow)}
+    curves = BeatCurves(beat.time, beat.aortic, pressures, beat.inlet_flow, outflow)
+    return replace(result, fem_beat=ratios, fem_curves=curves)
 
 
 def _branch_flows(meshed: MeshedTree, solution: FemResult, conditions: FlowConditions) -> dict[str, BranchFlow]:

@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hemo.indices import axial_plaque_stress, map_to_centreline, oscillation, transverse_shear
-from hemo.results import TreeFlow, WallTraction
+from hemo.results import BeatCurves, TreeFlow, WallTraction
 from hemo.tetmesh import TetMesh
 from hemo.tree import VesselTree
 from hemo.triangles import vertex_normals
-from hemo.units import MILLIMETRE, SQUARE_MILLIMETRE
+from hemo.units import MILLIMETRE, ML_PER_MIN, MMHG, SQUARE_MILLIMETRE
 from hemo.vtkio import write_polydata, write_tetrahedra
 
 Array = NDArray[Any]
@@ -101,6 +101,18 @@ def write_walls(path: Path, trees: Sequence[VesselTree], tractions: Sequence[Wal
             columns.setdefault(name, []).append(values)
     data = {name: np.concatenate(parts) for name, parts in columns.items()}
     write_polydata(path, np.vstack(points), np.vstack(triangles), point_data=data)
+
+
+def write_waveforms(path: Path, beats: Sequence[tuple[VesselTree, BeatCurves]]) -> None:
+    """A table of the beat (CSV): time, aortic pressure, and each tree's pressures at its vessels' ends and its flows."""
+    columns = {"time_s": beats[0][1].time, "aortic_mmhg": beats[0][1].aortic / MMHG}
+    for tree, curves in beats:
+        columns[f"{tree.name}_inflow_ml_min"] = curves.inflow / ML_PER_MIN
+        columns |= {f"{tree.name}_{name}_mmhg": values[:, -1] / MMHG for name, values in curves.pressure.items()}
+        columns |= {f"{tree.name}_{name}_ml_min": values / ML_PER_MIN for name, values in curves.outflow.items()}
+    header = ",".join(columns)
+    table = np.column_stack(list(columns.values()))
+    np.savetxt(path, table, "%.6g", ",", header=header, comments="", encoding="utf-8")
 
 
 def write_volume(path: Path, fields: Sequence[VolumeFields]) -> None:

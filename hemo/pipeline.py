@@ -18,7 +18,7 @@ from hemo.files import file_name, sha256
 from hemo.geometry.image.perfusion import Muscle
 from hemo.geometry.territories import territory_flows
 from hemo.meshpicture import mesh_picture
-from hemo.output import VolumeFields, write_centrelines, write_volume, write_walls
+from hemo.output import VolumeFields, write_centrelines, write_volume, write_walls, write_waveforms
 from hemo.report import write_report
 from hemo.resultfolder import partial_path, working_folder
 from hemo.results import Status
@@ -163,6 +163,7 @@ def _run(
     )
     with clock.stage("output", "Writing the result"):
         _write_fields(work, results, volumes)
+        _write_beats(work, results)
         _draw_meshes(work / "figures", meshes)
         page = work / "report.html"
         write_report(page, build_summary(record, results), results, work / "figures", geometry.orientation_known)
@@ -190,6 +191,12 @@ def _write_fields(work: Path, results: Sequence[TreeResult], volumes: Sequence[V
     if tractions and results[0].fem is not None:
         write_walls(work / "wall.vtp", [r.tree for r in results], tractions, results[0].fem.aortic_pressure)
         write_volume(work / "volume.vtu", volumes)
+
+
+def _write_beats(work: Path, results: Sequence[TreeResult]) -> None:
+    beats = [(result.tree, result.fem_curves) for result in results if result.fem_curves is not None]
+    if beats:
+        write_waveforms(work / "beat.csv", beats)
 
 
 def _draw_meshes(figures: Path, meshes: Sequence[femstages.MeshedTree]) -> None:

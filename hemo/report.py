@@ -1,6 +1,6 @@
 """``report.html``: the page a cardiologist reads. One file, no network, with its figures inside.
 
-The picture of the trees and the pull-back curves also go to ``figures/`` as SVG.
+The picture of the trees, the pull-back curves and a beat's curves also go to ``figures/`` as SVG.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from hemo.pictures import (
     tree_picture,
     view_panels,
 )
-from hemo.results import TreeFlow, WallTraction
+from hemo.results import BeatCurves, TreeFlow, WallTraction
 from hemo.tree import Branch
 from hemo.treesummary import TreeResult
 from hemo.triangles import unit_normals
-from hemo.units import MILLIMETRE
+from hemo.units import MILLIMETRE, ML_PER_MIN, MMHG
 
 Array = NDArray[Any]
 
@@ -59,12 +59,19 @@ def write_report(
             svg = pullback_figure(result, branch)
             (figures / file_name(f"{result.tree.name}_{branch.name}.svg")).write_text(svg, encoding="utf-8")
             curves.append({"tree": result.tree.name, "branch": branch.name, "svg": svg[svg.index("<svg") :]})
+    beats = []
+    for result in results:
+        if result.fem_curves is not None:
+            drawn = beat_figure(result, result.fem_curves)
+            (figures / file_name(f"beat_{result.tree.name}.svg")).write_text(drawn, encoding="utf-8")
+            beats.append(drawn[drawn.index("<svg") :])
     template = files("hemo").joinpath("templates/report.html").read_text(encoding="utf-8")
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     environment.filters["number"] = _number
     page = environment.from_string(template).render(
         summary=summary,
         curves=curves,
+        beats=beats,
         anatomy=anatomy[anatomy.index("<svg") :],
         picture=base64.b64encode(ffr_picture(results, oriented)).decode("ascii"),
         threshold=THRESHOLD,
@@ -106,6 +113,28 @@ def pullback_figure(result: TreeResult, branch: Branch) -> str:
     lower.set_xlabel("distance from the ostium / mm")
     for axes in (upper, lower):
         axes.spines[["top", "right"]].set_visible(False)
+    return svg(figure)
+
+
+def beat_figure(result: TreeResult, curves: BeatCurves) -> str:
+    """Pressure at the vessels' ends and flow over one beat, as an SVG document."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.4, 5.0), layout="constrained")
+    upper, lower = figure.subplots(2, 1, sharex=True)
+    time = 1e3 * curves.time
+    upper.plot(time, curves.aortic / MMHG, color="black", label="aorta")
+    lower.plot(time, curves.inflow / ML_PER_MIN, color="black", label=f"into the {result.tree.name} tree")
+    for number, name in enumerate(curves.outflow):
+        upper.plot(time, curves.pressure[name][:, -1] / MMHG, color=f"C{number}", label=name)
+        lower.plot(time, curves.outflow[name] / ML_PER_MIN, color=f"C{number}", label=name)
+    upper.set_ylabel("pressure at the vessel's end / mmHg")
+    lower.set_ylabel("flow out of its end / mL/min")
+    lower.set_xlabel("time from the opening of the aortic valve / ms")
+    upper.set_title(f"one beat of the {result.tree.name} tree (3D)", fontsize=10, loc="left", parse_math=False)
+    for axes in (upper, lower):
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.legend(fontsize=7, frameon=False, ncols=3)
     return svg(figure)
 
 

@@ -70,6 +70,31 @@ class TreeFlow:
 
 
 @dataclass(frozen=True)
+class BeatCurves:
+    """What a tree does over a beat, at evenly spaced times.
+
+    Attributes
+    ----------
+    time
+        (k,) from the opening of the aortic valve, s.
+    aortic
+        (k,) Pa.
+    pressure
+        Branch name -> (k, n) static pressure at the points of its centreline, Pa.
+    inflow
+        (k,) into the tree, m^3/s.
+    outflow
+        Outlet branch -> (k,) flow out of its end, m^3/s.
+    """
+
+    time: Array
+    aortic: Array
+    pressure: dict[str, Array]
+    inflow: Array
+    outflow: dict[str, Array]
+
+
+@dataclass(frozen=True)
 class WallTraction:
     """Traction of the fluid on the wall: steady, or its mean over a beat.
 

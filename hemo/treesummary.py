@@ -20,7 +20,7 @@ from hemo.indices import (
 )
 from hemo.reduced.budget import Budget
 from hemo.reduced.pulsatile import RestingRatios
-from hemo.results import Status, TreeFlow, WallTraction
+from hemo.results import BeatCurves, Status, TreeFlow, WallTraction
 from hemo.tree import Branch, Lesion, VesselTree
 from hemo.units import MILLIMETRE, ML_PER_MIN, MMHG_MIN_PER_ML, SQUARE_MILLIMETRE
 
@@ -43,7 +43,7 @@ class TreeResult:
     ``reduced`` is the reduced model in the state asked for, ``reduced_rest`` and ``reduced_hyperaemia`` in each state,
     ``other_reserves`` what it would be with other people's microvasculature, by its kind and resistance reserve;
     ``budgets`` holds the parts of FFR's uncertainty by lesion, ``resting`` the pressure ratios of a beat at rest,
-    ``fem_beat`` those of the finite elements' beat in the state asked for.
+    ``fem_beat`` those of the finite elements' beat in the state asked for, and ``fem_curves`` that beat.
     """
 
     tree: VesselTree
@@ -57,6 +57,7 @@ class TreeResult:
     resting: Mapping[str, RestingRatios] = field(default_factory=dict)
     fem: TreeFlow | None = None
     fem_beat: Mapping[str, RestingRatios] = field(default_factory=dict)
+    fem_curves: BeatCurves | None = None
     traction: WallTraction | None = None
     lesion_walls: dict[str, LesionWall] = field(default_factory=dict)
     mesh: MeshInfo | None = None

@@ -21,13 +21,14 @@ from hemo.fem.domain import to_vertices
 from hemo.fem.drive import Drive
 from hemo.fem.job import Probes, Pulse
 from hemo.fem.options import FemOptions
+from hemo.fem.outlets import cap_flux_vector
 from hemo.fem.problem import FlowProblem
 from hemo.fem.result import BeatRecord
 from hemo.fem.sections import SectionSampler
 from hemo.fem.timesteps import StepOutcome, TimeStepper
 from hemo.fem.wall import TractionRecovery, along_wall, traction_on
 from hemo.results import Status, WallTraction
-from hemo.tetmesh import WALL, TetMesh
+from hemo.tetmesh import INLET, WALL, TetMesh
 from hemo.triangles import vertex_normals
 
 log = logging.getLogger(__name__)
@@ -67,6 +68,7 @@ class BeatSolver:
         self.stepper = TimeStepper(problem, options, pulse.dt)
         self.recovery = TractionRecovery(problem)
         self.sampler = SectionSampler(problem, probes)
+        self.entrance = cap_flux_vector(problem.domain, problem.state.function_space, INLET)
         self.mean: PETSc.Vec = problem.state.x.petsc_vec.duplicate()
         self.on_wall = np.unique(tet.facets_of(WALL)) if tet is not None else np.empty(0, dtype=np.int64)
         self.number, self.steps = 0, len(pulse.aortic)
@@ -74,6 +76,7 @@ class BeatSolver:
         # By phase: of the beat that runs, and, of the outflow, of the one before.
         self.series: dict[str, Array] = {
             "outflow": np.full((2, self.steps, outlets), np.nan),
+            "inflow": np.full(self.steps, np.nan),
             "outlet_pressure": np.full((self.steps, outlets), np.nan),
             "sections": np.full((2, self.steps, probes.n_sections), np.nan),
             "traction": np.zeros((self.steps, len(self.on_wall), 4), dtype=np.float32),
@@ -129,6 +132,7 @@ class BeatSolver:
         problem = self.problem
         flows = problem.outlets.flows(problem.state.x.petsc_vec)
         self.series["outflow"][0, phase] = flows
+        self.series["inflow"][phase] = -self.entrance.dot(problem.state.x.petsc_vec)
         self.series["outlet_pressure"][phase] = problem.outlets.pressures(flows)
         self.mean.axpy(1.0 / self.steps, problem.state.x.petsc_vec)
         if self.beats + 1 < LEAST_BEATS:
@@ -169,7 +173,7 @@ class BeatSolver:
         """What happened within the last beat."""
         times: Array = np.arange(self.steps) * self.pulse.dt
         pressure, flow = self.series["sections"]
-        return BeatRecord(times, self.pulse.aortic, pressure, flow, self.series["outflow"][0])
+        return BeatRecord(times, self.pulse.aortic, pressure, flow, self.series["inflow"], self.series["outflow"][0])
 
     def wall(self) -> WallTraction | None:
         """Traction on the wall over the beat, on rank 0."""
@@ -181,6 +185,7 @@ class BeatSolver:
         """Free what PETSc holds."""
         self.stepper.destroy()
         self.recovery.destroy()
+        self.entrance.destroy()
         self.mean.destroy()
 
 

@@ -30,6 +30,8 @@ class BeatRecord:
         (steps,) Pa.
     section_pressure, section_flow
         (steps, n_sections) mean static pressure, Pa, and flow along the section's normal, m^3/s.
+    inlet_flow
+        (steps,) into the inlet cap, m^3/s.
     outlet_flow
         (steps, m) m^3/s, in the order of the result's ``outlet_flow``.
     """
@@ -38,6 +40,7 @@ class BeatRecord:
     aortic: Array
     section_pressure: Array
     section_flow: Array
+    inlet_flow: Array
     outlet_flow: Array
 
 

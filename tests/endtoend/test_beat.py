@@ -57,6 +57,20 @@ def test_ratios_are_those_of_the_reduced_model(done):
     assert fem["lowest_ratio"] < fem["wave_free_ratio"] < fem["pd_pa"] < 1.0
 
 
+def test_the_curves_are_written_and_drawn(done):
+    table = np.genfromtxt(done[0] / "beat.csv", delimiter=",", names=True)
+    assert len(table) == 40
+    assert table["aortic_mmhg"].max() == pytest.approx(128.0, abs=1.0)
+    (branch,) = done[1]["trees"][0]["branches"]
+    assert table["vessel_inflow_ml_min"].mean() == pytest.approx(branch["fem"]["flow_ml_min"], rel=1e-4)
+    assert table["vessel_LAD_mmhg"].mean() / table["aortic_mmhg"].mean() == pytest.approx(
+        branch["fem"]["ffr"], abs=1e-4
+    )
+    report = (done[0] / "report.html").read_text()
+    assert "The beat (3D)" in report
+    assert (done[0] / "figures" / "beat_vessel.svg").read_text().startswith("<?xml")
+
+
 def test_the_wall_oscillates_behind_the_lesion(done):
     wall = read_polydata(done[0] / "wall.vtp")
     data, along = wall.point_data, wall.points[:, 2]

@@ -78,10 +78,10 @@ def test_the_vessel_loses_what_poiseuille_says(plain, extended):
 def test_no_result_counts_the_extension(plain, extended):
     assert extended.meshed.tree.root.length == plain.meshed.tree.root.length == pytest.approx(LENGTH)
     cell = 0.5e-3
-    for points in (extended.result.traction.points, femstages.volume(extended.meshed, extended.solution).mesh.points):
+    for points in (extended.result.traction.points, femresults.volume(extended.meshed, extended.solution).mesh.points):
         assert points[:, 2].min() > -cell and points[:, 2].max() < LENGTH + cell
     assert extended.solution.wall.points[:, 2].max() == pytest.approx(LENGTH + 9e-3, abs=0.1e-3)
-    volumes = [femstages.volume(run.meshed, run.solution).mesh.cell_volumes().sum() for run in (plain, extended)]
+    volumes = [femresults.volume(run.meshed, run.solution).mesh.cell_volumes().sum() for run in (plain, extended)]
     assert volumes[1] == pytest.approx(volumes[0], rel=0.01)
     shear = [np.linalg.norm(run.result.traction.facet_shear, axis=1).mean() for run in (plain, extended)]
     assert shear[1] == pytest.approx(shear[0], rel=0.01)
