@@ -104,7 +104,7 @@ def write_walls(path: Path, trees: Sequence[VesselTree], tractions: Sequence[Wal
 
 
 def write_waveforms(path: Path, beats: Sequence[tuple[VesselTree, BeatCurves]]) -> None:
-    """A table of the beat (CSV): time, aortic pressure, and each tree's pressures at its vessels' ends and its flows."""
+    """A table of the beat (CSV): time, aortic pressure, each tree's pressures at its vessels' ends and its flows."""
     columns = {"time_s": beats[0][1].time, "aortic_mmhg": beats[0][1].aortic / MMHG}
     for tree, curves in beats:
         columns[f"{tree.name}_inflow_ml_min"] = curves.inflow / ML_PER_MIN
