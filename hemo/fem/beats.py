@@ -210,6 +210,5 @@ def describe(step: TimeStep) -> str:
     """One line of the log."""
     return (
         f"step {step.number}, {1e3 * step.time:.1f} ms: residual {step.residual:.1e} after {step.corrections} "
-        f"corrections ({step.assembled} assembled), {step.linear_iterations} GMRES iterations"
-        f"{', factorised' if step.factorised else ''}, {step.seconds:.2f} s"
+        f"corrections{', factorised' if step.factorisations else ''}, {step.seconds:.2f} s"
     )

@@ -139,7 +139,7 @@ class Execution:
     def _solve_beats(self, problem: FlowProblem) -> SolveOutcome:
         assert self.beats is not None
         status, message = self.beats.run(lambda step: self._after_step(problem, step), self.stop_requested)
-        return SolveOutcome(status, message, self.beats.stepper.linear.factor_seconds)
+        return SolveOutcome(status, message, self.beats.stepper.corrector.linear.factor_seconds)
 
     def _after_step(self, problem: FlowProblem, step: Step | TimeStep) -> None:
         self.records.append(asdict(step))

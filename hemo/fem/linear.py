@@ -70,15 +70,19 @@ class LaggedFactorisation:
         """Solve J x = right to a relative residual; factorise first if the factors are stale, again if they fail."""
         factorised = self.stale
         if self.stale:
-            self._factorise()
+            self.factorise()
         count, residual = self._iterate(right, x, tolerance)
         if residual > tolerance and not factorised:
-            self._factorise()
+            self.factorise()
             factorised = True
             more, _ = self._iterate(right, x, tolerance)
             count += more
         self.stale = count > WORTH_RENEWING
         return LinearOutcome(count, factorised)
+
+    def precondition(self, right: PETSc.Vec, x: PETSc.Vec) -> None:
+        """x = M^{-1} right with the factors M that there are, and today's outlets."""
+        self._preconditioner.apply(self._factor, right, x)
 
     def _iterate(self, right: PETSc.Vec, x: PETSc.Vec, tolerance: float) -> tuple[int, float]:
         x.set(0.0)
@@ -87,7 +91,8 @@ class LaggedFactorisation:
         count = int(self._ksp.getIterationNumber())
         return count, float(self._ksp.getResidualNorm() / max(right.norm(), 1e-300))
 
-    def _factorise(self) -> None:
+    def factorise(self) -> None:
+        """Factorise the matrix as it is."""
         start = time.perf_counter()
         self._factor.setReusePreconditioner(False)
         self._factor.reset()

@@ -2,8 +2,9 @@
 
 A step solves F(x_new) = 0 with u_t = (3/2 u_new - 2 u_n + 1/2 u_(n-1)) / dt (Hairer and Wanner, Solving Ordinary
 Differential Equations II, section V.1; the first step is implicit Euler's), from a guess extrapolated through the last
-three states. Corrections are Newton's with the Jacobian of an earlier step for as long as each takes the residual down
-well: assembling and factorising one costs many of them.
+three states. A correction is M^{-1} F with the factors M of an earlier Jacobian, because making those costs many
+corrections, improved by what the last corrections did to the residual (Anderson acceleration: Walker and Ni 2011, SIAM
+J Numer Anal 49:1715); the Jacobian changes slowly, so the pairs outlast their time step.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from dolfinx.fem import petsc as fem_petsc
+from numpy.typing import NDArray
 from petsc4py import PETSc
 
 from hemo.fem.linear import LaggedFactorisation
@@ -25,8 +27,10 @@ log = logging.getLogger(__name__)
 ORDER = 2
 # The guess through the last one, two and three states.
 EXTRAPOLATION = {1: (1.0,), 2: (2.0, -1.0), 3: (3.0, -3.0, 1.0)}
-CORRECTIONS = 30
-WELL = 0.3  # residual after a correction over that before, with a Jacobian worth keeping
+CORRECTIONS = 40
+MANY = 8  # corrections of a step after which the factors are worth renewing
+WELL = 0.7  # residual over the one before, above which a correction has done little
+DEPTH = 6  # pairs
 
 
 @dataclass(frozen=True)
@@ -35,9 +39,77 @@ class StepOutcome:
 
     residual: float
     corrections: int
-    assembled: int
-    linear_iterations: int
-    factorised: bool
+    factorisations: int
+
+
+class Corrector:
+    """Corrections of a state from its residual, with old factors and the memory of what the last ones did."""
+
+    def __init__(self, problem: FlowProblem, options: FemOptions) -> None:
+        self.problem = problem
+        self.linear = LaggedFactorisation(fem_petsc.create_matrix(problem.jacobian_form), problem.outlets, options)
+        x = problem.state.x.petsc_vec
+        self.moved, self.seen = x.duplicate(), x.duplicate()  # the last correction, and M^{-1} F before it
+        self.correction = x.duplicate()
+        self.pairs: list[tuple[PETSc.Vec, PETSc.Vec]] = []  # change of the state, and of M^{-1} F with it
+        self.first = True
+
+    def renew(self) -> None:
+        """Factorise the Jacobian of the current state."""
+        self.problem.assemble_jacobian(self.linear.matrix)
+        self.linear.factorise()
+        self.forget()
+
+    def forget(self) -> None:
+        """Drop the pairs, which belong to other factors."""
+        for pair in self.pairs:
+            for vector in pair:
+                vector.destroy()
+        self.pairs = []
+
+    def begin(self) -> None:
+        """A new problem begins: what the last correction of the one before did is not known."""
+        self.first = True
+
+    def correct(self, force: PETSc.Vec) -> PETSc.Vec:
+        """What to add to the state whose residual is ``force``; the vector is this object's own."""
+        z = force.duplicate()
+        self.linear.precondition(force, z)
+        if not self.first:
+            change = z.copy()
+            change.axpy(-1.0, self.seen)
+            self.pairs.append((self.moved.copy(), change))
+            if len(self.pairs) > DEPTH:
+                for vector in self.pairs.pop(0):
+                    vector.destroy()
+        z.copy(self.seen)
+        weights = self._weights(z)
+        self.correction.set(0.0)
+        for weight, (state, seen) in zip(weights, self.pairs, strict=True):
+            self.correction.axpy(weight, state)
+            z.axpy(weight, seen)
+        self.correction.axpy(-1.0, z)
+        z.destroy()
+        self.correction.copy(self.moved)
+        self.first = False
+        return self.correction
+
+    def _weights(self, z: PETSc.Vec) -> NDArray[np.float64]:
+        """Of the pairs, such that what they would leave of z is least."""
+        gram = np.array([[one.dot(other) for _, other in self.pairs] for _, one in self.pairs])
+        right = np.array([-seen.dot(z) for _, seen in self.pairs])
+        if not len(right):
+            return right
+        size = np.sqrt(np.diag(gram))
+        scaled, *_ = np.linalg.lstsq(gram / np.outer(size, size), right / size, rcond=1e-10)
+        return np.asarray(scaled / size)
+
+    def destroy(self) -> None:
+        """Free what PETSc holds."""
+        self.forget()
+        for vector in (self.moved, self.seen, self.correction):
+            vector.destroy()
+        self.linear.destroy()
 
 
 class TimeStepper:
@@ -54,10 +126,10 @@ class TimeStepper:
     def __init__(self, problem: FlowProblem, options: FemOptions, dt: float) -> None:
         self.problem, self.options, self.dt = problem, options, dt
         self.x: PETSc.Vec = problem.state.x.petsc_vec
-        self.increment = self.x.duplicate()
         self.states: list[PETSc.Vec] = [self.x.copy()]
-        self.linear = LaggedFactorisation(fem_petsc.create_matrix(problem.jacobian_form), problem.outlets, options)
-        self.fresh = False  # whether there is a Jacobian that served the last correction well
+        self.corrector = Corrector(problem, options)
+        self.order = 0  # of the last step
+        self.worn = True  # whether the factors are to be renewed
 
     def remember(self, states: list[PETSc.Vec]) -> None:
         """Take over the last states, the latest first, which must be the problem's own."""
@@ -70,32 +142,29 @@ class TimeStepper:
         self._begin()
         force, scale = self.problem.residual(), max(self.problem.balance_norm(), 1e-300)
         relative = float(force.norm()) / scale
-        outcome = StepOutcome(relative, 0, 0, 0, False)
-        while not relative <= self.options.step_tolerance and outcome.corrections < CORRECTIONS:
-            assembled = not self.fresh
-            if assembled:
-                self.problem.assemble_jacobian(self.linear.matrix)
-            linear = self.linear.solve(force, self.increment, self.options.linear_tolerance)
-            self.x.axpy(-1.0, self.increment)
+        corrections = factorisations = since = 0
+        self.corrector.begin()
+        while not relative <= self.options.step_tolerance and corrections < CORRECTIONS:
+            if self.worn:
+                self.corrector.renew()
+                self.worn, since = False, 0
+                factorisations += 1
+            self.x.axpy(1.0, self.corrector.correct(force))
             self.problem.state.x.scatter_forward()
             force.destroy()
             force = self.problem.residual()
             before, relative = relative, float(force.norm()) / scale
-            self.fresh = relative < WELL * before
-            outcome = StepOutcome(
-                relative,
-                outcome.corrections + 1,
-                outcome.assembled + assembled,
-                outcome.linear_iterations + linear.iterations,
-                outcome.factorised or linear.factorised,
-            )
+            corrections, since = corrections + 1, since + 1
+            self.worn = since >= MANY or (since > 1 and not relative < WELL * before)
         force.destroy()
         self._keep()
-        return outcome
+        return StepOutcome(relative, corrections, factorisations)
 
     def _begin(self) -> None:
         """Set the time derivative and the guess."""
         order = min(len(self.states), ORDER)
+        self.worn = self.worn or order != self.order
+        self.order = order
         new, *old = BACKWARD_DIFFERENCES[order]
         self.problem.set_time_step(self.dt, new)
         past = self.problem.coefficients.past
@@ -112,9 +181,9 @@ class TimeStepper:
 
     def destroy(self) -> None:
         """Free what PETSc holds."""
-        for vector in (self.increment, *self.states):
+        for vector in self.states:
             vector.destroy()
-        self.linear.destroy()
+        self.corrector.destroy()
 
 
 def _combine(target: PETSc.Vec, weights: tuple[float, ...] | np.ndarray, states: list[PETSc.Vec]) -> None:
