@@ -17,6 +17,7 @@ from hemo.indices import (
     stenosis_resistance,
     vessel_place,
     wire_equivalent,
+    transverse_shear,
 )
 from hemo.results import BranchFlow, Status, TreeFlow, WallTraction
 from hemo.tree import VesselTree
@@ -152,6 +153,16 @@ def test_oscillation_of_a_reversing_and_of_a_steady_shear():
     assert residence[0] == pytest.approx(1.0 / mean, rel=1e-9)
     assert residence[0] == pytest.approx(1.0 / ((1 - 2 * osi[0]) * magnitude[0]), rel=1e-9)
     assert oscillation(shear[:1], np.ones(1))[1][0] == 0.0
+
+
+def test_shear_across_its_mean_direction():
+    """Along x with a swing along y on a wall whose normal is z: <|cos|> = 2 / pi of the swing; none along the mean."""
+    turn = 2 * np.pi * (np.arange(4000) + 0.5) / 4000
+    shear = np.zeros((4000, 3, 3))
+    shear[:, 0] = np.column_stack([np.full(4000, 1.5), 0.7 * np.cos(turn), 0 * turn])
+    shear[:, 1, 0] = 1.5 + 2.0 * np.cos(turn)
+    found = transverse_shear(shear, np.full(4000, 1 / 4000), np.tile([0.0, 0.0, 1.0], (3, 1)))
+    assert found == pytest.approx([0.7 * 2 / np.pi, 0.0, 0.0], abs=1e-6)
 
 
 def test_wall_points_go_to_the_right_branch():
