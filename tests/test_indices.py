@@ -15,9 +15,9 @@ from hemo.indices import (
     oscillation,
     reserves,
     stenosis_resistance,
+    transverse_shear,
     vessel_place,
     wire_equivalent,
-    transverse_shear,
 )
 from hemo.results import BranchFlow, Status, TreeFlow, WallTraction
 from hemo.tree import VesselTree
