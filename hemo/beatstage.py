@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hemo.blood import Blood
-from hemo.boundary import FlowConditions, Physiology, aortic_pressure, side_of
+from hemo.boundary import FlowConditions, Physiology, aortic_pressure, resistance_reserve, side_of
 from hemo.boundary.territory import CORONARY
 from hemo.case import Case
 from hemo.errors import InputError
 from hemo.indices import Reading, measurement_place
+from hemo.reduced.lumped import TIME_CONSTANT
 from hemo.reduced.pulsatile import BeatFlow, RestingRatios, pressure_ratios, solve_beat
 from hemo.reduced.waveform import SQUEEZE, patients_beat
 from hemo.results import BranchFlow, Status, TreeFlow
@@ -55,7 +56,9 @@ def reduced_beat(
         If it does not become periodic.
     """
     beat = patients_beat(patient, conditions.aortic_pressure, steps)
-    found = solve_beat(tree, conditions, beat, blood, SQUEEZE[side_of(tree) or "left"])
+    opened = resistance_reserve(patient).value if patient.state == "hyperaemia" else 1.0
+    squeeze = SQUEEZE[side_of(tree) or "left"]
+    found = solve_beat(tree, conditions, beat, blood, squeeze, TIME_CONSTANT / opened)
     if not found.periodic:
         raise InputError(
             f"tree {tree.name!r}: the reduced model's beat does not repeat itself; leave fem.pulsatile out."
@@ -88,7 +91,7 @@ def pulse_of(found: BeatFlow, tree: VesselTree, caps: tuple[str, ...], shares: c
         whole = np.asarray(shares.sum(axis=1)).ravel()
         average = shares @ states[:, len(tree.outlets) :].T
         leaks = np.divide(average, whole[:, None], out=np.zeros_like(average), where=whole[:, None] > 0.0).T[None]
-    return Pulse(found.beat.period, found.beat.aortic, found.muscle, states[None, :, order], leaks)
+    return Pulse(found.beat.period, found.beat.aortic, found.muscle, found.time_constant, states[None, :, order], leaks)
 
 
 def beat_ratios(

@@ -30,7 +30,9 @@ log = logging.getLogger(__name__)
 def with_fem(result: TreeResult, meshed: MeshedTree, solution: FemResult) -> TreeResult:
     """Add the finite-element flow, the wall traction and the lesions' wall indices to a tree's result."""
     branches = _branch_flows(meshed, solution, result.conditions)
-    flow = TreeFlow("fem", solution.status, result.conditions.aortic_pressure, branches, solution.message)
+    subtracted = 0.0 if result.reduced is None else result.reduced.subtracted
+    pressure = result.conditions.aortic_pressure
+    flow = TreeFlow("fem", solution.status, pressure, branches, solution.message, subtracted)
     walls = {}
     wall = _true_wall(solution.wall, meshed.extensions)
     where = map_to_centreline(meshed.tree, facet_geometry(wall)[0])

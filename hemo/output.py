@@ -110,7 +110,7 @@ def write_waveforms(path: Path, beats: Sequence[tuple[VesselTree, BeatCurves]]) 
         columns[f"{tree.name}_inflow_ml_min"] = curves.inflow / ML_PER_MIN
         columns |= {f"{tree.name}_{name}_mmhg": values[:, -1] / MMHG for name, values in curves.pressure.items()}
         columns |= {f"{tree.name}_{name}_ml_min": values / ML_PER_MIN for name, values in curves.outflow.items()}
-    header = ",".join(columns)
+    header = ",".join(name.replace(",", ";") for name in columns)
     table = np.column_stack(list(columns.values()))
     np.savetxt(path, table, "%.6g", ",", header=header, comments="", encoding="utf-8")
 

@@ -40,7 +40,7 @@ LEAST_BEATS = 2
 
 @dataclass(frozen=True)
 class TimeStep(StepOutcome):
-    """One time step, as it was when it ended; ``time`` in s from the start of the first beat."""
+    """One time step, as it was when it ended; ``time`` in s, that of the first beat's beginning being 0."""
 
     number: int
     time: float
@@ -86,7 +86,13 @@ class BeatSolver:
         self, on_step: Callable[[TimeStep], None] | None = None, stop: Callable[[], bool] | None = None
     ) -> tuple[Status, str]:
         """March until the flow repeats; both functions as in :func:`hemo.fem.solver.solve_steady`."""
-        while self.number < self.steps * self.options.most_beats:
+        while True:
+            if self.whole:
+                change = f"by at most {100 * self.change():.2g} % from one to the next."
+                if self.change() <= self.options.periodic:
+                    return Status.CONVERGED, f"{self.beats} beats; the flows change {change}"
+                if self.beats >= self.options.most_beats:
+                    return Status.NOT_CONVERGED, f"{self.beats} beats are not enough: the flows still change {change}"
             if stop is not None and stop():
                 return Status.INTERRUPTED, f"Stopped on request after time step {self.number}."
             start = time.perf_counter()
@@ -94,22 +100,24 @@ class BeatSolver:
             step = TimeStep(
                 **asdict(outcome),
                 number=self.number,
-                time=self.number * self.pulse.dt,
+                time=(self.number - 1) * self.pulse.dt,
                 seconds=time.perf_counter() - start,
             )
             log.info("%s", describe(step))
-            if on_step is not None:
-                on_step(step)
             if not outcome.residual <= self.options.step_tolerance:
                 return Status.NOT_CONVERGED, f"Time step {self.number} ended with a residual of {outcome.residual:.1e}."
-            if self.number % self.steps == 0 and self.beats >= LEAST_BEATS and self.change() <= self.options.periodic:
-                return Status.CONVERGED, f"{self.beats} beats; the flows repeat within {100 * self.change():.2g} %."
-        return Status.NOT_CONVERGED, f"After {self.beats} beats the flows still change by {100 * self.change():.2g} %."
+            if on_step is not None:
+                on_step(step)
 
     @property
     def beats(self) -> int:
         """Whole beats done."""
         return self.number // self.steps
+
+    @property
+    def whole(self) -> bool:
+        """Whether the last step ended a beat that was recorded."""
+        return self.number % self.steps == 0 and self.beats >= LEAST_BEATS
 
     def change(self) -> float:
         """Largest change of an outlet's flow since the beat before, over its largest; nan in the first beat."""
@@ -179,7 +187,7 @@ class BeatSolver:
         """Traction on the wall over the beat, on rank 0."""
         if self.tet is None:
             return None
-        return traction_over_beat(self.tet, self.on_wall, self.series["traction"].astype(np.float64))
+        return traction_over_beat(self.tet, self.on_wall, self.series["traction"])
 
     def destroy(self) -> None:
         """Free what PETSc holds."""
@@ -200,10 +208,12 @@ def traction_over_beat(tet: TetMesh, on_wall: NDArray[np.int64], traction: Array
         (steps, n, 4) viscous traction and pressure there, Pa.
     """
     whole = np.zeros((len(tet.points), 4))
-    whole[on_wall] = traction.mean(axis=0)
+    whole[on_wall] = traction.mean(axis=0, dtype=np.float64)
     mean = traction_on(tet, whole[:, 3], whole[:, :3])
     normal = vertex_normals(mean.points, mean.triangles)
-    return replace(mean, instants=np.array([along_wall(values, normal) for values in traction[..., :3]]))
+    return replace(
+        mean, instants=np.array([along_wall(values, normal).astype(np.float32) for values in traction[..., :3]])
+    )
 
 
 def describe(step: TimeStep) -> str:

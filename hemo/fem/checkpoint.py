@@ -118,13 +118,13 @@ def find_checkpoint(job: Path, input_hash: str) -> Checkpoint | None:
         try:
             meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
             whole = _checksums(folder) == meta["files"]
-            records, states, written_for = tuple(meta["records"]), int(meta["states"]), meta["input_hash"]
+            records, states, written_for = tuple(meta["records"]), int(meta.get("states", 0)), meta["input_hash"]
         except (OSError, ValueError, KeyError, TypeError) as error:
             log.warning("the checkpoint %s is damaged and ignored: %s", folder, error)
             continue
         if not whole:
             log.warning("the checkpoint %s is damaged and ignored: its files are not as they were written", folder)
-        elif written_for != input_hash:
+        elif written_for != input_hash or not states:
             log.warning("the checkpoint %s is of other inputs and ignored", folder)
         else:
             return Checkpoint(folder, records, states)

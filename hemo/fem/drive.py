@@ -33,13 +33,13 @@ class Drive:
         venous = problem.conditions.venous_pressure
         beds = problem.conditions.outlet_resistance
         resistance = np.array([beds[name] for name in problem.outlets.names])
-        self.outlet_beds = CoronaryBeds(resistance, venous, pulse.dt, ORDER)
+        self.outlet_beds = CoronaryBeds(resistance, venous, pulse.dt, pulse.time_constant, ORDER)
         self.leak_beds: CoronaryBeds | None = None
         leak = problem.coefficients.leak
         if leak is not None:
             space = leak.function_space
             self.places = space.dofmap.list.ravel()
-            self.leak_beds = CoronaryBeds(np.ones(len(self.places)), venous, pulse.dt, ORDER)
+            self.leak_beds = CoronaryBeds(np.ones(len(self.places)), venous, pulse.dt, pulse.time_constant, ORDER)
             u, p = ufl.split(problem.state)
             w = ufl.TestFunction(space)
             total = problem.pressure_unit * p + problem.blood.density * ufl.dot(u, u) / 2

@@ -158,20 +158,21 @@ class Execution:
         self.saved = time.perf_counter()
 
     def _finish(self, problem: FlowProblem, job: Job, tet: TetMesh | None, outcome: SolveOutcome) -> FemResult | None:
-        """Post-process; the result is on rank 0."""
-        if self.beats is not None:
-            self.beats.take_mean()
+        """Post-process; the result is on rank 0. A beat that did not come to its end leaves its last instant."""
+        beats = self.beats if self.beats is not None and self.beats.whole else None
+        if beats is not None:
+            beats.take_mean()
         with self._phase("sections"):
             inlet = inlet_means(problem)
             level = level_shift(problem, inlet)
             sections = section_means(problem, job.probes)
             fields = vertex_fields(problem)
         with self._phase("wall"):
-            wall = wall_traction(problem, tet, level) if self.beats is None else self.beats.wall()
+            wall = wall_traction(problem, tet, level) if beats is None else beats.wall()
         flows = problem.outlets.flows(problem.state.x.petsc_vec)
         pressures = problem.outlets.pressures(flows) + level
-        if self.beats is not None:
-            pressures = self.beats.series["outlet_pressure"].mean(axis=0)
+        if beats is not None:
+            pressures = beats.series["outlet_pressure"].mean(axis=0)
         names = problem.outlets.names
         if fields is None or wall is None:
             return None
@@ -194,7 +195,7 @@ class Execution:
             iterations=tuple(self.records),
             ranks=self.comm.size,
             unknowns=problem.unknowns,
-            beat=None if self.beats is None else self.beats.record(),
+            beat=None if beats is None else beats.record(),
         )
 
     @contextlib.contextmanager
@@ -226,7 +227,9 @@ def without_mesh(comm: MPI.Intracomm, job: Job | None) -> Job:
 def compile_post_processing(problem: FlowProblem) -> None:
     """Go through what follows the solve once, at rest, so that its forms lie compiled in the cache."""
     inlet_means(problem)
-    TractionRecovery(problem).viscous()
+    recovery = TractionRecovery(problem)
+    recovery.viscous()
+    recovery.destroy()
 
 
 def level_shift(problem: FlowProblem, inlet: CapMeans) -> float:

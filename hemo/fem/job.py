@@ -72,6 +72,8 @@ class Pulse:
         s.
     aortic, muscle
         (steps,) total pressure at the inlet, and pressure of the muscle on its vessels, Pa.
+    time_constant
+        Of the beds, s.
     outlet_beds
         (times, 2, m) states of the outlets' beds (:class:`hemo.reduced.lumped.CoronaryBeds`) one and, if given, two
         steps before the first beat, in the mesh's order, Pa.
@@ -82,6 +84,7 @@ class Pulse:
     period: float
     aortic: Array
     muscle: Array
+    time_constant: float
     outlet_beds: Array
     leak_beds: Array | None = None
 
@@ -201,6 +204,8 @@ def check_pulse(mesh: TetMesh, conditions: FlowConditions, leak: Array | None, p
     fits &= pulse.leak_beds is None or pulse.leak_beds.shape == (times, 2, len(mesh.cells))
     if not fits:
         raise InputError("pulse: its arrays do not fit the mesh, or each other.")
+    if not all(np.all(np.isfinite(value)) for value in asdict(pulse).values() if value is not None):
+        raise InputError("pulse: a value is not a finite number.")
 
 
 def read_job(folder: Path) -> Job:
@@ -213,7 +218,7 @@ def read_job(folder: Path) -> Job:
         velocity, pressure, leak = data["velocity"], data["pressure"], data.get("leak")
         given = {name.removeprefix("pulse_"): data[name] for name in data.files if name.startswith("pulse_")}
     if given:
-        given["period"] = float(given["period"])
+        given |= {name: float(given[name]) for name in ("period", "time_constant")}
     return Job(
         TetMesh.load(folder / "mesh.npz"),
         read_probes(folder / "probes.npz"),

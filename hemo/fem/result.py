@@ -46,7 +46,7 @@ class BeatRecord:
 
 @dataclass(frozen=True)
 class FemResult:
-    """What the worker found, on the input mesh's own numbering; of a beat, the means over it.
+    """What the worker found, on the input mesh's own numbering; of a whole beat, the means over it.
 
     Attributes
     ----------
@@ -75,7 +75,7 @@ class FemResult:
     unknowns
         Number of finite-element unknowns.
     beat
-        What happened within the beat; None of steady flow.
+        What happened within the beat; None of steady flow, and of a beat that did not come to its end.
     """
 
     status: Status

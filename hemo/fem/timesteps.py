@@ -61,7 +61,8 @@ class Corrector:
         self.forget()
 
     def forget(self) -> None:
-        """Drop the pairs, which belong to other factors."""
+        """Drop the pairs and the last correction, which belong to other factors."""
+        self.first = True
         for pair in self.pairs:
             for vector in pair:
                 vector.destroy()
@@ -100,7 +101,7 @@ class Corrector:
         right = np.array([-seen.dot(z) for _, seen in self.pairs])
         if not len(right):
             return right
-        size = np.sqrt(np.diag(gram))
+        size = np.maximum(np.sqrt(np.diag(gram)), 1e-300)
         scaled, *_ = np.linalg.lstsq(gram / np.outer(size, size), right / size, rcond=1e-10)
         return np.asarray(scaled / size)
 
@@ -144,7 +145,7 @@ class TimeStepper:
         relative = float(force.norm()) / scale
         corrections = factorisations = since = 0
         self.corrector.begin()
-        while not relative <= self.options.step_tolerance and corrections < CORRECTIONS:
+        while relative > self.options.step_tolerance and corrections < CORRECTIONS:  # not where it is no number
             if self.worn:
                 self.corrector.renew()
                 self.worn, since = False, 0

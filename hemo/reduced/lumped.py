@@ -40,13 +40,18 @@ class CoronaryBeds:
         Pa.
     dt
         Time step, s.
+    time_constant
+        Whole capacitance times resistance, s. The capacitance is that of rest: where the beds are open it is so many
+        times smaller as their resistance is.
     order
         Of the backward differentiation formula, 1 or 2; a first step without a past is always of order 1.
     """
 
-    def __init__(self, resistance: Array, venous: float, dt: float, order: int = 1) -> None:
+    def __init__(
+        self, resistance: Array, venous: float, dt: float, time_constant: float = TIME_CONSTANT, order: int = 1
+    ) -> None:
         self.ra, self.ram, self.rv = (part * resistance for part in (ARTERIAL, MIDDLE, VENOUS))
-        self.ca, self.cim = (part * TIME_CONSTANT / resistance for part in (ARTERIAL_CAPACITANCE, MUSCLE_CAPACITANCE))
+        self.ca, self.cim = (part * time_constant / resistance for part in (ARTERIAL_CAPACITANCE, MUSCLE_CAPACITANCE))
         self.venous, self.dt, self.order = venous, dt, order
         self.past: list[tuple[Array, Array]] = []
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from hemo.blood import Blood
 from hemo.boundary import FlowConditions
 from hemo.errors import InputError
-from hemo.reduced.lumped import CoronaryBeds
+from hemo.reduced.lumped import TIME_CONSTANT, CoronaryBeds
 from hemo.reduced.network import Network, assembled, branch_losses, distributed, minimise
 from hemo.reduced.waveform import Beat
 from hemo.tree import Branch, VesselTree
@@ -41,6 +41,8 @@ class BeatFlow:
         (steps,) pressure of the muscle on its vessels, Pa.
     pressure, flow
         (steps, n) static pressure, Pa, and flow, m^3/s, at the points of each branch.
+    time_constant
+        Of the beds, s.
     beds
         States of the beds of the outlets and then the leaks at the beat's last time: two arrays (sinks,), Pa, as
         :class:`~hemo.reduced.lumped.CoronaryBeds` has them.
@@ -52,12 +54,18 @@ class BeatFlow:
     muscle: Array
     pressure: dict[str, Array]
     flow: dict[str, Array]
+    time_constant: float
     beds: tuple[Array, Array]
     periodic: bool
 
 
 def solve_beat(
-    tree: VesselTree, conditions: FlowConditions, beat: Beat, blood: Blood, squeeze: float = 1.0
+    tree: VesselTree,
+    conditions: FlowConditions,
+    beat: Beat,
+    blood: Blood,
+    squeeze: float = 1.0,
+    time_constant: float = TIME_CONSTANT,
 ) -> BeatFlow:
     """The periodic state of a tree under the resistances of ``conditions``.
 
@@ -65,6 +73,8 @@ def solve_beat(
     ----------
     squeeze
         Pressure of the muscle on its vessels over that of the left ventricle.
+    time_constant
+        Of the beds, s.
 
     Raises
     ------
@@ -76,7 +86,7 @@ def solve_beat(
     losses = branch_losses(tree, blood)
     network = assembled(tree, conditions, losses, blood)
     muscle = squeeze * beat.ventricle
-    bed = CoronaryBeds(network.sink_linear, conditions.venous_pressure, float(beat.time[1]))
+    bed = CoronaryBeds(network.sink_linear, conditions.venous_pressure, float(beat.time[1]), time_constant)
     flows = np.zeros((len(beat.time), len(network.sink_linear)))
     q = (beat.aortic.mean() - conditions.venous_pressure) / network.sink_linear
     bed.start(q, float(muscle[-1]))
@@ -105,6 +115,7 @@ def solve_beat(
         muscle,
         {name: np.array(values) for name, values in pressure.items()},
         {name: np.array(values) for name, values in along.items()},
+        time_constant,
         bed.past[0],
         periodic,
     )

@@ -4,9 +4,11 @@ import json
 import subprocess
 import sys
 
+import jsonschema
 import numpy as np
 import pytest
 
+from hemo.cli.schema import load_schema
 from hemo.vtkio import read_polydata
 
 CASE = """
@@ -49,6 +51,7 @@ def done(tmp_path_factory):
 
 def test_ratios_are_those_of_the_reduced_model(done):
     """Both models over the same beat; means over it are what FFR is."""
+    jsonschema.validate(done[1], load_schema("summary"))
     (lesion,) = done[1]["trees"][0]["lesions"]
     fem, reduced = lesion["fem"]["beat"], lesion["reduced"]["rest_beat"]
     for name, value in reduced.items():

@@ -30,7 +30,7 @@ def impedances():
 def error(order, steps):
     """Largest error of the pressure at the entrance in the last of eight periods, over its swing."""
     dt = PERIOD / steps
-    beds = CoronaryBeds(np.array([RESISTANCE]), VENOUS_PRESSURE, dt, order)
+    beds = CoronaryBeds(np.array([RESISTANCE]), VENOUS_PRESSURE, dt, order=order)
     beds.start(np.array([FLOW]), 0.0)
     to_flow, to_muscle = impedances()
     largest = 0.0
@@ -55,7 +55,7 @@ def test_steps_have_their_order(order):
 
 
 def test_a_steady_bed_is_its_resistance():
-    beds = CoronaryBeds(np.array([RESISTANCE, 2 * RESISTANCE]), VENOUS_PRESSURE, 1e-3, 2)
+    beds = CoronaryBeds(np.array([RESISTANCE, 2 * RESISTANCE]), VENOUS_PRESSURE, 1e-3, order=2)
     flow = np.array([FLOW, 0.3 * FLOW])
     beds.start(flow, 1500.0)
     for _ in range(5):
