@@ -1,25 +1,22 @@
-"""The beat of a run: what drives the finite elements in time, and what is read off their pressures.
+"""The beat of a run: what drives the finite elements in time.
 
 The reduced model's periodic beat gives the beds' states and the flow from which the vessels' own unsteady flow starts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hemo.blood import Blood
-from hemo.boundary import FlowConditions, Physiology, aortic_pressure, resistance_reserve, side_of
+from hemo.boundary import FlowConditions, Physiology, aortic_pressure
 from hemo.boundary.territory import CORONARY
 from hemo.case import Case
 from hemo.errors import InputError
-from hemo.indices import Reading, measurement_place
-from hemo.reduced.lumped import TIME_CONSTANT
-from hemo.reduced.pulsatile import BeatFlow, RestingRatios, pressure_ratios, solve_beat
-from hemo.reduced.waveform import SQUEEZE, patients_beat
+from hemo.reduced.pulsatile import BeatFlow, tree_beat
+from hemo.reduced.waveform import patients_beat
 from hemo.results import BranchFlow, Status, TreeFlow
 from hemo.tree import VesselTree
 
@@ -33,9 +30,9 @@ Array = NDArray[Any]
 
 def check_beat(case: Case) -> None:
     """Refuse a case whose beat cannot be computed, before any time is spent on it; raises InputError."""
-    patient = case.physiology()
     if not case.fem.pulsatile:
         return
+    patient = case.physiology()
     if patient.inlet_flow is not None:
         raise InputError("fem.pulsatile: a beat needs a pressure at the inlet; leave flow.inlet_flow out.")
     if patient.territory != CORONARY.name:
@@ -55,10 +52,7 @@ def reduced_beat(
     InputError
         If it does not become periodic.
     """
-    beat = patients_beat(patient, conditions.aortic_pressure, steps)
-    opened = resistance_reserve(patient).value if patient.state == "hyperaemia" else 1.0
-    squeeze = SQUEEZE[side_of(tree) or "left"]
-    found = solve_beat(tree, conditions, beat, blood, squeeze, TIME_CONSTANT / opened)
+    found = tree_beat(tree, patient, conditions, blood, patient.state, steps)
     if not found.periodic:
         raise InputError(
             f"tree {tree.name!r}: the reduced model's beat does not repeat itself; leave fem.pulsatile out."
@@ -92,17 +86,3 @@ def pulse_of(found: BeatFlow, tree: VesselTree, caps: tuple[str, ...], shares: c
         average = shares @ states[:, len(tree.outlets) :].T
         leaks = np.divide(average, whole[:, None], out=np.zeros_like(average), where=whole[:, None] > 0.0).T[None]
     return Pulse(found.beat.period, found.beat.aortic, found.muscle, found.time_constant, states[None, :, order], leaks)
-
-
-def beat_ratios(
-    tree: VesselTree, patient: Physiology, conditions: FlowConditions, pressure: Mapping[str, Array], reading: Reading
-) -> dict[str, RestingRatios]:
-    """Each lesion's pressure ratios over parts of the beat, from (steps, n) pressures, Pa, at its branch's points."""
-    steps = len(next(iter(pressure.values())))
-    beat = patients_beat(patient, conditions.aortic_pressure, steps)
-    found = {}
-    for lesion in tree.lesions:
-        branch = tree[lesion.branch]
-        place = measurement_place(branch, lesion, reading)
-        found[lesion.id] = pressure_ratios(beat, branch, place, pressure[branch.name])
-    return found

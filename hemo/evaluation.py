@@ -6,16 +6,15 @@ import logging
 from dataclasses import replace
 
 from hemo.blood import Blood
-from hemo.boundary import Physiology, assumptions, resistance_reserve, side_of
+from hemo.boundary import Physiology, assumptions, resistance_reserve
 from hemo.boundary.patient import Microvasculature
 from hemo.boundary.plausibility import implausible
 from hemo.boundary.territory import CORONARY
-from hemo.indices import Reading, measurement_place
+from hemo.indices import Reading
 from hemo.reduced import States, solve, solve_states
 from hemo.reduced.beds import hyperaemic_conditions
 from hemo.reduced.budget import Spread, error_budget
-from hemo.reduced.pulsatile import RestingRatios, resting_ratios, solve_beat
-from hemo.reduced.waveform import SQUEEZE, patients_beat
+from hemo.reduced.pulsatile import RestingRatios, lesion_ratios, tree_beat
 from hemo.results import TreeFlow
 from hemo.tree import VesselTree
 from hemo.treesummary import TreeResult
@@ -70,15 +69,11 @@ def _resting(
         return {}
     if patient.territory != CORONARY.name:
         return {}
-    beat = patients_beat(patient, states.rest.aortic_pressure)
-    found = solve_beat(tree, states.rest_conditions, beat, blood, SQUEEZE[side_of(tree) or "left"])
+    found = tree_beat(tree, patient, states.rest_conditions, blood, "rest")
     if not found.periodic:
         log.warning("%s tree: the beat at rest did not become periodic, so no diastolic ratio is given.", tree.name)
         return {}
-    return {
-        lesion.id: resting_ratios(found, tree[lesion.branch], measurement_place(tree[lesion.branch], lesion, reading))
-        for lesion in tree.lesions
-    }
+    return lesion_ratios(tree, found.beat, found.pressure, reading)
 
 
 def _other_reserves(

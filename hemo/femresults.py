@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hemo.beatstage import beat_ratios
 from hemo.boundary import FlowConditions
 from hemo.case import Case
 from hemo.femstages import MeshedTree
 from hemo.geometry.mesh.extensions import Extension, in_extensions
 from hemo.indices import facet_geometry, lesion_wall, map_to_centreline
 from hemo.output import VolumeFields
+from hemo.reduced.pulsatile import lesion_ratios
+from hemo.reduced.waveform import patients_beat
 from hemo.results import BeatCurves, BranchFlow, TreeFlow, WallTraction
 from hemo.tree import flow_between_points
 from hemo.treesummary import TreeResult
@@ -52,7 +53,8 @@ def with_beat(case: Case, result: TreeResult, meshed: MeshedTree, solution: FemR
         return result
     beat = solution.beat
     pressures = branch_pressures(meshed, solution, beat.section_pressure)
-    ratios = beat_ratios(meshed.tree, case.physiology(), result.conditions, pressures, case.reading())
+    driven = patients_beat(case.physiology(), result.conditions.aortic_pressure, len(beat.time))
+    ratios = lesion_ratios(meshed.tree, driven, pressures, case.reading())
     outflow = {name: beat.outlet_flow[:, column] for column, name in enumerate(solution.outlet_flow)}
     curves = BeatCurves(beat.time, beat.aortic, pressures, beat.inlet_flow, outflow)
     return replace(result, fem_beat=ratios, fem_curves=curves)

@@ -239,7 +239,7 @@ def lesion_wall(
     }
     gauge = axial_plaque_stress(traction.facet_pressure, traction.facet_shear, normal, where.tangent)
     relative = axial_plaque_stress(traction.facet_pressure - datum, traction.facet_shear, normal, where.tangent)
-    wss = _facet_wss(traction)[inside]
+    wss = _facet_wss(traction, inside)
     return LesionWall(
         wss_mean=float(np.average(wss, weights=area[inside])),
         wss_max=_area_percentile(wss, area[inside], 0.99),
@@ -250,13 +250,14 @@ def lesion_wall(
     )
 
 
-def _facet_wss(traction: WallTraction) -> Array:
-    """(m,) magnitude of the shear on each triangle, over a beat its mean (TAWSS), Pa."""
+def _facet_wss(traction: WallTraction, inside: NDArray[np.bool_]) -> Array:
+    """Magnitude of the shear on the triangles ``inside``, over a beat its mean (TAWSS), Pa."""
     if traction.instants is None:
-        return np.asarray(np.linalg.norm(traction.facet_shear, axis=1))
-    instants = traction.instants
-    tawss, _, _ = oscillation(instants, np.full(len(instants), 1.0 / len(instants)))
-    return np.asarray(tawss[traction.triangles].mean(axis=1))
+        return np.asarray(np.linalg.norm(traction.facet_shear[inside], axis=1))
+    used, triangles = np.unique(traction.triangles[inside], return_inverse=True)
+    shear, weights = traction.over_time
+    tawss, _, _ = oscillation(shear[:, used], weights)
+    return np.asarray(tawss[triangles.reshape(-1, 3)].mean(axis=1))
 
 
 def _mean(values: Array, area: Array, part: NDArray[np.bool_]) -> float:

@@ -77,8 +77,7 @@ def write_walls(path: Path, trees: Sequence[VesselTree], tractions: Sequence[Wal
     points, triangles, start = [], [], 0
     columns: dict[str, list[Array]] = {}
     for number, (tree, wall) in enumerate(zip(trees, tractions, strict=True)):
-        instants = wall.shear[None] if wall.instants is None else wall.instants
-        weights = np.full(len(instants), 1.0 / len(instants))
+        instants, weights = wall.over_time
         normal = vertex_normals(wall.points, wall.triangles)
         tawss, osi, residence = oscillation(instants, weights)
         where = map_to_centreline(tree, wall.points)

@@ -51,20 +51,16 @@ def write_report(
     import jinja2
 
     figures.mkdir(exist_ok=True)
-    anatomy = tree_picture([result.tree for result in results], oriented)
-    (figures / "tree.svg").write_text(anatomy, encoding="utf-8")
-    curves = []
+    anatomy = _kept(figures / "tree.svg", tree_picture([result.tree for result in results], oriented))
+    curves, beats = [], []
     for result in results:
-        for branch in result.tree.branches:
-            svg = pullback_figure(result, branch)
-            (figures / file_name(f"{result.tree.name}_{branch.name}.svg")).write_text(svg, encoding="utf-8")
-            curves.append({"tree": result.tree.name, "branch": branch.name, "svg": svg[svg.index("<svg") :]})
-    beats = []
-    for result in results:
+        tree = result.tree
+        for branch in tree.branches:
+            drawn = _kept(figures / file_name(f"{tree.name}_{branch.name}.svg"), pullback_figure(result, branch))
+            curves.append({"tree": tree.name, "branch": branch.name, "svg": drawn})
         if result.fem_curves is not None:
-            drawn = beat_figure(result, result.fem_curves)
-            (figures / file_name(f"beat_{result.tree.name}.svg")).write_text(drawn, encoding="utf-8")
-            beats.append(drawn[drawn.index("<svg") :])
+            beat = beat_figure(result, result.fem_curves)
+            beats.append(_kept(figures / file_name(f"beat_{tree.name}.svg"), beat))
     template = files("hemo").joinpath("templates/report.html").read_text(encoding="utf-8")
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     environment.filters["number"] = _number
@@ -72,12 +68,18 @@ def write_report(
         summary=summary,
         curves=curves,
         beats=beats,
-        anatomy=anatomy[anatomy.index("<svg") :],
+        anatomy=anatomy,
         picture=base64.b64encode(ffr_picture(results, oriented)).decode("ascii"),
         threshold=THRESHOLD,
         distance_mm=MEASUREMENT_DISTANCE / MILLIMETRE,
     )
     path.write_text(page, encoding="utf-8")
+
+
+def _kept(file: Path, drawing: str) -> str:
+    """Write an SVG document; its drawing as the page holds it."""
+    file.write_text(drawing, encoding="utf-8")
+    return drawing[drawing.index("<svg") :]
 
 
 def _number(value: float | None, digits: int = 2) -> str:

@@ -123,3 +123,9 @@ class WallTraction:
     facet_pressure: Array
     facet_shear: Array
     instants: Array | None = None
+
+    @property
+    def over_time(self) -> tuple[Array, Array]:
+        """(k, n, 3) shear, Pa, and the (k,) weights of its times in a mean; one time where the flow is steady."""
+        shear = self.shear[None] if self.instants is None else self.instants
+        return shear, np.full(len(shear), 1.0 / len(shear))

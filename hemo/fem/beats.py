@@ -88,11 +88,12 @@ class BeatSolver:
         """March until the flow repeats; both functions as in :func:`hemo.fem.solver.solve_steady`."""
         while True:
             if self.whole:
-                change = f"by at most {100 * self.change():.2g} % from one to the next."
-                if self.change() <= self.options.periodic:
-                    return Status.CONVERGED, f"{self.beats} beats; the flows change {change}"
+                change = self.change()
+                said = f"by at most {100 * change:.2g} % from one to the next."
+                if change <= self.options.periodic:
+                    return Status.CONVERGED, f"{self.beats} beats; the flows change {said}"
                 if self.beats >= self.options.most_beats:
-                    return Status.NOT_CONVERGED, f"{self.beats} beats are not enough: the flows still change {change}"
+                    return Status.NOT_CONVERGED, f"{self.beats} beats are not enough: the flows still change {said}"
             if stop is not None and stop():
                 return Status.INTERRUPTED, f"Stopped on request after time step {self.number}."
             start = time.perf_counter()

@@ -91,8 +91,10 @@ class Drive:
         muscle = self._at(self.pulse.muscle, step)
         self.outlet_beds.advance(self.problem.outlets.flows(self.problem.state.x.petsc_vec), muscle)
         if self.leak_beds is not None:
-            slope, level = self.leak_beds.seen(muscle)
-            self.leak_beds.advance((_cell_values(self.total) / self.volume - level) / slope, muscle)
+            coefficients = self.problem.coefficients
+            assert coefficients.leak_level is not None
+            driving = _cell_values(self.total) / self.volume - coefficients.leak_level.x.array
+            self.leak_beds.advance(float(coefficients.leak_opening.value) * driving, muscle)
 
     def _at(self, series: Array, step: int) -> float:
         return float(series[step % len(series)])

@@ -88,6 +88,8 @@ class Execution:
             return
         self.tell("post-processing", outcome.message)
         result = self._finish(problem, job, tet, outcome)
+        if self.beats is not None:
+            self.beats.destroy()
         if result is not None:
             write_result(self.folder, result)
             checkpoint.remove_checkpoints(self.folder)

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from hemo.blood import Blood
 from hemo.boundary import FlowConditions, Leak
 from hemo.errors import InputError
+from hemo.fem.arrays import packed, unpacked
 from hemo.fem.options import FemOptions
 from hemo.files import replace_text
 from hemo.tetmesh import INLET, WALL, TetMesh
@@ -144,9 +145,7 @@ def write_job(
     if leak is not None and (leak.shape != (len(mesh.cells),) or not np.all(np.isfinite(leak)) or np.any(leak < 0.0)):
         raise InputError("leak: one finite conductance per volume that is not negative is needed for each cell.")
     check_pulse(mesh, conditions, leak, pulse)
-    extra: dict[str, Any] = {} if leak is None else {"leak": leak}
-    if pulse is not None:
-        extra |= {f"pulse_{name}": value for name, value in asdict(pulse).items() if value is not None}
+    extra = packed("pulse", pulse) | ({} if leak is None else {"leak": leak})
     np.savez(folder / "initial.npz", velocity=velocity, pressure=pressure, **extra)
     np.savez(
         folder / "probes.npz",
@@ -204,7 +203,7 @@ def check_pulse(mesh: TetMesh, conditions: FlowConditions, leak: Array | None, p
     fits &= pulse.leak_beds is None or pulse.leak_beds.shape == (times, 2, len(mesh.cells))
     if not fits:
         raise InputError("pulse: its arrays do not fit the mesh, or each other.")
-    if not all(np.all(np.isfinite(value)) for value in asdict(pulse).values() if value is not None):
+    if not all(np.all(np.isfinite(value)) for value in packed("pulse", pulse).values()):
         raise InputError("pulse: a value is not a finite number.")
 
 
@@ -216,7 +215,7 @@ def read_job(folder: Path) -> Job:
     options["mumps"] = {int(key): int(value) for key, value in options.get("mumps", {}).items()}
     with np.load(folder / "initial.npz") as data:
         velocity, pressure, leak = data["velocity"], data["pressure"], data.get("leak")
-        given = {name.removeprefix("pulse_"): data[name] for name in data.files if name.startswith("pulse_")}
+        given = unpacked("pulse", data)
     if given:
         given |= {name: float(given[name]) for name in ("period", "time_constant")}
     return Job(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hemo.fem.arrays import packed, unpacked
 from hemo.results import Status, WallTraction
 
 Array = NDArray[np.float64]
@@ -113,10 +114,7 @@ def write_result(folder: Path, result: FemResult) -> None:
         "unknowns": result.unknowns,
     }
     arrays: dict[str, Any] = {name: getattr(result, name) for name in FIELDS}
-    wall = {name: getattr(result.wall, name) for name in WallTraction.__dataclass_fields__}
-    arrays |= {f"wall_{name}": value for name, value in wall.items() if value is not None}
-    if result.beat is not None:
-        arrays |= {f"beat_{name}": value for name, value in asdict(result.beat).items()}
+    arrays |= packed("wall", result.wall) | packed("beat", result.beat)
     partial = folder / "result.partial.npz"
     np.savez(partial, **arrays, text=np.array(json.dumps(text)))
     os.replace(partial, folder / "result.npz")
@@ -135,12 +133,9 @@ def read_result(folder: Path) -> FemResult:
     text = json.loads(str(arrays["text"]))
     text["status"] = Status[text["status"]]
     text["iterations"] = tuple(text["iterations"])
-    wall, beat = (
-        {name.removeprefix(part): value for name, value in arrays.items() if name.startswith(part)}
-        for part in ("wall_", "beat_")
-    )
+    beat = unpacked("beat", arrays)
     return FemResult(
-        wall=WallTraction(**wall),
+        wall=WallTraction(**unpacked("wall", arrays)),
         beat=BeatRecord(**beat) if beat else None,
         **{name: arrays[name] for name in FIELDS},
         **text,

@@ -9,7 +9,6 @@ J Numer Anal 49:1715); the Jacobian changes slowly, so the pairs outlast their t
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,8 +20,6 @@ from hemo.fem.linear import LaggedFactorisation
 from hemo.fem.options import FemOptions
 from hemo.fem.problem import FlowProblem
 from hemo.reduced.lumped import BACKWARD_DIFFERENCES
-
-log = logging.getLogger(__name__)
 
 ORDER = 2
 # The guess through the last one, two and three states.

@@ -9,6 +9,7 @@ the mean over a beat differs from steady flow only by the quadratic losses.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,11 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hemo.blood import Blood
-from hemo.boundary import FlowConditions
+from hemo.boundary import FlowConditions, Physiology, State, resistance_reserve, side_of
 from hemo.errors import InputError
+from hemo.indices import Reading, measurement_place
 from hemo.reduced.lumped import TIME_CONSTANT, CoronaryBeds
 from hemo.reduced.network import Network, assembled, branch_losses, distributed, minimise
-from hemo.reduced.waveform import Beat
+from hemo.reduced.waveform import SQUEEZE, Beat, patients_beat
 from hemo.tree import Branch, VesselTree
 
 Array = NDArray[Any]
@@ -136,13 +138,17 @@ class RestingRatios:
     lowest: float
 
 
-def resting_ratios(found: BeatFlow, branch: Branch, place: float) -> RestingRatios:
-    """The ratios at an arc length (m) of a branch."""
-    return pressure_ratios(found.beat, branch, place, found.pressure[branch.name])
+def tree_beat(
+    tree: VesselTree, patient: Physiology, conditions: FlowConditions, blood: Blood, state: State, steps: int = 200
+) -> BeatFlow:
+    """A patient's beat in a tree, in the state whose resistances ``conditions`` has; open beds store so much less."""
+    beat = patients_beat(patient, conditions.aortic_pressure, steps)
+    opened = resistance_reserve(patient).value if state == "hyperaemia" else 1.0
+    return solve_beat(tree, conditions, beat, blood, SQUEEZE[side_of(tree) or "left"], TIME_CONSTANT / opened)
 
 
-def pressure_ratios(beat: Beat, branch: Branch, place: float, pressure: Array) -> RestingRatios:
-    """The same from (steps, n) pressures, Pa, at the branch's points, however they were found."""
+def resting_ratios(beat: Beat, branch: Branch, place: float, pressure: Array) -> RestingRatios:
+    """The ratios at an arc length (m) of a branch, from (steps, n) pressures, Pa, at its points."""
     distal = np.array([np.interp(place, branch.arc, values) for values in pressure])
 
     def over(part: NDArray[np.bool_]) -> float:
@@ -151,6 +157,19 @@ def pressure_ratios(beat: Beat, branch: Branch, place: float, pressure: Array) -
     everything = np.ones(len(distal), dtype=bool)
     lowest = float((distal / beat.aortic).min())
     return RestingRatios(over(everything), over(beat.wave_free), over(beat.diastole), lowest)
+
+
+def lesion_ratios(
+    tree: VesselTree, beat: Beat, pressure: Mapping[str, Array], reading: Reading
+) -> dict[str, RestingRatios]:
+    """Each lesion's ratios where its FFR is read, from (steps, n) pressures, Pa, at the points of each branch."""
+    found = {}
+    for lesion in tree.lesions:
+        branch = tree[lesion.branch]
+        found[lesion.id] = resting_ratios(
+            beat, branch, measurement_place(branch, lesion, reading), pressure[branch.name]
+        )
+    return found
 
 
 def _with_inertia(network: Network, drive: Array, q: Array, dt: float) -> tuple[Network, Array]:

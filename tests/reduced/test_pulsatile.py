@@ -136,7 +136,7 @@ def test_resting_ratios_fall_with_the_stenosis():
         tree = left_coronary(severity).tree
         states = solve_states(tree, PATIENT, BLOOD)
         found = solve_beat(tree, states.rest_conditions, beat_of(), BLOOD)
-        ratios.append(resting_ratios(found, tree["LAD"], 45e-3))
+        ratios.append(resting_ratios(found.beat, tree["LAD"], 45e-3, found.pressure["LAD"]))
     assert ratios[0].wave_free > 0.97
     for one, other in pairwise(ratios):
         assert one.wave_free > other.wave_free
@@ -148,9 +148,7 @@ def test_resting_ratios_fall_with_the_stenosis():
 def test_half_the_steps_give_the_same_ratios():
     tree = left_coronary(0.6).tree
     conditions = solve_states(tree, PATIENT, BLOOD).rest_conditions
-    coarse, fine = (
-        resting_ratios(solve_beat(tree, conditions, beat_of(steps=steps), BLOOD), tree["LAD"], 45e-3)
-        for steps in (200, 400)
-    )
+    beats = (solve_beat(tree, conditions, beat_of(steps=steps), BLOOD) for steps in (200, 400))
+    coarse, fine = (resting_ratios(found.beat, tree["LAD"], 45e-3, found.pressure["LAD"]) for found in beats)
     assert coarse.wave_free == pytest.approx(fine.wave_free, abs=5e-4)
     assert coarse.lowest == pytest.approx(fine.lowest, abs=3e-3)
