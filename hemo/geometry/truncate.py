@@ -7,12 +7,15 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.spatial import cKDTree
 
 from hemo.tree import Branch, Lesion, SideBranch, VesselTree, healthy_diameter
 
 log = logging.getLogger(__name__)
 
 MINIMAL_LENGTH = 1.5e-3  # m; what would be left shorter than this is dropped
+# Two lumens have parted where their axes are this many times their radii apart: a section there holds one of them.
+PARTED, FARTHEST = 1.25, 4.0  # looked for up to so many times the ostium's own reach
 
 
 @dataclass(frozen=True)
@@ -29,9 +32,9 @@ def truncate(tree: VesselTree, minimal_diameter: float, whole: Collection[str] =
 
     The reference diameter, so that a tight lesion does not end the vessel. An end that would lie in a lesion moves
     beyond it if the throat is proximal to it, and before the lesion if not; one at a bifurcation moves beyond the
-    daughter, or before it if that is too thin itself. A branch whose first millimetres are too thin is dropped with
-    its children; the root always stays. A parent that loses all its children becomes an outlet. The branches named in
-    ``whole`` keep their end: it was made on purpose.
+    daughter, to where a section holds one lumen only, or before it if that is too thin itself. A branch whose first
+    millimetres are too thin is dropped with its children; the root always stays. A parent that loses all its children
+    becomes an outlet. The branches named in ``whole`` keep their end: it was made on purpose.
     """
     ends: dict[str, float] = {}
     for branch in reversed(tree.branches):
@@ -137,10 +140,22 @@ def _round_lesion(branch: Branch, lesion: Lesion, place: float) -> _Zone:
 
 
 def _round_daughter(branch: Branch, child: Branch, wide: bool) -> _Zone:
-    """The ostium of a daughter and a diameter of the branch on either side."""
+    """The ostium of a daughter and a diameter of the branch on either side; onward until the two lumens have parted."""
     index = child.parent_index or 0
     reach = float(child.reference_radius[0] + 2.0 * branch.reference_radius[index])
-    return _Zone(float(branch.arc[index]) - reach, float(branch.arc[index]) + reach, onward=wide)
+    place = float(branch.arc[index])
+    onward = max(reach, _parted(branch, child, FARTHEST * reach)) if wide else reach
+    return _Zone(place - reach, place + onward, onward=wide)
+
+
+def _parted(branch: Branch, child: Branch, farthest: float) -> float:
+    """How far behind a daughter's ostium (m) both lumens lie apart; 0 where they stay together up to ``farthest``."""
+    index = child.parent_index or 0
+    behind = branch.arc - branch.arc[index]
+    beyond = np.flatnonzero((behind >= 0.0) & (behind <= farthest))
+    distance, nearest = cKDTree(child.points).query(branch.points[beyond])
+    apart = distance >= PARTED * (branch.reference_radius[beyond] + child.reference_radius[nearest])
+    return float(behind[beyond[apart]][0]) if apart.any() else 0.0
 
 
 def _lesions_within(lesions: tuple[Lesion, ...], lengths: dict[str, float]) -> tuple[Lesion, ...]:

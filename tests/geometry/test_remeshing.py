@@ -119,7 +119,10 @@ def test_chords_lose_area_and_compensation_gives_it_back(tube) -> None:
     assert -0.02 < plain.mean() < -0.005  # an inscribed polygon of 23 sides: -1.2 %
     full = conserve_volume(made, clipped)
     error = np.array([section_area(full, z) for z in places]) / (np.pi * RADIUS**2) - 1.0
-    assert np.abs(error).max() < 2e-3
+    # The row of triangles beside a cap shares the cap's rim, which stays where it is: a few thousandths of the area,
+    # by the mesh's accidents (0.5 to 3.3 over eight sizes); elsewhere at most 1.2.
+    assert np.abs(error[1:-1]).max() < 1.5e-3
+    assert np.abs(error).max() < 4e-3
     assert abs(error.mean()) < 3e-4
     for tag in (2, 3):
         assert full.cap_area(tag) == pytest.approx(np.pi * RADIUS**2, rel=1e-6)

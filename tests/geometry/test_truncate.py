@@ -8,7 +8,7 @@ import pytest
 from hemo.geometry.lesion import measure_lesion
 from hemo.geometry.synthetic.vessels import left_coronary
 from hemo.geometry.truncate import MINIMAL_LENGTH, truncate, without_outlets
-from hemo.tree import VesselTree
+from hemo.tree import Branch, VesselTree
 
 TREE = left_coronary(0.6).tree
 
@@ -128,6 +128,22 @@ def test_no_vessel_ends_at_a_bifurcation(offset):
     alone = truncate(VesselTree("left", tuple(branches.values())), limit)
     assert "OM1" not in [b.name for b in alone.branches]
     assert fork - alone["LCX"].length > clear
+
+
+@pytest.mark.parametrize("angle", [20.0, 60.0])
+def test_beside_a_daughter_that_leaves_slowly_a_vessel_goes_on_until_the_lumens_have_parted(angle):
+    """Axes 1.25 times both radii apart, x sin(angle) = 1.25 (0.8 + 0.75) mm; at least the ostium and a diameter."""
+    along = np.linspace(0.0, 40e-3, 401)
+    turn = np.radians(angle)
+    zero = np.zeros_like(along)
+    healthy = np.where(along <= 20.05e-3, 1.0e-3, 0.75e-3)
+    parent = Branch("RCA", np.stack([along, zero, zero], axis=1), healthy, np.pi * healthy**2, healthy)
+    wide = np.full_like(along, 0.8e-3)
+    line = np.stack([20e-3 + along * np.cos(turn), along * np.sin(turn), zero], axis=1)
+    child = Branch("PDA", line, wide, np.pi * wide**2, wide, "RCA", 200)
+    cut = truncate(VesselTree("right", (replace(parent, is_outlet=True), child)), 1.5001e-3)
+    reach = max(1.25 * (0.8 + 0.75) / np.sin(turn), 0.8 + 2.0 * 1.0)
+    assert 1e3 * cut["RCA"].length - 20.0 == pytest.approx(reach, abs=0.11)
 
 
 def test_a_cut_branch_keeps_everything_along_it():
