@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 
 from hemo.blood import Blood
 from hemo.boundary import FlowConditions, Physiology, aortic_pressure
-from hemo.boundary.territory import CORONARY
 from hemo.case import Case
 from hemo.errors import InputError
-from hemo.reduced.pulsatile import BeatFlow, tree_beat
+from hemo.reduced.pulsatile import BeatFlow, bed_kind, tree_beat
 from hemo.reduced.waveform import patients_beat
 from hemo.results import BranchFlow, Status, TreeFlow
 from hemo.tree import VesselTree
@@ -35,10 +34,9 @@ def check_beat(case: Case) -> None:
     patient = case.physiology()
     if patient.inlet_flow is not None:
         raise InputError("fem.pulsatile: a beat needs a pressure at the inlet; leave flow.inlet_flow out.")
-    if patient.territory != CORONARY.name:
-        raise InputError("fem.pulsatile: beats are computed for coronary trees only; leave it out.")
     if case.geometry.inlet_extension is not None:
         raise InputError("fem.pulsatile: a beat needs its pressure at the ostium; leave the inlet extension out.")
+    bed_kind(patient, patient.state)
     patients_beat(patient, aortic_pressure(patient, patient.state), case.fem.steps_per_beat)
 
 
@@ -85,4 +83,4 @@ def pulse_of(found: BeatFlow, tree: VesselTree, caps: tuple[str, ...], shares: c
         whole = np.asarray(shares.sum(axis=1)).ravel()
         average = shares @ states[:, len(tree.outlets) :].T
         leaks = np.divide(average, whole[:, None], out=np.zeros_like(average), where=whole[:, None] > 0.0).T[None]
-    return Pulse(found.beat.period, found.beat.aortic, found.muscle, found.time_constant, states[None, :, order], leaks)
+    return Pulse(found.beat.period, found.beat.aortic, found.muscle, found.kind, states[None, :, order], leaks)

@@ -56,6 +56,7 @@ _LENGTH, _LENGTH_SCHEMA = _quantity("metre", "1.5 mm")
 _FLOW, _FLOW_SCHEMA = _quantity("metre**3/second", "200 mL/min")
 _MASS, _MASS_SCHEMA = _quantity("kilogram", "135 g")
 _RATE, _RATE_SCHEMA = _quantity("1/second", "66 /min")
+_TIME, _TIME_SCHEMA = _quantity("second", "1.5 s")
 _DENSITY, _DENSITY_SCHEMA = _quantity("kilogram/metre**3", "1060 kg/m^3")
 _VISCOSITY, _VISCOSITY_SCHEMA = _quantity("pascal*second", "3.5 mPa*s")
 
@@ -64,6 +65,7 @@ Length = Annotated[float, _LENGTH, _LENGTH_SCHEMA]
 Flow = Annotated[float, _FLOW, _FLOW_SCHEMA]
 Mass = Annotated[float, _MASS, _MASS_SCHEMA]
 Rate = Annotated[float, _RATE, _RATE_SCHEMA]
+Time = Annotated[float, _TIME, _TIME_SCHEMA]
 Density = Annotated[float, _DENSITY, _DENSITY_SCHEMA]
 Viscosity = Annotated[float, _VISCOSITY, _VISCOSITY_SCHEMA]
 
@@ -198,6 +200,12 @@ class FlowSection(_Section):
     state: Literal["rest", "hyperaemia"] = "hyperaemia"
     scale: Scale = Field("automatic", description="what sets the flow; the best that is given without it")
     exponent: float | None = Field(None, gt=0.0, description="flow-diameter exponent at bifurcations and along tapers")
+    bed_time_constant: Time | None = Field(
+        None, description="capacitance times resistance of the beds at rest, of beats in time"
+    )
+    bed_impedance: float | None = Field(
+        None, gt=0.0, lt=0.9, description="wave impedance over the bed's resistance at rest; not of coronary beds"
+    )
     leakage: bool = Field(True, description="whether tapering vessels lose flow to branches too thin to be seen")
     resistance_reserve: float | None = Field(
         None, ge=1.0, description="resting over hyperaemic microvascular resistance"

@@ -9,7 +9,6 @@ from hemo.blood import Blood
 from hemo.boundary import Physiology, assumptions, resistance_reserve
 from hemo.boundary.patient import Microvasculature
 from hemo.boundary.plausibility import implausible
-from hemo.boundary.territory import CORONARY
 from hemo.indices import Reading
 from hemo.reduced import States, solve, solve_states
 from hemo.reduced.beds import hyperaemic_conditions
@@ -64,10 +63,8 @@ def evaluate(
 def _resting(
     tree: VesselTree, patient: Physiology, blood: Blood, states: States, reading: Reading
 ) -> dict[str, RestingRatios]:
-    """Pressure ratios of a beat at rest beyond each lesion, where the cuff's pressures and a coronary bed are given."""
+    """Pressure ratios of a beat at rest beyond each lesion, where the cuff's pressures are given."""
     if None in (patient.systolic, patient.diastolic) or patient.inlet_flow is not None or not tree.lesions:
-        return {}
-    if patient.territory != CORONARY.name:
         return {}
     found = tree_beat(tree, patient, states.rest_conditions, blood, "rest")
     if not found.periodic:

@@ -202,6 +202,7 @@ def _ratios(beat: RestingRatios | None) -> dict[str, float] | None:
         "wave_free_ratio": beat.wave_free,
         "diastolic_ratio": beat.diastolic,
         "lowest_ratio": beat.lowest,
+        "systolic_ratio": beat.systolic,
     }
 
 

@@ -54,6 +54,9 @@ class Physiology:
         IMR, mmHg s; 25 and more means dysfunction.
     exponent
         Flow-diameter exponent of the split at a bifurcation.
+    bed_time_constant, bed_impedance
+        Capacitance times resistance of the microvascular beds at rest, s, and the arteries' wave impedance as part of
+        that resistance (not of coronary beds); of beats in time only.
     leakage
         Whether tapering vessels lose flow to branches too thin to be seen.
     inlet_flow
@@ -85,6 +88,8 @@ class Physiology:
     measured_ffr: float | None = None
     microcirculatory_resistance_index: float | None = None
     exponent: float | None = None
+    bed_time_constant: float | None = None
+    bed_impedance: float | None = None
     leakage: bool = True
     inlet_flow: float | None = None
     state: State = "hyperaemia"

@@ -305,11 +305,29 @@ def assumptions(tree: VesselTree, patient: Physiology, conditions: FlowCondition
             "computed: tapers and side branches left out, by the flow-diameter exponent",
         ),
     ]
+    if patient.systolic is not None and patient.diastolic is not None and not known.prescribed:
+        rows += _bed_rows(patient)
     rows += [
         Assumption(f"outlet resistance {name}", value / MMHG_MIN_PER_ML, "mmHg min/mL", "computed")
         for name, value in conditions.outlet_resistance.items()
     ]
     return tuple(rows)
+
+
+def _bed_rows(patient: Physiology) -> list[Assumption]:
+    """What a heart beat takes the beds to store."""
+    typical = patient.typical
+    given = (
+        ("time constant of the beds at rest", patient.bed_time_constant, typical.bed_time_constant, "s"),
+        ("wave impedance over the beds' resistance at rest", patient.bed_impedance, typical.bed_impedance, ""),
+    )
+    return [
+        Assumption(name, default.value, unit, f"default: {default.source}")
+        if value is None
+        else Assumption(name, value, unit, "case file")
+        for name, value, default, unit in given
+        if default is not None
+    ]
 
 
 def _pressure_rows(patient: Physiology, conditions: FlowConditions) -> list[Assumption]:

@@ -49,6 +49,10 @@ class Territory:
         Names of vessels that give off no branches before they divide.
     hyperaemic_range
         Published range of hyperaemic flow at the start of vessels, m^3/s, with the source.
+    bed_time_constant
+        Of the microvascular beds at rest: capacitance times resistance, s.
+    bed_impedance
+        The arteries' wave impedance as part of a bed's resistance at rest; None for beds that the muscle squeezes.
     """
 
     name: str
@@ -56,6 +60,8 @@ class Territory:
     resistance_reserve: Sourced
     healthy_reserve: Sourced
     venous_pressure: Sourced
+    bed_time_constant: Sourced
+    bed_impedance: Sourced | None = None
     loss_per_length: Sourced = field(default=Sourced(0.0, "the taper tells it"))
     vessel_flow: Mapping[str, Sourced] = field(default_factory=dict)
     shares: Mapping[tuple[str, str], Sourced] = field(default_factory=dict)
@@ -85,6 +91,10 @@ CORONARY = Territory(
         4.4, "flow velocity x 4.4 +- 0.9 by intravenous adenosine, Wilson et al. 1990, Circulation 82:1595"
     ),
     venous_pressure=_VENOUS,
+    bed_time_constant=Sourced(
+        1.9,
+        "3.6e-5 cm^5/dyn of a left tree at 130 mL/min under 88 mmHg (a public recipe for SimVascular, not confirmed)",
+    ),
     unbranched=("LM",),
     hyperaemic_range={
         "LAD": (_ml(149.0, 528.0), f"5 to 95 % of healthy vessels, {_FOURNIER}"),
@@ -104,6 +114,7 @@ CORONARY_SHARES: Mapping[Dominance, Sourced] = {
 # Of the left tree's flow, for trees that begin at one of its vessels: 228 and 160 of 388 mL/min.
 LEFT_VESSELS = {"LM": 1.0, "LAD": 0.59, "LCX": 0.41}
 
+_SYSTEMIC = Sourced(1.5, "decay of arterial pressure in diastole, usual value of the whole body, not confirmed")
 _HOLLAND = "Holland et al. 1998, Ultrasound Med Biol 24:1079 (40 healthy people)"
 FEMOROPOPLITEAL = Territory(
     name="femoropopliteal",
@@ -116,6 +127,13 @@ FEMOROPOPLITEAL = Territory(
     ),
     healthy_reserve=Sourced(7.4, "peak after cuff release, Langham et al. 2013, J Cardiovasc Magn Reson 15:17"),
     venous_pressure=Sourced(5.0 * MMHG, "usual value of a person lying down, not confirmed"),
+    bed_time_constant=_SYSTEMIC,
+    bed_impedance=Sourced(
+        0.07,
+        "rho c / A with a wave speed c of 10 m/s (Nichols and McDonald 1972, by Li, Dynamics of the Vascular System) "
+        f"over the resistance at rest of a 6 mm superficial femoral or a 5 mm popliteal artery (flows: {_HOLLAND}; "
+        "calibres not confirmed): 0.077 and 0.056",
+    ),
     loss_per_length=Sourced(1.6, f"152 to 72 mL/min over 0.46 m of superficial femoral artery, {_HOLLAND}"),
     vessel_flow={
         "CFA": Sourced(284.0 * ML_PER_MIN, _HOLLAND),
@@ -131,6 +149,8 @@ GENERIC = Territory(
     resistance_reserve=Sourced(1.0, "none assumed"),
     healthy_reserve=Sourced(1.0, "none assumed"),
     venous_pressure=_VENOUS,
+    bed_time_constant=_SYSTEMIC,
+    bed_impedance=Sourced(0.07, "as in the leg"),
 )
 
 TERRITORIES = {territory.name: territory for territory in (CORONARY, FEMOROPOPLITEAL, GENERIC)}

@@ -1,4 +1,4 @@
-"""What the heart and the coronary beds impose on the vessels at each time of a beat."""
+"""What the heart and the beds impose on the vessels at each time of a beat."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hemo.fem.jit import jit_options
 from hemo.fem.job import Pulse
 from hemo.fem.problem import FlowProblem
 from hemo.fem.timesteps import ORDER
-from hemo.reduced.lumped import CoronaryBeds
+from hemo.reduced.lumped import Beds
 
 Array = NDArray[Any]
 
@@ -33,13 +33,13 @@ class Drive:
         venous = problem.conditions.venous_pressure
         beds = problem.conditions.outlet_resistance
         resistance = np.array([beds[name] for name in problem.outlets.names])
-        self.outlet_beds = CoronaryBeds(resistance, venous, pulse.dt, pulse.time_constant, ORDER)
-        self.leak_beds: CoronaryBeds | None = None
+        self.outlet_beds = Beds(pulse.kind, resistance, venous, pulse.dt, ORDER)
+        self.leak_beds: Beds | None = None
         leak = problem.coefficients.leak
         if leak is not None:
             space = leak.function_space
             self.places = space.dofmap.list.ravel()
-            self.leak_beds = CoronaryBeds(np.ones(len(self.places)), venous, pulse.dt, pulse.time_constant, ORDER)
+            self.leak_beds = Beds(pulse.kind, np.ones(len(self.places)), venous, pulse.dt, ORDER)
             u, p = ufl.split(problem.state)
             w = ufl.TestFunction(space)
             total = problem.pressure_unit * p + problem.blood.density * ufl.dot(u, u) / 2

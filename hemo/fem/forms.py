@@ -142,15 +142,20 @@ def cap_flux(v: Expression, n: Expression, ds: ufl.Measure) -> ufl.Form:
 
 
 def total_pressure(u: Expression, v: Expression, n: Expression, pa: Expression, rho: Expression, ds: Any) -> ufl.Form:
-    """(pa - rho |u|^2 / 2) n . v: the fluid enters with the total pressure pa."""
-    return (pa - rho * dot(u, u) / 2) * dot(v, n) * ds
+    """(pa - rho |u|^2 / 2) n . v where fluid enters, with the total pressure pa; pa n . v where it leaves, as a jet."""
+    return (pa - entering(u, n) * rho * dot(u, u) / 2) * dot(v, n) * ds
 
 
 def total_pressure_jacobian(
     u: Expression, du: Expression, v: Expression, n: Expression, rho: Expression, newton: Expression, ds: Any
 ) -> ufl.Form:
     """Its linearisation; Picard's (newton = 0) carries u . du / 2, as the convective term does: twice that diverges."""
-    return -(1 + newton) * rho / 2 * dot(u, du) * dot(v, n) * ds
+    return -(1 + newton) * entering(u, n) * rho / 2 * dot(u, du) * dot(v, n) * ds
+
+
+def entering(w: Expression, n: Expression) -> Expression:
+    """1 where fluid enters, else 0."""
+    return ufl.conditional(ufl.lt(dot(w, n), 0), 1, 0)
 
 
 def inward(w: Expression, n: Expression) -> Expression:

@@ -22,6 +22,7 @@ from hemo.errors import InputError
 from hemo.fem.arrays import packed, unpacked
 from hemo.fem.options import FemOptions
 from hemo.files import replace_text
+from hemo.reduced.lumped import BedKind
 from hemo.tetmesh import INLET, WALL, TetMesh
 
 Array = NDArray[np.float64]
@@ -73,10 +74,10 @@ class Pulse:
         s.
     aortic, muscle
         (steps,) total pressure at the inlet, and pressure of the muscle on its vessels, Pa.
-    time_constant
-        Of the beds, s.
+    kind
+        Of the beds.
     outlet_beds
-        (times, 2, m) states of the outlets' beds (:class:`hemo.reduced.lumped.CoronaryBeds`) one and, if given, two
+        (times, 2, m) states of the outlets' beds (:class:`hemo.reduced.lumped.Beds`) one and, if given, two
         steps before the first beat, in the mesh's order, Pa.
     leak_beds
         (times, 2, cells) the same for the beds of what leaves in each cell; None where nothing leaves.
@@ -85,7 +86,7 @@ class Pulse:
     period: float
     aortic: Array
     muscle: Array
-    time_constant: float
+    kind: BedKind
     outlet_beds: Array
     leak_beds: Array | None = None
 
@@ -146,6 +147,7 @@ def write_job(
         raise InputError("leak: one finite conductance per volume that is not negative is needed for each cell.")
     check_pulse(mesh, conditions, leak, pulse)
     extra = packed("pulse", pulse) | ({} if leak is None else {"leak": leak})
+    kind = extra.pop("pulse_kind", None)
     np.savez(folder / "initial.npz", velocity=velocity, pressure=pressure, **extra)
     np.savez(
         folder / "probes.npz",
@@ -158,6 +160,7 @@ def write_job(
     )
     options = options or FemOptions()
     text = {"blood": asdict(blood), "conditions": asdict(conditions), "options": asdict(options)}
+    text |= {} if kind is None else {"beds": asdict(kind)}
     replace_text(folder / "job.json", json.dumps(text, indent=1))
 
 
@@ -203,7 +206,8 @@ def check_pulse(mesh: TetMesh, conditions: FlowConditions, leak: Array | None, p
     fits &= pulse.leak_beds is None or pulse.leak_beds.shape == (times, 2, len(mesh.cells))
     if not fits:
         raise InputError("pulse: its arrays do not fit the mesh, or each other.")
-    if not all(np.all(np.isfinite(value)) for value in packed("pulse", pulse).values()):
+    arrays = [value for name, value in packed("pulse", pulse).items() if name != "pulse_kind"]
+    if not all(np.all(np.isfinite(value)) for value in arrays):
         raise InputError("pulse: a value is not a finite number.")
 
 
@@ -217,7 +221,7 @@ def read_job(folder: Path) -> Job:
         velocity, pressure, leak = data["velocity"], data["pressure"], data.get("leak")
         given = unpacked("pulse", data)
     if given:
-        given |= {name: float(given[name]) for name in ("period", "time_constant")}
+        given |= {"period": float(given["period"]), "kind": BedKind(**text["beds"])}
     return Job(
         TetMesh.load(folder / "mesh.npz"),
         read_probes(folder / "probes.npz"),

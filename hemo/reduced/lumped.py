@@ -1,57 +1,103 @@
-r"""Coronary beds that the muscle squeezes, as the vessels see them in one implicit step.
+r"""Microvascular beds that store blood, as the vessels see them in one implicit step.
 
-The network of Kim et al. 2010 (Ann Biomed Eng 38:3195): resistances Ra, Ram, Rv in a row, a capacitance Ca to ground
-between the first two, and one, Cim, to the pressure of the muscle between the last two,
+*Coronary beds* are squeezed by the muscle. The network of Kim et al. 2010 (Ann Biomed Eng 38:3195): resistances Ra,
+Ram, Rv in a row, a capacitance Ca to ground between the first two, and one, Cim, to the pressure of the muscle between
+the last two,
 
     Ca dPp/dt = q - (Pp - Pc) / Ram,   Cim d(Pc - Pim)/dt = (Pp - Pc) / Ram - (Pc - Pv) / Rv.
 
-A step of an implicit backward differentiation formula makes of it a resistance in series with a pressure.
+*Other beds* are three-element windkessels (Westerhof, Lankhaar and Westerhof 2009, Med Biol Eng Comput 47:131): the
+wave impedance rho c / A of the artery in series with a capacitance beside the bed's resistance. That is the same
+network with Cim = 0.
+
+A step of an implicit backward differentiation formula makes of either a resistance in series with a pressure.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hemo.boundary.territory import CORONARY
+
 Array = NDArray[Any]
 
-# Of a bed's resistance and capacitance (secondary note; Kim 2010's own tables were not read).
-ARTERIAL, MIDDLE, VENOUS = 0.32, 0.52, 0.16
-ARTERIAL_CAPACITANCE, MUSCLE_CAPACITANCE = 0.11, 0.89
-# s: whole capacitance of a bed times its resistance at rest. 3.6e-5 cm^5/dyn of a left tree at 130 mL/min under 88 mmHg
-# (a public recipe for SimVascular, not confirmed).
-TIME_CONSTANT = 1.9
+
+@dataclass(frozen=True)
+class BedKind:
+    """How resistance and capacitance are divided within beds of one kind.
+
+    Attributes
+    ----------
+    arterial, middle, venous
+        Parts of a bed's resistance: Ra, Ram, Rv.
+    arterial_capacitance, muscle_capacitance
+        Parts of its capacitance: Ca, Cim.
+    time_constant
+        Whole capacitance times resistance, s.
+    impedance
+        Whether Ra is the impedance of arteries, which stays where the bed opens.
+    """
+
+    arterial: float
+    middle: float
+    venous: float
+    arterial_capacitance: float
+    muscle_capacitance: float
+    time_constant: float
+    impedance: bool = False
+
+    def opened(self, factor: float) -> BedKind:
+        """The same bed where its resistance has become so many times smaller: it stores what it did at rest."""
+        shorter = replace(self, time_constant=self.time_constant / factor)
+        if not self.impedance:
+            return shorter
+        arterial = min(self.arterial * factor, MOST_IMPEDANCE)
+        left = (1.0 - arterial) / (1.0 - self.arterial)
+        return replace(shorter, arterial=arterial, middle=left * self.middle, venous=left * self.venous)
+
+
+MOST_IMPEDANCE = 0.9  # of a bed's resistance: what opens must not vanish
+
+# The division is from a secondary note; Kim 2010's own tables were not read.
+CORONARY_BED = BedKind(0.32, 0.52, 0.16, 0.11, 0.89, CORONARY.bed_time_constant.value)
+
+
+def windkessel(impedance: float, time_constant: float) -> BedKind:
+    """A bed of three elements; ``impedance`` is its first resistance's part of the whole, ``time_constant`` in s."""
+    half = (1.0 - impedance) / 2.0
+    return BedKind(impedance, half, half, 1.0, 0.0, time_constant, impedance=True)
+
 
 # u_t at the new time is (weights[0] u_new + weights[1] u_before + ...) / dt (Hairer and Wanner, Solving Ordinary
 # Differential Equations II, section V.1): implicit Euler, and the second-order formula.
 BACKWARD_DIFFERENCES = {1: (1.0, -1.0), 2: (1.5, -2.0, 0.5)}
 
 
-class CoronaryBeds:
-    """The states of any number of beds.
+class Beds:
+    """The states of any number of beds of one kind.
 
     Parameters
     ----------
+    kind
+        Their division.
     resistance
         (m,) of each whole bed, Pa s / m^3.
     venous
         Pa.
     dt
         Time step, s.
-    time_constant
-        Whole capacitance times resistance, s. The capacitance is that of rest: where the beds are open it is so many
-        times smaller as their resistance is.
     order
         Of the backward differentiation formula, 1 or 2; a first step without a past is always of order 1.
     """
 
-    def __init__(
-        self, resistance: Array, venous: float, dt: float, time_constant: float = TIME_CONSTANT, order: int = 1
-    ) -> None:
-        self.ra, self.ram, self.rv = (part * resistance for part in (ARTERIAL, MIDDLE, VENOUS))
-        self.ca, self.cim = (part * time_constant / resistance for part in (ARTERIAL_CAPACITANCE, MUSCLE_CAPACITANCE))
+    def __init__(self, kind: BedKind, resistance: Array, venous: float, dt: float, order: int = 1) -> None:
+        self.ra, self.ram, self.rv = (part * resistance for part in (kind.arterial, kind.middle, kind.venous))
+        whole = kind.time_constant / resistance
+        self.ca, self.cim = kind.arterial_capacitance * whole, kind.muscle_capacitance * whole
         self.venous, self.dt, self.order = venous, dt, order
         self.past: list[tuple[Array, Array]] = []
 

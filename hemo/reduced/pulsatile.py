@@ -1,5 +1,4 @@
-r"""A heart beat in a rigid tree: the quasi-steady losses, the blood's inertia, and coronary beds that the muscle
-squeezes.
+r"""A heart beat in a rigid tree: the quasi-steady losses, the blood's inertia, and beds that store blood.
 
 Every place where flow leaves ends in a bed of :mod:`hemo.reduced.lumped`. A step of the implicit Euler method makes
 each a resistance in series with a pressure, and the inertia rho int ds / A dQ/dt another: so every step is the convex
@@ -18,9 +17,10 @@ from numpy.typing import NDArray
 
 from hemo.blood import Blood
 from hemo.boundary import FlowConditions, Physiology, State, resistance_reserve, side_of
+from hemo.boundary.territory import CORONARY
 from hemo.errors import InputError
 from hemo.indices import Reading, measurement_place
-from hemo.reduced.lumped import TIME_CONSTANT, CoronaryBeds
+from hemo.reduced.lumped import CORONARY_BED, MOST_IMPEDANCE, BedKind, Beds, windkessel
 from hemo.reduced.network import Network, assembled, branch_losses, distributed, minimise
 from hemo.reduced.waveform import SQUEEZE, Beat, patients_beat
 from hemo.tree import Branch, VesselTree
@@ -43,11 +43,11 @@ class BeatFlow:
         (steps,) pressure of the muscle on its vessels, Pa.
     pressure, flow
         (steps, n) static pressure, Pa, and flow, m^3/s, at the points of each branch.
-    time_constant
-        Of the beds, s.
+    kind
+        Of the beds.
     beds
         States of the beds of the outlets and then the leaks at the beat's last time: two arrays (sinks,), Pa, as
-        :class:`~hemo.reduced.lumped.CoronaryBeds` has them.
+        :class:`~hemo.reduced.lumped.Beds` has them.
     periodic
         Whether the next beat would be the same.
     """
@@ -56,7 +56,7 @@ class BeatFlow:
     muscle: Array
     pressure: dict[str, Array]
     flow: dict[str, Array]
-    time_constant: float
+    kind: BedKind
     beds: tuple[Array, Array]
     periodic: bool
 
@@ -67,7 +67,7 @@ def solve_beat(
     beat: Beat,
     blood: Blood,
     squeeze: float = 1.0,
-    time_constant: float = TIME_CONSTANT,
+    kind: BedKind = CORONARY_BED,
 ) -> BeatFlow:
     """The periodic state of a tree under the resistances of ``conditions``.
 
@@ -75,8 +75,8 @@ def solve_beat(
     ----------
     squeeze
         Pressure of the muscle on its vessels over that of the left ventricle.
-    time_constant
-        Of the beds, s.
+    kind
+        Of the beds.
 
     Raises
     ------
@@ -88,7 +88,7 @@ def solve_beat(
     losses = branch_losses(tree, blood)
     network = assembled(tree, conditions, losses, blood)
     muscle = squeeze * beat.ventricle
-    bed = CoronaryBeds(network.sink_linear, conditions.venous_pressure, float(beat.time[1]), time_constant)
+    bed = Beds(kind, network.sink_linear, conditions.venous_pressure, float(beat.time[1]))
     flows = np.zeros((len(beat.time), len(network.sink_linear)))
     q = (beat.aortic.mean() - conditions.venous_pressure) / network.sink_linear
     bed.start(q, float(muscle[-1]))
@@ -117,7 +117,7 @@ def solve_beat(
         muscle,
         {name: np.array(values) for name, values in pressure.items()},
         {name: np.array(values) for name, values in along.items()},
-        time_constant,
+        kind,
         bed.past[0],
         periodic,
     )
@@ -125,7 +125,7 @@ def solve_beat(
 
 @dataclass(frozen=True)
 class RestingRatios:
-    """Distal over aortic pressure over parts of a beat.
+    """Distal over aortic pressure over parts of a beat; ``systolic`` is the highest over the highest.
 
     ``whole`` is Pd/Pa; ``wave_free`` of the wave-free period (iFR is defined so), ``diastolic`` of all of diastole
     (dPR), ``lowest`` the lowest at any instant (RFR). The cut-off of 0.89 belongs to wires: computed ones that match an
@@ -136,15 +136,45 @@ class RestingRatios:
     wave_free: float
     diastolic: float
     lowest: float
+    systolic: float
 
 
 def tree_beat(
     tree: VesselTree, patient: Physiology, conditions: FlowConditions, blood: Blood, state: State, steps: int = 200
 ) -> BeatFlow:
-    """A patient's beat in a tree, in the state whose resistances ``conditions`` has; open beds store so much less."""
+    """A patient's beat in a tree, in the state whose resistances ``conditions`` has."""
     beat = patients_beat(patient, conditions.aortic_pressure, steps)
-    opened = resistance_reserve(patient).value if state == "hyperaemia" else 1.0
-    return solve_beat(tree, conditions, beat, blood, SQUEEZE[side_of(tree) or "left"], TIME_CONSTANT / opened)
+    squeeze = SQUEEZE[side_of(tree) or "left"] if patient.territory == CORONARY.name else 0.0
+    return solve_beat(tree, conditions, beat, blood, squeeze, bed_kind(patient, state))
+
+
+def bed_kind(patient: Physiology, state: State) -> BedKind:
+    """The beds of a patient's territory, open at hyperaemia.
+
+    Raises
+    ------
+    InputError
+        If the time constant or the impedance's part that the patient is given is out of range.
+    """
+    typical = patient.typical
+    constant, impedance = (
+        default.value if default is not None and given is None else given
+        for given, default in (
+            (patient.bed_time_constant, typical.bed_time_constant),
+            (patient.bed_impedance, typical.bed_impedance),
+        )
+    )
+    if constant is None or not 0.01 <= constant <= 20.0:
+        raise InputError(f"flow.bed_time_constant: {constant} s is outside 0.01 to 20 s; correct it.")
+    if typical.bed_impedance is None:
+        if impedance is not None:
+            raise InputError("flow.bed_impedance: coronary beds have none of their own; leave it out.")
+        kind = replace(CORONARY_BED, time_constant=constant)
+    elif impedance is None or not 0.0 < impedance < MOST_IMPEDANCE:
+        raise InputError(f"flow.bed_impedance: {impedance} is not between 0 and {MOST_IMPEDANCE}; correct it.")
+    else:
+        kind = windkessel(impedance, constant)
+    return kind.opened(resistance_reserve(patient).value) if state == "hyperaemia" else kind
 
 
 def resting_ratios(beat: Beat, branch: Branch, place: float, pressure: Array) -> RestingRatios:
@@ -156,7 +186,8 @@ def resting_ratios(beat: Beat, branch: Branch, place: float, pressure: Array) ->
 
     everything = np.ones(len(distal), dtype=bool)
     lowest = float((distal / beat.aortic).min())
-    return RestingRatios(over(everything), over(beat.wave_free), over(beat.diastole), lowest)
+    systolic = float(distal.max() / beat.aortic.max())
+    return RestingRatios(over(everything), over(beat.wave_free), over(beat.diastole), lowest, systolic)
 
 
 def lesion_ratios(

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,6 +17,8 @@ from hemo.fem.launch import run_worker
 from hemo.fem.leakage import leak_shares
 from hemo.fem.options import FemOptions
 from hemo.fem.result import read_result
+from hemo.indices import oscillation
+from hemo.reduced.lumped import windkessel
 from hemo.reduced.pulsatile import solve_beat
 from hemo.reduced.waveform import heart_beat
 from hemo.results import Status
@@ -45,15 +48,15 @@ def mesh():
     return tubes.tube(lambda z: np.full_like(z, RADIUS), np.linspace(0.0, LENGTH, 7), rings=2, outlet="LAD")
 
 
-def write(folder, mesh, reduced, **options):
+def write(folder, mesh, reduced, conditions=CONDITIONS, **options):
     tree, beat = reduced
     centroids = mesh.points[mesh.cells].mean(axis=1)
-    shares = leak_shares(centroids, mesh.cell_volumes(), tree, CONDITIONS.leaks, np.ones(len(mesh.cells), dtype=bool))
+    shares = leak_shares(centroids, mesh.cell_volumes(), tree, conditions.leaks, np.ones(len(mesh.cells), dtype=bool))
     initial = initial_fields(mesh.points, tree, before_the_beat(beat))
     pulse = pulse_of(beat, tree, mesh.outlets, shares)
     leak = np.asarray(shares.sum(axis=1)).ravel()
     probes = probes_at(mesh, HEIGHTS)
-    write_job(folder, mesh, probes, initial, BLOOD, CONDITIONS, FemOptions(**options), leak, pulse)
+    write_job(folder, mesh, probes, initial, BLOOD, conditions, FemOptions(**options), leak, pulse)
     return folder
 
 
@@ -129,6 +132,24 @@ def test_what_does_not_converge_says_so(tmp_path, mesh, reduced, options, compla
     assert np.isfinite(result.section_pressure).all()
     assert 0.4 < result.inlet_flow / reduced[1].flow["LAD"][:, 0].mean() < 2.0
     assert np.linalg.norm(result.wall.shear, axis=1).max() > 0.1
+
+
+def test_flow_turns_back_in_a_leg_as_in_the_reduced_model(tmp_path, mesh, reduced):
+    """A windkessel beyond the outlet and beside the vessel: flow leaves through the inlet for a part of the beat."""
+    tree, _ = reduced
+    leg = replace(CONDITIONS, outlet_resistance={"LAD": 9.8e9})
+    pressure = heart_beat(125 * MMHG, 75 * MMHG, 93 * MMHG, 65 / 60, 100)
+    beat = solve_beat(tree, leg, pressure, BLOOD, squeeze=0.0, kind=windkessel(0.07, 1.5))
+    folder = write(tmp_path / "leg", mesh, (tree, beat), leg)
+    run_worker(folder, 1)
+    found = read_result(folder)
+    assert found.status is Status.CONVERGED, found.message
+    inflow = beat.flow["LAD"][:, 0]
+    assert inflow.min() < -0.05 * inflow.max()
+    assert np.abs(found.beat.section_flow[:, 0] - inflow).max() < 0.05 * inflow.max()
+    assert found.inlet_flow == pytest.approx(inflow.mean(), rel=0.01)
+    osi = oscillation(found.wall.instants, np.full(100, 0.01))[1]
+    assert 0.05 < osi.mean() < 0.5
 
 
 def interrupt_after(step, status):

@@ -76,3 +76,19 @@ def test_outlets_share_the_flow_by_their_resistances(inflow):
     assert sum(flows.values()) == pytest.approx(total, rel=2e-3)
     assert inflow_of(problem) == pytest.approx(sum(flows.values()), rel=1e-9)
     assert flows["first"] / flows["second"] == pytest.approx(3.0, rel=2e-3)
+
+
+def test_fluid_that_leaves_through_the_inlet_leaves_at_the_aortic_pressure(tube):
+    """As a jet, whose kinetic energy is lost: a total pressure held there would suck, and no flow is then found."""
+    problem = set_up(tube, FlowConditions(5000.0, 0.0, {"out": 4e8}), backwards(tube), Blood(viscosity=0.01))
+    problem.coefficients.aortic.value, problem.outlets.level[:] = 100.0, 400.0
+    solved(problem)
+    ends = section_means(problem, probes_at(tube, [1e-6, LENGTH - 1e-6]))
+    assert ends.flow[0] < -5e-7
+    kinetic = 0.5 * problem.blood.density * (ends.flow[0] / (np.pi * RADIUS**2)) ** 2
+    assert ends.pressure[0] == pytest.approx(100.0, abs=0.01 * kinetic)
+    assert 400.0 + 4e8 * ends.flow[0] == pytest.approx(ends.pressure[1], abs=1.5 * kinetic)
+
+
+def backwards(mesh):
+    return parabola(mesh, lambda z: np.full_like(z, RADIUS), -6e-7)
