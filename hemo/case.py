@@ -24,7 +24,7 @@ from pydantic import (
     model_validator,
 )
 
-from hemo.blood import Blood
+from hemo.blood import Blood, CarreauYasuda
 from hemo.boundary import Physiology
 from hemo.boundary.patient import Scale
 from hemo.errors import InputError
@@ -224,8 +224,31 @@ class FlowSection(_Section):
 class BloodSection(_Section):
     """The fluid."""
 
+    model: Literal["newtonian", "carreau-yasuda"] = Field("newtonian", description="of the finite elements")
     density: Density = 1060.0
-    viscosity: Viscosity = 3.5e-3
+    viscosity: Viscosity = Field(3.5e-3, description="of a fluid that thins: that at high shear")
+    zero_shear_viscosity: Viscosity = Field(56e-3, description="carreau-yasuda only, as what follows")
+    relaxation_time: Time = Field(1.902)
+    transition: float = Field(1.25, description="exponent a")
+    power_index: float = Field(0.22, description="exponent n")
+
+    @model_validator(mode="after")
+    def _a_fluid(self) -> BloodSection:
+        given = self.model_fields_set & {"zero_shear_viscosity", "relaxation_time", "transition", "power_index"}
+        if self.model == "newtonian" and given:
+            raise ValueError(f"{min(given)} needs model = 'carreau-yasuda'")
+        try:
+            self.fluid()
+        except InputError as error:
+            raise ValueError(str(error)) from error
+        return self
+
+    def fluid(self) -> Blood:
+        """The blood as the solvers take it."""
+        if self.model == "newtonian":
+            return Blood(self.density, self.viscosity)
+        thinning = CarreauYasuda(self.zero_shear_viscosity, self.relaxation_time, self.transition, self.power_index)
+        return Blood(self.density, self.viscosity, thinning)
 
 
 class FemSection(_Section):
@@ -291,7 +314,7 @@ class Case(_Section):
 
     def fluid(self) -> Blood:
         """The blood as the solvers take it."""
-        return Blood(self.blood.density, self.blood.viscosity)
+        return self.blood.fluid()
 
     def reading(self) -> Reading:
         """Where FFR is read."""

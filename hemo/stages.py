@@ -80,10 +80,16 @@ def _listed(paths: str | list[str] | None) -> list[str]:
 def check_case(case: Case, methods: Sequence[str]) -> None:
     """Refuse what cannot work before any time is spent on it."""
     aortic_pressure(case.physiology())
-    case.fluid()
+    source = case.geometry
+    if case.fluid().thinning is not None:
+        log.warning("the reduced model takes blood's viscosity at high shear: blood that thins resists it too little.")
+        if source.flow_extension is not None or source.inlet_extension is not None:
+            raise InputError(
+                "blood.model: what a flow extension loses is taken off for a constant viscosity only; leave the "
+                "extension out."
+            )
     if "fem" in methods:
         check_beat(case)
-    source = case.geometry
     for key in ("tree", "centreline", "contours"):
         given = getattr(source, key) is not None and source.surface is None and source.label_map is None
         if "fem" in methods and given:

@@ -1,7 +1,11 @@
+from dataclasses import astuple
+
 import pytest
 
+from hemo.blood import CarreauYasuda
 from hemo.case import check_case, read_case, resolve_path
 from hemo.errors import InputError
+from hemo.stages import check_case as refuse_what_cannot_work
 from hemo.units import MMHG
 
 GOOD = """
@@ -39,6 +43,10 @@ def test_a_case_becomes_si(tmp_path):
         (GOOD.replace('name = "x"', ""), "case.name is missing"),
         (GOOD + "[fem]\ncells_per_diameter = 1000\n", "fem.cells_per_diameter"),
         (GOOD + '[flow]\nstate = "sleep"\n', "flow.state"),
+        (GOOD + '[flow]\nbed_time_constant = "1.5 mm"\n', "flow.bed_time_constant"),
+        (GOOD + '[blood]\nrelaxation_time = "2 s"\n', "blood: relaxation_time needs model = 'carreau-yasuda'"),
+        (GOOD + '[blood]\nmodel = "carreau-yasuda"\nzero_shear_viscosity = "3 mPa*s"\n', "zero_shear_viscosity"),
+        (GOOD + '[blood]\nmodel = "carreau-yasuda"\npower_index = 1.2\n', "power_index"),
         ("= nonsense", "not valid TOML"),
     ],
 )
@@ -78,3 +86,17 @@ def test_default_fluid_refuses_absurd_units():
             },
             "case.toml",
         ).fluid()
+
+
+def test_blood_that_thins_needs_no_flow_extension(caplog):
+    text = {"case": {"name": "x"}, "geometry": {"surface": "a.stl"}, "patient": {"mean_pressure": "93 mmHg"}}
+    text["blood"] = {"model": "carreau-yasuda", "viscosity": "3.45 mPa*s"}
+    case = check_case(text, "case.toml")
+    fluid = case.fluid()
+    assert fluid.viscosity == pytest.approx(3.45e-3)
+    assert astuple(fluid.thinning) == pytest.approx(astuple(CarreauYasuda()))
+    refuse_what_cannot_work(case, ("fem",))
+    assert "viscosity at high shear" in caplog.text
+    text["geometry"]["flow_extension"] = "3 diameters"
+    with pytest.raises(InputError, match="leave the extension out"):
+        refuse_what_cannot_work(check_case(text, "case.toml"), ("fem",))

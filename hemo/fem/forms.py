@@ -21,6 +21,9 @@ The viscous term is :math:`\mu \nabla u : \nabla v`, not :math:`2 \mu D(u) : D(v
 undisturbed (Heywood, Rannacher, Turek 1996, Int J Numer Methods Fluids 22:325). The traction on the wall is the
 same for both: where :math:`u = 0` on a surface, :math:`\nabla u = (\partial u / \partial n) \otimes n`, hence
 :math:`(\nabla u)^T n = (\nabla \cdot u)\, n = 0`.
+
+Where blood thins, :math:`\mu` varies and only :math:`2 \mu(\dot\gamma) D(u) : D(v)`, :math:`\dot\gamma^2 = 2 D : D`,
+is right; taking :math:`\mu (\nabla u)^T n` off on the caps leaves their natural condition what it was.
 """
 
 from __future__ import annotations
@@ -34,15 +37,37 @@ Expression = Any
 
 # Exact on straight-sided cells for P2 velocity and P1 pressure; the estimates are the same or higher.
 VISCOUS_DEGREE = 2
+THINNING_DEGREE = 4
 MASS_DEGREE = 4
 CONVECTION_DEGREE = 5
 CAP_DEGREE = 6
 STABILISATION_DEGREE = 4
+LEAST_SHEAR_RATE = 1e-3  # 1/s
 
 
 def viscous(u: Expression, v: Expression, mu: Expression) -> ufl.Form:
     """mu grad u : grad v."""
     return mu * inner(grad(u), grad(v)) * dx(degree=VISCOUS_DEGREE)
+
+
+def squared_shear_rate(u: Expression) -> Expression:
+    """2 D(u) : D(u), 1/s^2; never zero, where a viscosity's slope may have no bounds."""
+    return 2 * inner(ufl.sym(grad(u)), ufl.sym(grad(u))) + LEAST_SHEAR_RATE**2
+
+
+def stress(u: Expression, v: Expression, mu: Expression) -> ufl.Form:
+    """2 mu D(u) : D(v)."""
+    return 2 * mu * inner(ufl.sym(grad(u)), ufl.sym(grad(v))) * dx(degree=THINNING_DEGREE)
+
+
+def stress_on_cap(u: Expression, v: Expression, n: Expression, mu: Expression, ds: Any) -> ufl.Form:
+    """-mu (grad u)^T n . v: what the stress has on a cap beyond mu du/dn."""
+    return -mu * dot(dot(grad(u).T, n), v) * ds
+
+
+def thinning_change(u: Expression, du: Expression, slope: Expression) -> Expression:
+    """The viscosity's change with du, Pa s; ``slope`` its derivative by the squared shear rate."""
+    return 4 * slope * inner(ufl.sym(grad(u)), ufl.sym(grad(du)))
 
 
 def convection(w: Expression, u: Expression, v: Expression, rho: Expression) -> ufl.Form:
@@ -87,9 +112,14 @@ def leak_rate_change(
     return conductance * (dp + newton * rho * dot(u, du))
 
 
-def strong_residual(w: Expression, u: Expression, p: Expression, rho: Expression, mu: Expression) -> Expression:
-    """rho w . grad u + grad p - mu laplace u inside each cell, N/m^3."""
-    return rho * dot(grad(u), w) + grad(p) - mu * ufl.div(grad(u))
+def strong_residual(w: Expression, u: Expression, p: Expression, rho: Expression, viscous: Expression) -> Expression:
+    """rho w . grad u + grad p less the ``viscous`` force, inside each cell, N/m^3."""
+    return rho * dot(grad(u), w) + grad(p) - viscous
+
+
+def viscous_force(u: Expression, mu: Expression, thinning: bool) -> Expression:
+    """mu laplace u, or div(2 mu D(u)) where mu varies, inside each cell, N/m^3."""
+    return ufl.div(2 * mu * ufl.sym(grad(u))) if thinning else mu * ufl.div(grad(u))
 
 
 def streamline_time(w: Expression, nu: Expression, mesh: Any) -> Expression:

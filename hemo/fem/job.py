@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from hemo.blood import Blood
+from hemo.blood import Blood, CarreauYasuda
 from hemo.boundary import FlowConditions, Leak
 from hemo.errors import InputError
 from hemo.fem.arrays import packed, unpacked
@@ -227,7 +227,7 @@ def read_job(folder: Path) -> Job:
         read_probes(folder / "probes.npz"),
         velocity,
         pressure,
-        Blood(**text["blood"]),
+        _blood(text["blood"]),
         FlowConditions(
             **{**text["conditions"], "leaks": tuple(Leak(**item) for item in text["conditions"].get("leaks", ()))}
         ),
@@ -235,6 +235,11 @@ def read_job(folder: Path) -> Job:
         leak,
         Pulse(**given) if given else None,
     )
+
+
+def _blood(item: Mapping[str, Any]) -> Blood:
+    thinning = item.get("thinning")
+    return Blood(item["density"], item["viscosity"], None if thinning is None else CarreauYasuda(**thinning))
 
 
 def read_probes(path: Path) -> ProbeArrays:

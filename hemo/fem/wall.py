@@ -40,6 +40,7 @@ from petsc4py import PETSc
 from hemo.fem.domain import to_vertices, vertex_spaces
 from hemo.fem.jit import jit_options
 from hemo.fem.problem import FlowProblem
+from hemo.fem.weakform import local_viscosity
 from hemo.results import WallTraction
 from hemo.tetmesh import INLET, WALL, TetMesh
 from hemo.triangles import unit_normals, vertex_normals
@@ -117,7 +118,7 @@ class TractionRecovery:
         self.gradient_force = None
         if domain.comm.allreduce(len(self.rim)) > 0:
             self.velocity = fem.Function(problem.velocity_part.space, dtype=np.float64)
-            mu = fem.Constant(domain.mesh, np.float64(problem.blood.viscosity))
+            mu = local_viscosity(problem.blood, domain.mesh, self.velocity)
             self.gradient_force = _form(-mu * ufl.dot(ufl.dot(ufl.grad(self.velocity), normal), v) * ds)
 
     def _find_wall(self, vectors: fem.FunctionSpace) -> None:

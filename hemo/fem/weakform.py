@@ -88,10 +88,20 @@ def weak_form(
     p, dp, q = scale * p_hat, scale * dp_hat, scale * q_hat
 
     boundary, boundary_jacobian = _cap_terms(domain, conditions, coefficients, u, du, v, n, rho, options.backflow)
-    balance = forms.viscous(u, v, mu) + forms.convection(u, u, v, rho)
+    viscous, viscous_change = forms.viscous(u, v, mu), forms.viscous(du, v, mu)
+    thinning = blood.thinning is not None
+    if blood.thinning is not None:
+        shear, plateau = forms.squared_shear_rate(u), blood.viscosity
+        change = newton * forms.thinning_change(u, du, mu * blood.thinning.ratio_slope(shear, plateau))
+        mu *= blood.thinning.ratio(shear, plateau)
+        viscous, viscous_change = forms.stress(u, v, mu), forms.stress(du, v, mu) + forms.stress(u, v, change)
+        for ds in _natural_caps(domain, conditions):
+            boundary += forms.stress_on_cap(u, v, n, mu, ds)
+            boundary_jacobian += forms.stress_on_cap(du, v, n, mu, ds) + forms.stress_on_cap(u, v, n, change, ds)
+    balance = viscous + forms.convection(u, u, v, rho)
     residual = balance + boundary
     residual += forms.pressure_gradient(p, v) + forms.continuity(u, q)
-    strong = forms.strong_residual(u, u, p, rho, mu)
+    strong = forms.strong_residual(u, u, p, rho, forms.viscous_force(u, mu, thinning))
     if coefficients.past is not None:
         past, _ = ufl.split(coefficients.past)
         residual += forms.inertia(u, v, density_rate) + forms.remembered(past, v, rho)
@@ -103,12 +113,14 @@ def weak_form(
     along = constant(mesh, options.streamline) * tau
     bulk = constant(mesh, options.grad_div) * forms.bulk_viscosity(tau, rho, mesh)
     residual += forms.streamline_upwind(u, v, along, strong) + forms.grad_div(u, v, bulk)
-    strong_change = forms.strong_residual(u, du, dp, rho, mu) + newton * rho * ufl.dot(ufl.grad(u), du)
+    strong_change = forms.strong_residual(
+        u, du, dp, rho, forms.viscous_force(du, mu, thinning)
+    ) + newton * rho * ufl.dot(ufl.grad(u), du)
     if coefficients.past is not None:
         strong_change += density_rate * du
     tau_change = forms.streamline_time_change(u, du, tau, mesh)
     jacobian = (
-        forms.viscous(du, v, mu)
+        viscous_change
         + forms.inertia(du, v, density_rate)
         + forms.convection(u, du, v, rho)
         + newton * forms.convection(du, u, v, rho)
@@ -131,9 +143,23 @@ def weak_form(
     return WeakForm(residual, jacobian, balance)
 
 
+def local_viscosity(blood: Blood, mesh: Any, u: Any) -> Any:
+    """Blood's viscosity where the velocity is u, Pa s."""
+    mu = constant(mesh, blood.viscosity)
+    if blood.thinning is None:
+        return mu
+    return mu * blood.thinning.ratio(forms.squared_shear_rate(u), blood.viscosity)
+
+
 def constant(mesh: Any, value: float) -> fem.Constant:
     """A number that the forms read anew at every assembly."""
     return fem.Constant(mesh, np.float64(value))
+
+
+def _natural_caps(domain: Domain, conditions: FlowConditions) -> list[Any]:
+    """The measures of the caps where no velocity is prescribed."""
+    prescribed = (WALL, INLET) if conditions.inlet_flow is not None else (WALL,)
+    return [domain.boundary_measure(name, forms.CAP_DEGREE) for name in domain.names.values() if name not in prescribed]
 
 
 def _cap_terms(

@@ -43,17 +43,21 @@ def cube(n):
     return tubes.blocks(np.ones((n, n, n), dtype=bool), SIDE / n, tag, {1: "wall", 2: "inlet", 3: "out"})
 
 
-def errors(n):
+def newtonian(u, _):
+    return BLOOD.viscosity * ufl.div(ufl.grad(u))
+
+
+def errors(n, blood=BLOOD, viscous_force=newtonian):
     """Relative errors: velocity in L2 and in the H1 seminorm, pressure in L2."""
     mesh = cube(n)
     with compilation(MPI.COMM_SELF):
         domain = distribute(mesh, MPI.COMM_SELF)
         x = ufl.SpatialCoordinate(domain.mesh)
         u, p = ufl.as_vector(velocity(x, ufl)), pressure(x, ufl)
-        force = BLOOD.density * ufl.grad(u) * u - BLOOD.viscosity * ufl.div(ufl.grad(u)) + ufl.grad(p)
+        force = blood.density * ufl.grad(u) * u - viscous_force(u, domain.mesh) + ufl.grad(p)
         problem = build_problem(
             domain,
-            BLOOD,
+            blood,
             FlowConditions(100.0, 0.0, {"out": 0.0}),
             force=force,
             prescribed_velocity=lambda x: np.array(velocity(x, np)),

@@ -1,0 +1,142 @@
+"""Blood that thins: the law, the derivative of the weak form, rates on a manufactured solution, and a pipe."""
+
+import numpy as np
+import pytest
+import ufl
+from dolfinx.fem import petsc as fem_petsc
+from mpi4py import MPI
+from scipy.integrate import cumulative_trapezoid
+from scipy.optimize import brentq
+
+from hemo.blood import Blood, CarreauYasuda
+from hemo.boundary import FlowConditions
+from hemo.errors import InputError
+from hemo.fem.domain import distribute, from_vertices, vertex_spaces
+from hemo.fem.jit import compilation
+from hemo.fem.options import FemOptions
+from hemo.fem.problem import build_problem, set_state
+from hemo.fem.sections import section_means
+from hemo.fem.wall import wall_traction
+from hemo.fem.weakform import local_viscosity
+from hemo.indices import facet_geometry
+from tests.fem import test_rates as manufactured
+from tests.fem import tubes
+from tests.fem.solving import probes_at, solved
+
+BLOOD = Blood(viscosity=3.45e-3, thinning=CarreauYasuda())
+RADIUS, LENGTH = 1.5e-3, 9e-3
+GRADIENT = 700.0  # Pa/m: 110 1/s at the wall, where blood is a quarter thicker than at high shear
+
+
+def viscosity(rate):
+    return BLOOD.viscosity * BLOOD.thinning.ratio(rate**2, BLOOD.viscosity)
+
+
+def test_the_law_has_its_two_ends_and_its_middle():
+    assert viscosity(1e-9) == pytest.approx(56e-3, rel=1e-6)
+    assert viscosity(1e7) == pytest.approx(3.45e-3, rel=1e-3)
+    # At lambda g = 1: mu_inf + (mu_0 - mu_inf) 2^((n - 1) / a).
+    assert viscosity(1 / 1.902) == pytest.approx(3.45e-3 + 52.55e-3 * 2 ** (-0.78 / 1.25))
+    squared, step = 40.0, 1e-3
+    ratio = [BLOOD.thinning.ratio(squared + sign * step, BLOOD.viscosity) for sign in (1, -1)]
+    assert BLOOD.thinning.ratio_slope(squared, BLOOD.viscosity) == pytest.approx((ratio[0] - ratio[1]) / (2 * step))
+
+
+def test_impossible_fluids_are_refused():
+    with pytest.raises(InputError, match="zero_shear_viscosity"):
+        Blood(viscosity=3.5e-3, thinning=CarreauYasuda(zero_shear=3e-3))
+    with pytest.raises(InputError, match="power_index"):
+        CarreauYasuda(index=1.4)
+
+
+@pytest.fixture(scope="module")
+def profile():
+    """Velocity over the radius of a developed flow: mu(g) g = G r / 2, integrated from the wall."""
+    r = np.linspace(0.0, RADIUS, 2001)
+    rate = np.array([brentq(lambda g, x=x: viscosity(g) * g - GRADIENT * x / 2, 0.0, 1e4) for x in r[1:]])
+    speed = -cumulative_trapezoid(np.concatenate([[0.0], rate])[::-1], r[::-1], initial=0.0)[::-1]
+    return r, speed
+
+
+@pytest.fixture(scope="module")
+def pipe(profile):
+    mesh = tubes.tube(lambda z: np.full_like(z, RADIUS), np.linspace(0.0, LENGTH, 13), rings=5)
+
+    def velocity(x):
+        speed = np.interp(np.hypot(x[0], x[1]), *profile)
+        return np.array([0 * speed, 0 * speed, speed])
+
+    with compilation(MPI.COMM_SELF):
+        domain = distribute(mesh, MPI.COMM_SELF)
+        conditions = FlowConditions(100.0, 0.0, {"out": 0.0})
+        problem = build_problem(domain, BLOOD, conditions, prescribed_velocity=velocity)
+        scalars, vectors = vertex_spaces(domain)
+    guess = 0.8 * velocity(mesh.points.T).T
+    set_state(problem, from_vertices(vectors, guess), from_vertices(scalars, np.zeros(len(mesh.points))))
+    solved(problem)
+    return problem, mesh
+
+
+def test_a_pipe_has_its_closed_form(pipe, profile):
+    """Pressure gradient within 1 %, and so the cap that the developed profile passes undisturbed; wall shear stress."""
+    problem, mesh = pipe
+    heights = np.linspace(0.0, LENGTH, 10)[1:] - 1e-6
+    means = section_means(problem, probes_at(mesh, heights))
+    flow = 2 * np.pi * np.trapezoid(profile[0] * profile[1], profile[0])
+    assert means.flow == pytest.approx(flow, rel=0.005)
+    assert -np.diff(means.pressure) / np.diff(heights) == pytest.approx(GRADIENT, rel=0.01)
+    assert means.pressure[-1] == pytest.approx(0.0, abs=0.005 * GRADIENT * LENGTH)
+    newtonian = 8 * BLOOD.viscosity * flow / (np.pi * RADIUS**4)
+    assert 1.25 * newtonian < GRADIENT  # it does thin
+    with compilation(MPI.COMM_SELF):
+        traction = wall_traction(problem, mesh)
+    places, area, _ = facet_geometry(traction)
+    middle = np.abs(places[:, 2] - LENGTH / 2) < LENGTH / 3
+    shear = np.average(traction.facet_shear[middle], weights=area[middle], axis=0)
+    assert shear[2] == pytest.approx(GRADIENT * RADIUS / 2, rel=0.01)
+
+
+def test_the_jacobian_is_the_derivative():
+    """Without the terms that are linearised in part: the stabilisations, fluid that enters through a cap."""
+    mesh = tubes.tube(lambda z: np.full_like(z, RADIUS), np.linspace(0.0, 2e-3, 3), rings=2)
+    rng = np.random.default_rng(3)
+    with compilation(MPI.COMM_SELF):
+        conditions = FlowConditions(100.0, 0.0, {"out": 0.0}, inlet_flow=1e-6)
+        options = FemOptions(streamline=0.0, grad_div=0.0, backflow=0.0)
+        problem = build_problem(distribute(mesh, MPI.COMM_SELF), BLOOD, conditions, options)
+    x = problem.state.x.petsc_vec
+    start, way = rng.normal(0.0, 0.05, x.local_size), rng.normal(0.0, 1.0, x.local_size)
+    way[problem.prescribed_rows] = start[problem.prescribed_rows] = 0.0
+    matrix = fem_petsc.create_matrix(problem.jacobian_form)
+    values = []
+    for step in (1e-6, -1e-6):
+        x.array[:] = start + step * way
+        problem.state.x.scatter_forward()
+        vector = problem.residual()
+        values.append(np.array(vector.array_r))
+    x.array[:] = start
+    problem.state.x.scatter_forward()
+    problem.assemble_jacobian(matrix)
+    direction, image = matrix.createVecs()
+    direction.array[:] = way
+    matrix.mult(direction, image)
+    free = np.setdiff1d(np.arange(len(way)), problem.prescribed_rows)
+    change = (values[0] - values[1])[free] / 2e-6
+    assert np.linalg.norm(image.array[free] - change) < 1e-5 * np.linalg.norm(change)
+
+
+@pytest.fixture(scope="module")
+def rates():
+    counts = manufactured.COUNTS
+    table = np.array([manufactured.errors(n, BLOOD, viscous_force) for n in counts])
+    return -np.diff(np.log(table), axis=0) / np.diff(np.log(counts))[:, None], table
+
+
+def viscous_force(u, mesh):
+    return ufl.div(2 * local_viscosity(BLOOD, mesh, u) * ufl.sym(ufl.grad(u)))
+
+
+@pytest.mark.parametrize(("column", "least"), [(0, 2.8), (1, 1.9), (2, 1.8)], ids=["velocity", "gradient", "pressure"])
+def test_rates(rates, column, least):
+    found, table = rates
+    assert found[-1, column] >= least, f"rates {found[:, column]}, errors {table[:, column]}"
