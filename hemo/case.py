@@ -18,6 +18,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PrivateAttr,
     ValidationError,
     WithJsonSchema,
     field_validator,
@@ -26,11 +27,12 @@ from pydantic import (
 
 from hemo.blood import Blood, CarreauYasuda
 from hemo.boundary import Physiology
-from hemo.boundary.patient import Scale
+from hemo.boundary.patient import Scale, with_trace
 from hemo.errors import InputError
 from hemo.geometry.mesh.extensions import ExtensionLength
 from hemo.geometry.mesh.layers import LayerOptions
 from hemo.indices import Reading
+from hemo.pressuretrace import PressureTrace, read_pressure_trace
 from hemo.units import parse
 
 SCHEMA_VERSION = 1
@@ -183,6 +185,10 @@ class PatientSection(_Section):
     mean_pressure: Pressure | None = None
     hyperaemic_mean_pressure: Pressure | None = Field(None, description="that at rest without it")
     heart_rate: Rate | None = None
+    aortic_waveform: str | None = Field(
+        None,
+        description="CSV of a measured beat: time_s or time_ms, pressure_mmHg; instead of pressures and heart rate",
+    )
     cardiac_output: Flow | None = None
     myocardial_mass: Mass | None = Field(None, description="left ventricular mass")
     total_myocardial_mass: Mass | None = Field(None, description="mass of the whole heart, instead")
@@ -311,6 +317,7 @@ class Case(_Section):
     perfusion: PerfusionSection | None = None
     lesion: LesionSection = LesionSection()
     uncertainty: UncertaintySection = UncertaintySection()
+    _trace: PressureTrace | None = PrivateAttr(None)
 
     def fluid(self) -> Blood:
         """The blood as the solvers take it."""
@@ -322,7 +329,15 @@ class Case(_Section):
 
     def physiology(self) -> Physiology:
         """The patient as the boundary conditions take it."""
-        return Physiology(**dict(self.patient), **dict(self.flow))
+        given = {name: value for name, value in self.patient if name != "aortic_waveform"}
+        patient = Physiology(**given, **dict(self.flow))
+        return patient if self._trace is None else with_trace(patient, self._trace)
+
+    def with_trace(self, trace: PressureTrace) -> Case:
+        """The same case with the beat that its waveform holds."""
+        case = self.model_copy()
+        case._trace = trace
+        return case
 
 
 def read_case(path: Path) -> Case:
@@ -331,7 +346,8 @@ def read_case(path: Path) -> Case:
     Raises
     ------
     InputError
-        Missing file, bad TOML, an unknown key (with the nearest known one), or a value out of range.
+        Missing file, bad TOML, an unknown key (with the nearest known one), a value out of range, or a waveform that is
+        no beat.
     """
     try:
         text = Path(path).read_text(encoding="utf-8")
@@ -343,7 +359,10 @@ def read_case(path: Path) -> Case:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{path}: not valid TOML ({error}); correct that place.") from error
-    return check_case(data, str(path))
+    case = check_case(data, str(path))
+    if case.patient.aortic_waveform is None:
+        return case
+    return case.with_trace(read_pressure_trace(resolve_path(path, case.patient.aortic_waveform)))
 
 
 def check_case(data: Mapping[str, Any], where: str) -> Case:

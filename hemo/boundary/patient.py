@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from hemo.boundary.conditions import State
 from hemo.boundary.territory import Dominance, Territory, territory_named
 from hemo.errors import InputError
+from hemo.pressuretrace import PressureTrace
 from hemo.units import MMHG
 
 Scale = Literal["automatic", "measured", "perfusion", "cardiac output", "rate and pressure", "mass", "population"]
@@ -54,6 +55,8 @@ class Physiology:
         IMR, mmHg s; 25 and more means dysfunction.
     exponent
         Flow-diameter exponent of the split at a bifurcation.
+    trace
+        A measured beat of aortic pressure, whose shape a beat in time takes; see :func:`with_trace`.
     bed_time_constant, bed_impedance
         Capacitance times resistance of the microvascular beds at rest, s, and the arteries' wave impedance as part of
         that resistance (not of coronary beds); of beats in time only.
@@ -93,6 +96,7 @@ class Physiology:
     leakage: bool = True
     inlet_flow: float | None = None
     state: State = "hyperaemia"
+    trace: PressureTrace | None = None
 
     @property
     def typical(self) -> Territory:
@@ -108,6 +112,27 @@ class Physiology:
     def division_exponent(self) -> float:
         """Flow-diameter exponent of the split."""
         return self.typical.exponent.value if self.exponent is None else self.exponent
+
+
+def with_trace(patient: Physiology, trace: PressureTrace) -> Physiology:
+    """The patient whose pressures at rest and heart rate are those of a measured beat.
+
+    Raises
+    ------
+    InputError
+        If one of them is given besides.
+    """
+    for name in ("systolic", "diastolic", "mean_pressure", "heart_rate"):
+        if getattr(patient, name) is not None:
+            raise InputError(f"patient: the aortic_waveform tells {name}; leave one of them out.")
+    return replace(
+        patient,
+        systolic=float(trace.pressure.max()),
+        diastolic=float(trace.pressure.min()),
+        mean_pressure=trace.mean,
+        heart_rate=1.0 / trace.period,
+        trace=trace,
+    )
 
 
 MEAN_ABOVE_DIASTOLIC = 0.40  # of the pulse pressure

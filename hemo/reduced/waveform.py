@@ -5,6 +5,8 @@ stretch of a sine; in diastole it falls exponentially, as in a two-element Windk
 time constant is chosen so that the mean is that of the patient. Ejection lasts 413 ms - 1.7 ms x heart rate (1/min)
 (Weissler, Harris and Schoenfeld 1968, Circulation 37:149, men; not confirmed).
 
+A measured beat (``patient.aortic_waveform``) takes the place of all this but for the ejection's duration.
+
 *Muscle.* The left ventricle's pressure follows the aorta's during ejection and is ``FILLING`` otherwise, with
 ``ISOVOLUMIC`` rise and fall. Kim et al. 2010 (Ann Biomed Eng 38:3195) let the muscle press on its vessels with the
 pressure of its ventricle; the right ventricle's is a fifth of the left one's. The right coronary artery feeds both: 26
@@ -22,6 +24,7 @@ from scipy.optimize import brentq
 
 from hemo.boundary import Physiology, aortic_pressure
 from hemo.errors import InputError
+from hemo.pressuretrace import PressureTrace
 from hemo.units import MMHG
 
 Array = NDArray[Any]
@@ -87,8 +90,24 @@ def patients_beat(patient: Physiology, mean: float, steps: int = 200) -> Beat:
     if patient.systolic is None or patient.diastolic is None:
         raise InputError("patient: a beat needs systolic and diastolic pressure; give both.")
     changed = mean / aortic_pressure(patient, "rest")
+    if patient.trace is not None:
+        return measured_beat(patient.trace, changed, steps)
     systolic, diastolic = changed * patient.systolic, changed * patient.diastolic
     return heart_beat(systolic, diastolic, mean, patient.heart_rate or DEFAULT_RATE, steps)
+
+
+def measured_beat(trace: PressureTrace, factor: float = 1.0, steps: int = 200) -> Beat:
+    """The beat of a measured aortic pressure, times a factor, from where it is lowest; its mean is kept."""
+    time = np.arange(steps) * trace.period / steps
+    ejection = ejection_time(1.0 / trace.period)
+    shape = trace.from_its_foot(steps)
+    pressure = shape * (factor * trace.mean / shape.mean())
+    return Beat(time, pressure, _ventricle(time, pressure, ejection, trace.period), ejection)
+
+
+def ejection_time(heart_rate: float) -> float:
+    """How long the aortic valve is open, s, at a heart rate in 1/s."""
+    return 0.413 - 0.0017 * 60.0 * heart_rate
 
 
 def heart_beat(systolic: float, diastolic: float, mean: float, heart_rate: float, steps: int = 200) -> Beat:
@@ -102,7 +121,7 @@ def heart_beat(systolic: float, diastolic: float, mean: float, heart_rate: float
     if not 0.5 <= heart_rate <= 3.0:
         raise InputError(f"patient: heart_rate {60 * heart_rate:.0f} /min is outside 30 to 180; check its unit.")
     period = 1.0 / heart_rate
-    ejection = 0.413 - 0.0017 * 60.0 * heart_rate
+    ejection = ejection_time(heart_rate)
     time = np.arange(steps) * period / steps
 
     def aortic(incisura: float) -> Array:
