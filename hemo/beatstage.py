@@ -14,7 +14,7 @@ from hemo.blood import Blood
 from hemo.boundary import FlowConditions, Physiology, aortic_pressure
 from hemo.case import Case
 from hemo.errors import InputError
-from hemo.reduced.pulsatile import BeatFlow, bed_kind, tree_beat
+from hemo.reduced.pulsatile import BeatFlow, tree_beat
 from hemo.reduced.waveform import patients_beat
 from hemo.results import BranchFlow, Status, TreeFlow
 from hemo.tree import VesselTree
@@ -36,7 +36,6 @@ def check_beat(case: Case) -> None:
         raise InputError("fem.pulsatile: a beat needs a pressure at the inlet; leave flow.inlet_flow out.")
     if case.geometry.inlet_extension is not None:
         raise InputError("fem.pulsatile: a beat needs its pressure at the ostium; leave the inlet extension out.")
-    bed_kind(patient, patient.state)
     patients_beat(patient, aortic_pressure(patient, patient.state), case.fem.steps_per_beat)
 
 
@@ -50,7 +49,7 @@ def reduced_beat(
     InputError
         If it does not become periodic.
     """
-    found = tree_beat(tree, patient, conditions, blood, patient.state, steps)
+    found = tree_beat(tree, patient, conditions, blood, steps)
     if not found.periodic:
         raise InputError(
             f"tree {tree.name!r}: the reduced model's beat does not repeat itself; leave fem.pulsatile out."
@@ -77,10 +76,21 @@ def pulse_of(found: BeatFlow, tree: VesselTree, caps: tuple[str, ...], shares: c
     from hemo.fem.job import Pulse
 
     order = [tree.outlets.index(name) for name in caps]
-    states = np.array(found.beds)
-    leaks = None
+    beds = np.array([*found.beds, found.opening])
+    leaks, leak_opening = None, None
     if shares is not None:
-        whole = np.asarray(shares.sum(axis=1)).ravel()
-        average = shares @ states[:, len(tree.outlets) :].T
-        leaks = np.divide(average, whole[:, None], out=np.zeros_like(average), where=whole[:, None] > 0.0).T[None]
-    return Pulse(found.beat.period, found.beat.aortic, found.muscle, found.kind, states[None, :, order], leaks)
+        whole = np.asarray(shares.sum(axis=1)).ravel()[:, None]
+        average = shares @ beds[:, len(tree.outlets) :].T
+        empty = np.broadcast_to([0.0, 0.0, 1.0], average.shape)
+        in_cells = np.divide(average, whole, out=np.array(empty), where=whole > 0.0).T
+        leaks, leak_opening = in_cells[None, :2], in_cells[2]
+    return Pulse(
+        found.beat.period,
+        found.beat.aortic,
+        found.muscle,
+        found.kind,
+        beds[None, :2, order],
+        beds[2, order],
+        leaks,
+        leak_opening,
+    )

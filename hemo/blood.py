@@ -40,7 +40,7 @@ class CarreauYasuda:
 
     def __post_init__(self) -> None:
         if not (self.time > 0.0 and self.transition > 0.0 and 0.0 < self.index <= 1.0):
-            raise InputError("blood: relaxation_time and transition must be positive, power_index within 0 to 1.")
+            raise InputError("relaxation_time and transition must be positive, power_index within 0 to 1.")
 
     def ratio(self, squared: Any, plateau: float) -> Any:
         """Viscosity over its ``plateau`` mu_inf (Pa s) at squared shear rates (1/s^2); numbers, arrays, expressions."""
@@ -82,7 +82,7 @@ class Blood:
         if not 5e-4 <= self.viscosity <= 5e-2:
             raise InputError(f"blood viscosity {self.viscosity:g} Pa s is outside 0.0005 to 0.05; check its unit.")
         if self.thinning is not None and not self.viscosity < self.thinning.zero_shear <= 1.0:
-            raise InputError("blood: zero_shear_viscosity must lie above viscosity, and not above 1 Pa s.")
+            raise InputError("zero_shear_viscosity must lie above viscosity, and not above 1 Pa s.")
 
 
 def poiseuille_resistance(arc: NDArray[Any], radius: NDArray[Any], viscosity: float) -> NDArray[Any]:

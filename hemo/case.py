@@ -233,10 +233,12 @@ class BloodSection(_Section):
     model: Literal["newtonian", "carreau-yasuda"] = Field("newtonian", description="of the finite elements")
     density: Density = 1060.0
     viscosity: Viscosity = Field(3.5e-3, description="of a fluid that thins: that at high shear")
-    zero_shear_viscosity: Viscosity = Field(56e-3, description="carreau-yasuda only, as what follows")
-    relaxation_time: Time = Field(1.902)
-    transition: float = Field(1.25, description="exponent a")
-    power_index: float = Field(0.22, description="exponent n")
+    zero_shear_viscosity: Viscosity = Field(
+        56e-3, description="of carreau-yasuda, as what follows; above viscosity", examples=["56 mPa*s"]
+    )
+    relaxation_time: Time = Field(1.902, description="lambda; its inverse is the shear rate where blood begins to thin")
+    transition: float = Field(1.25, gt=0.0, description="exponent a")
+    power_index: float = Field(0.22, gt=0.0, le=1.0, description="exponent n")
 
     @model_validator(mode="after")
     def _a_fluid(self) -> BloodSection:

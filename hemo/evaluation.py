@@ -9,6 +9,7 @@ from hemo.blood import Blood
 from hemo.boundary import Physiology, assumptions, resistance_reserve
 from hemo.boundary.patient import Microvasculature
 from hemo.boundary.plausibility import implausible
+from hemo.errors import InputError
 from hemo.indices import Reading
 from hemo.reduced import States, solve, solve_states
 from hemo.reduced.beds import hyperaemic_conditions
@@ -66,7 +67,11 @@ def _resting(
     """Pressure ratios of a beat at rest beyond each lesion, where the cuff's pressures are given."""
     if None in (patient.systolic, patient.diastolic) or patient.inlet_flow is not None or not tree.lesions:
         return {}
-    found = tree_beat(tree, patient, states.rest_conditions, blood, "rest")
+    try:
+        found = tree_beat(tree, patient, states.rest_conditions, blood)
+    except InputError as error:  # a mean pressure or a heart rate that no beat has
+        log.warning("%s tree: no beat at rest, so no diastolic ratio is given: %s", tree.name, error)
+        return {}
     if not found.periodic:
         log.warning("%s tree: the beat at rest did not become periodic, so no diastolic ratio is given.", tree.name)
         return {}

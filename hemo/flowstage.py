@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -12,6 +13,8 @@ from hemo.reduced.budget import Spread, flow_spread
 from hemo.tree import VesselTree
 from hemo.treesummary import TreeResult
 from hemo.units import MILLIMETRE
+
+log = logging.getLogger(__name__)
 
 
 def solve_reduced(
@@ -27,10 +30,40 @@ def solve_reduced(
         patient = replace(patient, perfusion=perfusion, perfusion_state=case.perfusion.state)
     by_image = voxel / 4.0 if voxel else Spread.lumen_diameter
     spread = Spread(lumen_diameter=case.uncertainty.lumen_diameter or by_image)
+    if case.fluid().thinning is not None:
+        log.warning(
+            "%s tree: the reduced model takes blood's viscosity at high shear; blood that thins resists more.",
+            tree.name,
+        )
     subtracted = patient.venous if case.lesion.definition != "Pd/Pa" else 0.0
     result = evaluate(tree, patient, case.fluid(), case.reading(), spread, subtracted)
-    rows = _spread_rows(case, patient, tree, spread, voxel)
+    rows = (*_blood_rows(case), *_spread_rows(case, patient, tree, spread, voxel))
     return replace(result, assumptions=(*result.assumptions, *rows))
+
+
+def _blood_rows(case: Case) -> tuple[Assumption, ...]:
+    """What blood is taken to be, and by which model."""
+    fluid = case.fluid()
+
+    def source(name: str, default: str) -> str:
+        return "case file" if name in case.blood.model_fields_set else f"default: {default}"
+
+    rows = [
+        Assumption("blood density", fluid.density, "kg/m^3", source("density", "usual value")),
+        Assumption("blood viscosity", 1e3 * fluid.viscosity, "mPa s", source("viscosity", "usual value, high shear")),
+    ]
+    if fluid.thinning is not None:
+        law, cited = fluid.thinning, "Cho and Kensey 1991, not confirmed"
+        rows += [
+            Assumption(f"Carreau-Yasuda {name} (3D only)", value, unit, source(key, cited))
+            for key, name, value, unit in (
+                ("zero_shear_viscosity", "viscosity without shear", 1e3 * law.zero_shear, "mPa s"),
+                ("relaxation_time", "relaxation time", law.time, "s"),
+                ("transition", "exponent a", law.transition, ""),
+                ("power_index", "exponent n", law.index, ""),
+            )
+        ]
+    return tuple(rows)
 
 
 def _spread_rows(

@@ -24,6 +24,7 @@ from hemo.geometry.lumen.capping import Cap
 from hemo.geometry.lumen.surface import Surface
 from hemo.geometry.synthetic.vessels import straight_stenosis
 from hemo.geometry.truncate import truncate
+from hemo.reduced.pulsatile import bed_kind
 from hemo.tree import VesselTree
 from hemo.treejson import document, parse_trees, read_trees, tree_to_json
 
@@ -82,14 +83,14 @@ def _listed(paths: str | list[str] | None) -> list[str]:
 def check_case(case: Case, methods: Sequence[str]) -> None:
     """Refuse what cannot work before any time is spent on it."""
     aortic_pressure(case.physiology())
+    bed_kind(case.physiology())
     source = case.geometry
-    if case.fluid().thinning is not None:
-        log.warning("the reduced model takes blood's viscosity at high shear: blood that thins resists it too little.")
-        if source.flow_extension is not None or source.inlet_extension is not None:
-            raise InputError(
-                "blood.model: what a flow extension loses is taken off for a constant viscosity only; leave the "
-                "extension out."
-            )
+    extended = source.flow_extension is not None or source.inlet_extension is not None
+    if case.fluid().thinning is not None and extended:
+        raise InputError(
+            "blood.model: what a flow extension loses is taken off for a constant viscosity only; leave the extension "
+            "out."
+        )
     if "fem" in methods:
         check_beat(case)
     for key in ("tree", "centreline", "contours"):

@@ -44,10 +44,10 @@ class Leak:
 class FlowConditions:
     """What a flow solver needs besides the geometry and the blood.
 
-    Pressure-driven (``inlet_flow`` None): the mean total pressure p + rho |u|^2 / 2 at the ostium is
-    ``aortic_pressure``. Flow-driven: a parabolic profile carries ``inlet_flow`` through the inlet, and
-    the pressure level is shifted afterwards so that mean static pressure + rho U^2 / 2 at the inlet
-    section is ``aortic_pressure``. Outlet i: mean pressure p_i = venous_pressure + R_i Q_i.
+    Pressure-driven (``inlet_flow`` None): where fluid enters, the total pressure p + rho |u|^2 / 2 at the ostium is
+    ``aortic_pressure``, and where it leaves the static one. Flow-driven: a parabolic profile carries ``inlet_flow``
+    through the inlet, and the pressure level is shifted afterwards so that mean static pressure + rho U^2 / 2 at the
+    inlet section is ``aortic_pressure``. Outlet i: mean pressure p_i = venous_pressure + R_i Q_i.
 
     Attributes
     ----------

@@ -132,7 +132,7 @@ FEMOROPOPLITEAL = Territory(
         0.07,
         "rho c / A with a wave speed c of 10 m/s (Nichols and McDonald 1972, by Li, Dynamics of the Vascular System) "
         f"over the resistance at rest of a 6 mm superficial femoral or a 5 mm popliteal artery (flows: {_HOLLAND}; "
-        "calibres not confirmed): 0.077 and 0.056",
+        "calibres not confirmed): 0.08 and 0.055 under 88 mmHg",
     ),
     loss_per_length=Sourced(1.6, f"152 to 72 mL/min over 0.46 m of superficial femoral artery, {_HOLLAND}"),
     vessel_flow={

@@ -33,13 +33,16 @@ class Drive:
         venous = problem.conditions.venous_pressure
         beds = problem.conditions.outlet_resistance
         resistance = np.array([beds[name] for name in problem.outlets.names])
-        self.outlet_beds = Beds(pulse.kind, resistance, venous, pulse.dt, ORDER)
+        self.outlet_beds = Beds(pulse.kind, resistance, pulse.outlet_opening, venous, pulse.dt, ORDER)
         self.leak_beds: Beds | None = None
         leak = problem.coefficients.leak
-        if leak is not None:
+        if leak is not None and pulse.leak_opening is not None:
             space = leak.function_space
             self.places = space.dofmap.list.ravel()
-            self.leak_beds = Beds(pulse.kind, np.ones(len(self.places)), venous, pulse.dt, ORDER)
+            self.conductance = leak.x.array.copy()
+            opening = np.empty(len(self.places))
+            opening[self.places] = pulse.leak_opening[problem.domain.mesh.topology.original_cell_index]
+            self.leak_beds = Beds(pulse.kind, np.ones(len(self.places)), opening, venous, pulse.dt, ORDER)
             u, p = ufl.split(problem.state)
             w = ufl.TestFunction(space)
             total = problem.pressure_unit * p + problem.blood.density * ufl.dot(u, u) / 2
@@ -81,9 +84,9 @@ class Drive:
         coefficients.aortic.value = self._at(self.pulse.aortic, step)
         outlets.resistance[:], outlets.level[:] = self.outlet_beds.seen(muscle)
         if self.leak_beds is not None:
-            slope, level = self.leak_beds.seen(muscle)
-            assert coefficients.leak_level is not None
-            coefficients.leak_opening.value = 1.0 / slope[0]
+            self.slope, level = self.leak_beds.seen(muscle)
+            assert coefficients.leak is not None and coefficients.leak_level is not None
+            coefficients.leak.x.array[:] = self.conductance / self.slope
             coefficients.leak_level.x.array[:] = level
 
     def advance(self, step: int) -> None:
@@ -94,7 +97,7 @@ class Drive:
             coefficients = self.problem.coefficients
             assert coefficients.leak_level is not None
             driving = _cell_values(self.total) / self.volume - coefficients.leak_level.x.array
-            self.leak_beds.advance(float(coefficients.leak_opening.value) * driving, muscle)
+            self.leak_beds.advance(driving / self.slope, muscle)
 
     def _at(self, series: Array, step: int) -> float:
         return float(series[step % len(series)])

@@ -7,7 +7,9 @@ Find :math:`(u, p)` with :math:`u = 0` on the wall such that for all :math:`(v, 
     \rho (u \cdot \nabla u, v) + \mu (\nabla u, \nabla v) - (p, \nabla \cdot v) - (q, \nabla \cdot u)
     + \sum_i p_i \int_{\Gamma_i} n \cdot v
     + \int_{\Gamma_{in}} (p_a - \rho |u|^2 / 2)\, n \cdot v
-    - \beta \rho / 2 \sum_i \int_{\Gamma_i} (u \cdot n)_- u \cdot v = 0 .
+    - \beta \rho / 2 \sum_i \int_{\Gamma_i} (u \cdot n)_- u \cdot v = 0 ,
+
+with :math:`p_a` alone on the inlet where fluid leaves through it.
 
 Where side branches that are not in the mesh leave, fluid is taken out of the lumen's volume: :math:`\nabla \cdot u
 + g\,(p + \rho |u|^2 / 2 - p_v) = 0` with g the conductance of the beds beyond per volume. In the convective form of the

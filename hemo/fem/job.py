@@ -73,14 +73,16 @@ class Pulse:
     period
         s.
     aortic, muscle
-        (steps,) total pressure at the inlet, and pressure of the muscle on its vessels, Pa.
+        (steps,) pressure at the inlet (total where fluid enters), and of the muscle on its vessels, Pa.
     kind
         Of the beds.
     outlet_beds
         (times, 2, m) states of the outlets' beds (:class:`hemo.reduced.lumped.Beds`) one and, if given, two
         steps before the first beat, in the mesh's order, Pa.
-    leak_beds
-        (times, 2, cells) the same for the beds of what leaves in each cell; None where nothing leaves.
+    outlet_opening
+        (m,) how many times less the outlets' beds resist than unopened at rest.
+    leak_beds, leak_opening
+        (times, 2, cells) and (cells,) the same for the beds of what leaves in each cell; None where nothing leaves.
     """
 
     period: float
@@ -88,7 +90,9 @@ class Pulse:
     muscle: Array
     kind: BedKind
     outlet_beds: Array
+    outlet_opening: Array
     leak_beds: Array | None = None
+    leak_opening: Array | None = None
 
     @property
     def dt(self) -> float:
@@ -159,7 +163,8 @@ def write_job(
         n_sections=np.int64(probes.n_sections),
     )
     options = options or FemOptions()
-    text = {"blood": asdict(blood), "conditions": asdict(conditions), "options": asdict(options)}
+    fluid = {name: value for name, value in asdict(blood).items() if value is not None}
+    text = {"blood": fluid, "conditions": asdict(conditions), "options": asdict(options)}
     text |= {} if kind is None else {"beds": asdict(kind)}
     replace_text(folder / "job.json", json.dumps(text, indent=1))
 
@@ -202,7 +207,9 @@ def check_pulse(mesh: TetMesh, conditions: FlowConditions, leak: Array | None, p
     steps, times = len(pulse.aortic), len(pulse.outlet_beds)
     fits = pulse.muscle.shape == pulse.aortic.shape == (steps,)
     fits &= times in (1, 2) and pulse.outlet_beds.shape[1:] == (2, len(mesh.outlets))
-    fits &= (pulse.leak_beds is None) == (leak is None)
+    fits &= (pulse.leak_beds is None) == (pulse.leak_opening is None) == (leak is None)
+    fits &= pulse.outlet_opening.shape == (len(mesh.outlets),)
+    fits &= pulse.leak_opening is None or pulse.leak_opening.shape == (len(mesh.cells),)
     fits &= pulse.leak_beds is None or pulse.leak_beds.shape == (times, 2, len(mesh.cells))
     if not fits:
         raise InputError("pulse: its arrays do not fit the mesh, or each other.")

@@ -143,8 +143,8 @@ def inlet_profile(domain: Domain, flow: float) -> fem.Function:
     """Fully developed velocity that carries ``flow`` (m^3/s) INTO the inlet cap, as a P2 vector function.
 
     The profile w solves -laplace w = 1 on the cap with w = 0 on its rim: the parabola on a circle, and what a
-    long straight vessel of the cap's own shape would send anywhere else. The cap is planar; its mean normal is
-    the direction.
+    long straight vessel of the cap's own shape would send anywhere else, of Newtonian fluid. The cap is planar; its
+    mean normal is the direction.
 
     Raises
     ------

@@ -231,7 +231,6 @@ def _coefficients(
         aortic=constant(mesh, conditions.aortic_pressure),
         leak=None if leak is None else from_cells(domain, leak),
         leak_level=None if leak is None else from_cells(domain, np.full_like(leak, venous)),
-        leak_opening=constant(mesh, 1.0),
     )
 
 

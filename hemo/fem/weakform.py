@@ -33,12 +33,10 @@ class Coefficients:
     viscosity
         Of the fluid that is solved for now, Pa s: blood's in the end.
     aortic
-        Total pressure at the inlet, Pa.
+        Pressure at the inlet, total where fluid enters, static where it leaves, Pa.
     leak, leak_level
         Conductance per volume, 1 / (Pa s), of the side branches that leave in each cell, and the pressure, Pa, that
         they empty into; None where none leave.
-    leak_opening
-        Factor of ``leak``: a bed that stores blood takes more of it at once than one that only resists.
     """
 
     newton: fem.Constant
@@ -48,7 +46,6 @@ class Coefficients:
     aortic: fem.Constant
     leak: fem.Function | None
     leak_level: fem.Function | None
-    leak_opening: fem.Constant
 
 
 @dataclass(frozen=True)
@@ -134,7 +131,7 @@ def weak_form(
         + forms.grad_div(du, v, bulk)
     )
     if coefficients.leak is not None:
-        g = coefficients.leak_opening * coefficients.leak
+        g = coefficients.leak
         rate = forms.leak_rate(u, p, g, coefficients.leak_level, rho)
         rate_change = forms.leak_rate_change(u, du, dp, g, rho, newton)
         residual += forms.leakage(rate, q) + forms.grad_leak(rate, v, bulk)

@@ -149,13 +149,17 @@ def _round_daughter(branch: Branch, child: Branch, wide: bool) -> _Zone:
 
 
 def _parted(branch: Branch, child: Branch, farthest: float) -> float:
-    """How far behind a daughter's ostium (m) both lumens lie apart; 0 where they stay together up to ``farthest``."""
+    """How far behind a daughter's ostium (m) the two lumens have parted; ``farthest``, or all there is, if nowhere."""
     index = child.parent_index or 0
     behind = branch.arc - branch.arc[index]
     beyond = np.flatnonzero((behind >= 0.0) & (behind <= farthest))
     distance, nearest = cKDTree(child.points).query(branch.points[beyond])
-    apart = distance >= PARTED * (branch.reference_radius[beyond] + child.reference_radius[nearest])
-    return float(behind[beyond[apart]][0]) if apart.any() else 0.0
+    together = distance < PARTED * (branch.reference_radius[beyond] + child.reference_radius[nearest])
+    first = int(np.flatnonzero(together).max(initial=-1)) + 1
+    if first == len(beyond):
+        far = 1e3 * behind[beyond[-1]]
+        log.info("%s and %s stay together as far as %.1f mm behind their fork.", branch.name, child.name, far)
+    return float(behind[beyond[min(first, len(beyond) - 1)]])
 
 
 def _lesions_within(lesions: tuple[Lesion, ...], lengths: dict[str, float]) -> tuple[Lesion, ...]:

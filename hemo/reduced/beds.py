@@ -79,6 +79,13 @@ def hyperaemic_conditions(tree: VesselTree, patient: Physiology, blood: Blood) -
     return matched(tree, known.flows.in_order, open_beds, blood)
 
 
+def unopened(tree: VesselTree, patient: Physiology, blood: Blood) -> Array:
+    """(sinks,) resistance of the beds at rest with nothing narrow before them, Pa s / m^3."""
+    if demand(tree, patient).state == "hyperaemia":
+        return resistance_reserve(patient).value * sink_resistances(tree, hyperaemic_conditions(tree, patient, blood))
+    return sink_resistances(tree, flow_conditions(tree, patient, "rest", blood))
+
+
 def autoregulated(
     tree: VesselTree, asked: Array, start: FlowConditions, open_beds: FlowConditions, blood: Blood
 ) -> tuple[TreeFlow, FlowConditions]:

@@ -15,7 +15,7 @@ A step of an implicit backward differentiation formula makes of either a resista
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -37,7 +37,7 @@ class BedKind:
     arterial_capacitance, muscle_capacitance
         Parts of its capacitance: Ca, Cim.
     time_constant
-        Whole capacitance times resistance, s.
+        Whole capacitance times resistance, s, of a bed that has not opened.
     impedance
         Whether Ra is the impedance of arteries, which stays where the bed opens.
     """
@@ -50,17 +50,8 @@ class BedKind:
     time_constant: float
     impedance: bool = False
 
-    def opened(self, factor: float) -> BedKind:
-        """The same bed where its resistance has become so many times smaller: it stores what it did at rest."""
-        shorter = replace(self, time_constant=self.time_constant / factor)
-        if not self.impedance:
-            return shorter
-        arterial = min(self.arterial * factor, MOST_IMPEDANCE)
-        left = (1.0 - arterial) / (1.0 - self.arterial)
-        return replace(shorter, arterial=arterial, middle=left * self.middle, venous=left * self.venous)
 
-
-MOST_IMPEDANCE = 0.9  # of a bed's resistance: what opens must not vanish
+MOST_IMPEDANCE = 0.9  # of an open bed's resistance: what opens must not vanish
 
 # The division is from a secondary note; Kim 2010's own tables were not read.
 CORONARY_BED = BedKind(0.32, 0.52, 0.16, 0.11, 0.89, CORONARY.bed_time_constant.value)
@@ -86,6 +77,9 @@ class Beds:
         Their division.
     resistance
         (m,) of each whole bed, Pa s / m^3.
+    opening
+        (m,) or one for all: the resistance at rest, with nothing narrow before the bed, over that. A bed that opens
+        stores what it did, and the impedance of its arteries stays.
     venous
         Pa.
     dt
@@ -94,9 +88,13 @@ class Beds:
         Of the backward differentiation formula, 1 or 2; a first step without a past is always of order 1.
     """
 
-    def __init__(self, kind: BedKind, resistance: Array, venous: float, dt: float, order: int = 1) -> None:
-        self.ra, self.ram, self.rv = (part * resistance for part in (kind.arterial, kind.middle, kind.venous))
-        whole = kind.time_constant / resistance
+    def __init__(
+        self, kind: BedKind, resistance: Array, opening: Array | float, venous: float, dt: float, order: int = 1
+    ) -> None:
+        arterial = np.minimum(kind.arterial * opening, MOST_IMPEDANCE) if kind.impedance else kind.arterial
+        left = (1.0 - arterial) / (1.0 - kind.arterial)
+        self.ra, self.ram, self.rv = (part * resistance for part in (arterial, left * kind.middle, left * kind.venous))
+        whole = kind.time_constant / (resistance * opening)
         self.ca, self.cim = kind.arterial_capacitance * whole, kind.muscle_capacitance * whole
         self.venous, self.dt, self.order = venous, dt, order
         self.past: list[tuple[Array, Array]] = []

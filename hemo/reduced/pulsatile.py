@@ -16,12 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hemo.blood import Blood
-from hemo.boundary import FlowConditions, Physiology, State, resistance_reserve, side_of
+from hemo.boundary import FlowConditions, Physiology, side_of
 from hemo.boundary.territory import CORONARY
 from hemo.errors import InputError
 from hemo.indices import Reading, measurement_place
+from hemo.reduced.beds import unopened
 from hemo.reduced.lumped import CORONARY_BED, MOST_IMPEDANCE, BedKind, Beds, windkessel
-from hemo.reduced.network import Network, assembled, branch_losses, distributed, minimise
+from hemo.reduced.network import Network, assembled, branch_losses, distributed, minimise, sink_resistances
 from hemo.reduced.waveform import SQUEEZE, Beat, patients_beat
 from hemo.tree import Branch, VesselTree
 
@@ -45,6 +46,8 @@ class BeatFlow:
         (steps, n) static pressure, Pa, and flow, m^3/s, at the points of each branch.
     kind
         Of the beds.
+    opening
+        (sinks,) how many times less the beds of the outlets and then the leaks resist than unopened at rest.
     beds
         States of the beds of the outlets and then the leaks at the beat's last time: two arrays (sinks,), Pa, as
         :class:`~hemo.reduced.lumped.Beds` has them.
@@ -57,6 +60,7 @@ class BeatFlow:
     pressure: dict[str, Array]
     flow: dict[str, Array]
     kind: BedKind
+    opening: Array
     beds: tuple[Array, Array]
     periodic: bool
 
@@ -68,6 +72,7 @@ def solve_beat(
     blood: Blood,
     squeeze: float = 1.0,
     kind: BedKind = CORONARY_BED,
+    opening: Array | float = 1.0,
 ) -> BeatFlow:
     """The periodic state of a tree under the resistances of ``conditions``.
 
@@ -77,6 +82,8 @@ def solve_beat(
         Pressure of the muscle on its vessels over that of the left ventricle.
     kind
         Of the beds.
+    opening
+        (sinks,), or one for all, as :class:`BeatFlow` has it.
 
     Raises
     ------
@@ -88,7 +95,8 @@ def solve_beat(
     losses = branch_losses(tree, blood)
     network = assembled(tree, conditions, losses, blood)
     muscle = squeeze * beat.ventricle
-    bed = Beds(kind, network.sink_linear, conditions.venous_pressure, float(beat.time[1]))
+    opening = np.broadcast_to(opening, network.sink_linear.shape)
+    bed = Beds(kind, network.sink_linear, opening, conditions.venous_pressure, float(beat.time[1]))
     flows = np.zeros((len(beat.time), len(network.sink_linear)))
     q = (beat.aortic.mean() - conditions.venous_pressure) / network.sink_linear
     bed.start(q, float(muscle[-1]))
@@ -118,6 +126,7 @@ def solve_beat(
         {name: np.array(values) for name, values in pressure.items()},
         {name: np.array(values) for name, values in along.items()},
         kind,
+        np.array(opening),
         bed.past[0],
         periodic,
     )
@@ -140,16 +149,17 @@ class RestingRatios:
 
 
 def tree_beat(
-    tree: VesselTree, patient: Physiology, conditions: FlowConditions, blood: Blood, state: State, steps: int = 200
+    tree: VesselTree, patient: Physiology, conditions: FlowConditions, blood: Blood, steps: int = 200
 ) -> BeatFlow:
     """A patient's beat in a tree, in the state whose resistances ``conditions`` has."""
     beat = patients_beat(patient, conditions.aortic_pressure, steps)
     squeeze = SQUEEZE[side_of(tree) or "left"] if patient.territory == CORONARY.name else 0.0
-    return solve_beat(tree, conditions, beat, blood, squeeze, bed_kind(patient, state))
+    opening = unopened(tree, patient, blood) / sink_resistances(tree, conditions)
+    return solve_beat(tree, conditions, beat, blood, squeeze, bed_kind(patient), opening)
 
 
-def bed_kind(patient: Physiology, state: State) -> BedKind:
-    """The beds of a patient's territory, open at hyperaemia.
+def bed_kind(patient: Physiology) -> BedKind:
+    """The beds of a patient's territory.
 
     Raises
     ------
@@ -169,12 +179,10 @@ def bed_kind(patient: Physiology, state: State) -> BedKind:
     if typical.bed_impedance is None:
         if impedance is not None:
             raise InputError("flow.bed_impedance: coronary beds have none of their own; leave it out.")
-        kind = replace(CORONARY_BED, time_constant=constant)
-    elif impedance is None or not 0.0 < impedance < MOST_IMPEDANCE:
+        return replace(CORONARY_BED, time_constant=constant)
+    if impedance is None or not 0.0 < impedance < MOST_IMPEDANCE:
         raise InputError(f"flow.bed_impedance: {impedance} is not between 0 and {MOST_IMPEDANCE}; correct it.")
-    else:
-        kind = windkessel(impedance, constant)
-    return kind.opened(resistance_reserve(patient).value) if state == "hyperaemia" else kind
+    return windkessel(impedance, constant)
 
 
 def resting_ratios(beat: Beat, branch: Branch, place: float, pressure: Array) -> RestingRatios:

@@ -2,7 +2,8 @@ r"""Pressure over one heart beat: at the root of the aorta, and of the heart mus
 
 *Aorta.* Between valve opening and closure the pressure rises from diastolic to systolic and falls to the incisura as a
 stretch of a sine; in diastole it falls exponentially, as in a two-element Windkessel, to the diastolic pressure. The
-time constant is chosen so that the mean is that of the patient. Ejection lasts 413 ms - 1.7 ms x heart rate (1/min)
+height of the incisura is chosen so that the mean is that of the patient, and where the highest is not enough, as at low
+heart rates, a slower fall. Ejection lasts 413 ms - 1.7 ms x heart rate (1/min)
 (Weissler, Harris and Schoenfeld 1968, Circulation 37:149, men; not confirmed).
 
 A measured beat (``patient.aortic_waveform``) takes the place of all this but for the ejection's duration.
@@ -124,27 +125,33 @@ def heart_beat(systolic: float, diastolic: float, mean: float, heart_rate: float
     ejection = ejection_time(heart_rate)
     time = np.arange(steps) * period / steps
 
-    def aortic(incisura: float) -> Array:
-        """Pressure with the height of the incisura as a part of the pulse pressure."""
+    def aortic(incisura: float, rate: float) -> Array:
+        """Pressure with the height of the incisura as a part of the pulse pressure, and the rate of the fall."""
         rise = np.clip(time / ejection, 0.0, 1.0)
         # a sine that starts at 0, passes 1 and ends at the incisura
         end = np.pi - np.arcsin(incisura)
         systole = np.sin(rise * end)
         decay = (time - ejection) / (period - ejection)
-        rate = 3.0 * incisura + 0.05
         fall = (np.exp(-rate * decay) - np.exp(-rate)) / (1.0 - np.exp(-rate))
         return diastolic + (systolic - diastolic) * np.where(time < ejection, systole, incisura * fall)
 
-    def excess(incisura: float) -> float:
-        return float(aortic(incisura).mean()) - mean
+    def excess(incisura: float, rate: float) -> float:
+        return float(aortic(incisura, rate).mean()) - mean
 
-    low, high = 0.02, 0.98
-    if excess(low) > 0.0 or excess(high) < 0.0:
+    def usual(incisura: float) -> float:
+        return 3.0 * incisura + 0.05
+
+    low, high, linear = 0.02, 0.98, 1e-3
+    if excess(low, usual(low)) > 0.0 or excess(high, linear) < 0.0:
         raise InputError(
             f"patient: a mean aortic pressure of {mean / MMHG:.0f} mmHg does not go with {systolic / MMHG:.0f}/"
             f"{diastolic / MMHG:.0f} mmHg; correct one."
         )
-    pressure = aortic(float(brentq(excess, low, high)))
+    if excess(high, usual(high)) >= 0.0:
+        incisura = float(brentq(lambda height: excess(height, usual(height)), low, high))
+        pressure = aortic(incisura, usual(incisura))
+    else:
+        pressure = aortic(high, float(brentq(lambda rate: excess(high, rate), linear, usual(high))))
     return Beat(time, pressure, _ventricle(time, pressure, ejection, period), ejection)
 
 

@@ -53,6 +53,9 @@ def test_ratios_are_those_of_the_reduced_model(done):
     """Both models over the same beat; means over it are what FFR is."""
     jsonschema.validate(done[1], load_schema("summary"))
     (lesion,) = done[1]["trees"][0]["lesions"]
+    said = {row["name"]: (row["value"], row["unit"]) for row in done[1]["boundary"]}
+    assert said["blood viscosity"] == (3.5, "mPa s")
+    assert said["time constant of the beds at rest"] == (1.9, "s")
     fem, reduced = lesion["fem"]["beat"], lesion["reduced"]["rest_beat"]
     for name, value in reduced.items():
         assert fem[name] == pytest.approx(value, abs=0.01), name
@@ -91,7 +94,7 @@ def test_the_wall_oscillates_behind_the_lesion(done):
     [
         (('state = "rest"', 'inlet_flow = "60 mL/min"'), "needs a pressure at the inlet"),
         (('systolic = "128 mmHg"\ndiastolic = "76 mmHg"', 'mean_pressure = "93 mmHg"'), "systolic and diastolic"),
-        (('myocardial_mass = "135 g"', 'territory = "femoropopliteal"'), "coronary trees only"),
+        (('state = "rest"', 'state = "rest"\nbed_impedance = 0.1'), "coronary beds have none of their own"),
     ],
 )
 def test_what_has_no_beat_is_refused_at_once(tmp_path, change, complaint):

@@ -13,15 +13,19 @@ from hemo.boundary import FlowConditions
 from hemo.errors import InputError
 from hemo.fem.domain import distribute, from_vertices, vertex_spaces
 from hemo.fem.jit import compilation
+from hemo.fem.job import read_job, write_job
+from hemo.fem.launch import run_worker
 from hemo.fem.options import FemOptions
 from hemo.fem.problem import build_problem, set_state
+from hemo.fem.result import read_result
 from hemo.fem.sections import section_means
 from hemo.fem.wall import wall_traction
 from hemo.fem.weakform import local_viscosity
 from hemo.indices import facet_geometry
+from hemo.results import Status
 from tests.fem import test_rates as manufactured
 from tests.fem import tubes
-from tests.fem.solving import probes_at, solved
+from tests.fem.solving import parabola, probes_at, solved
 
 BLOOD = Blood(viscosity=3.45e-3, thinning=CarreauYasuda())
 RADIUS, LENGTH = 1.5e-3, 9e-3
@@ -51,9 +55,13 @@ def test_impossible_fluids_are_refused():
 
 @pytest.fixture(scope="module")
 def profile():
-    """Velocity over the radius of a developed flow: mu(g) g = G r / 2, integrated from the wall."""
+    return developed(GRADIENT)
+
+
+def developed(gradient):
+    """Radius and velocity of a developed flow: mu(g) g = gradient r / 2, integrated from the wall."""
     r = np.linspace(0.0, RADIUS, 2001)
-    rate = np.array([brentq(lambda g, x=x: viscosity(g) * g - GRADIENT * x / 2, 0.0, 1e4) for x in r[1:]])
+    rate = np.array([brentq(lambda g, x=x: viscosity(g) * g - gradient * x / 2, 0.0, 1e4) for x in r[1:]])
     speed = -cumulative_trapezoid(np.concatenate([[0.0], rate])[::-1], r[::-1], initial=0.0)[::-1]
     return r, speed
 
@@ -94,6 +102,24 @@ def test_a_pipe_has_its_closed_form(pipe, profile):
     middle = np.abs(places[:, 2] - LENGTH / 2) < LENGTH / 3
     shear = np.average(traction.facet_shear[middle], weights=area[middle], axis=0)
     assert shear[2] == pytest.approx(GRADIENT * RADIUS / 2, rel=0.01)
+
+
+def test_the_worker_is_told_and_a_pressure_drives_it(tmp_path):
+    """Through the job folder, by a pressure: the far half of a pipe has the closed form's gradient for its flow."""
+    length, aortic = 24e-3, 620.0
+    mesh = tubes.tube(lambda z: np.full_like(z, RADIUS), np.linspace(0.0, length, 25), rings=4)
+    heights = np.linspace(length / 2, length, 6) - 1e-6
+    guess = parabola(mesh, lambda z: np.full_like(z, RADIUS), 2e-7), np.full(len(mesh.points), 610.0)
+    conditions = FlowConditions(aortic, 600.0, {"out": 1e6})
+    write_job(tmp_path / "fem", mesh, probes_at(mesh, heights), guess, BLOOD, conditions)
+    assert read_job(tmp_path / "fem").blood == BLOOD
+    run_worker(tmp_path / "fem", 1)
+    found = read_result(tmp_path / "fem")
+    assert found.status is Status.CONVERGED, found.message
+    slope = -np.polyfit(heights, found.section_pressure, 1)[0]
+    r, speed = developed(slope)
+    assert found.inlet_flow == pytest.approx(2 * np.pi * np.trapezoid(r * speed, r), rel=0.02)
+    assert found.inlet_flow < 0.85 * np.pi * RADIUS**4 * slope / (8 * BLOOD.viscosity)
 
 
 def test_the_jacobian_is_the_derivative():

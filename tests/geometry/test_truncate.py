@@ -130,20 +130,37 @@ def test_no_vessel_ends_at_a_bifurcation(offset):
     assert fork - alone["LCX"].length > clear
 
 
-@pytest.mark.parametrize("angle", [20.0, 60.0])
-def test_beside_a_daughter_that_leaves_slowly_a_vessel_goes_on_until_the_lumens_have_parted(angle):
-    """Axes 1.25 times both radii apart, x sin(angle) = 1.25 (0.8 + 0.75) mm; at least the ostium and a diameter."""
-    along = np.linspace(0.0, 40e-3, 401)
+def fork(angle: float, tail: float = 20e-3) -> VesselTree:
+    """A vessel of 2 mm that gives off one of 1.6 mm after 20 mm, and goes on 1.5 mm wide for ``tail``."""
+    along = np.linspace(0.0, 20e-3 + tail, round((20e-3 + tail) / 0.1e-3) + 1)
     turn = np.radians(angle)
     zero = np.zeros_like(along)
     healthy = np.where(along <= 20.05e-3, 1.0e-3, 0.75e-3)
     parent = Branch("RCA", np.stack([along, zero, zero], axis=1), healthy, np.pi * healthy**2, healthy)
-    wide = np.full_like(along, 0.8e-3)
-    line = np.stack([20e-3 + along * np.cos(turn), along * np.sin(turn), zero], axis=1)
+    onward = np.linspace(0.0, 40e-3, 401)
+    wide = np.full_like(onward, 0.8e-3)
+    line = np.stack([20e-3 + onward * np.cos(turn), onward * np.sin(turn), 0.0 * onward], axis=1)
     child = Branch("PDA", line, wide, np.pi * wide**2, wide, "RCA", 200)
-    cut = truncate(VesselTree("right", (replace(parent, is_outlet=True), child)), 1.5001e-3)
+    return VesselTree("right", (parent, child))
+
+
+@pytest.mark.parametrize("angle", [20.0, 60.0])
+def test_beside_a_daughter_that_leaves_slowly_a_vessel_goes_on_until_the_lumens_have_parted(angle):
+    """Axes 1.25 times both radii apart, x sin(angle) = 1.25 (0.8 + 0.75) mm; at least the ostium and a diameter."""
+    cut = truncate(fork(angle), 1.5001e-3)
+    turn = np.radians(angle)
     reach = max(1.25 * (0.8 + 0.75) / np.sin(turn), 0.8 + 2.0 * 1.0)
     assert 1e3 * cut["RCA"].length - 20.0 == pytest.approx(reach, abs=0.11)
+
+
+@pytest.mark.parametrize(("angle", "tail"), [(20.0, 4e-3), (8.0, 20e-3)])
+def test_where_the_lumens_do_not_part_a_vessel_goes_as_far_as_it_can(angle, tail):
+    """To its own end, or four times the ostium's reach, and not back into the fork."""
+    tree = fork(angle, tail)
+    cut = truncate(tree, 1.5001e-3)
+    farthest = 4 * (0.8e-3 + 2 * 1.0e-3)
+    assert cut["RCA"].length - 20e-3 == pytest.approx(min(tail, farthest), abs=0.11e-3)
+    assert "PDA" in [branch.name for branch in cut.branches]
 
 
 def test_a_cut_branch_keeps_everything_along_it():

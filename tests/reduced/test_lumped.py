@@ -22,7 +22,7 @@ def impedances(kind):
 def error(kind, order, steps):
     """Largest error of the pressure at the entrance in the last of twenty periods, over its swing."""
     dt = PERIOD / steps
-    beds = Beds(kind, np.array([RESISTANCE]), VENOUS_PRESSURE, dt, order)
+    beds = Beds(kind, np.array([RESISTANCE]), 1.0, VENOUS_PRESSURE, dt, order)
     beds.start(np.array([FLOW]), 0.0)
     to_flow, to_muscle = impedances(kind)
     largest = 0.0
@@ -48,7 +48,7 @@ def test_steps_have_their_order(kind, order):
 
 
 def test_a_steady_bed_is_its_resistance():
-    beds = Beds(CORONARY_BED, np.array([RESISTANCE, 2 * RESISTANCE]), VENOUS_PRESSURE, 1e-3, order=2)
+    beds = Beds(CORONARY_BED, np.array([RESISTANCE, 2 * RESISTANCE]), 1.0, VENOUS_PRESSURE, 1e-3, order=2)
     flow = np.array([FLOW, 0.3 * FLOW])
     beds.start(flow, 1500.0)
     for _ in range(5):
@@ -68,12 +68,11 @@ def test_a_windkessel_has_its_closed_form():
     assert to_muscle == 0.0
 
 
-def test_an_open_bed_stores_what_it_did_and_its_arteries_stay():
-    rest = windkessel(0.07, 1.5)
-    opened = rest.opened(3.0)
-    assert opened.time_constant == pytest.approx(0.5)
-    assert opened.arterial / 3.0 == pytest.approx(rest.arterial)  # the same impedance, of a third of the resistance
-    assert opened.arterial + opened.middle + opened.venous == pytest.approx(1.0)
-    squeezed = CORONARY_BED.opened(3.0)
-    assert squeezed.time_constant == pytest.approx(CORONARY_BED.time_constant / 3.0)
-    assert squeezed.arterial == CORONARY_BED.arterial
+@pytest.mark.parametrize("kind", [CORONARY_BED, windkessel(0.07, 1.5)])
+def test_an_open_bed_stores_what_it_did_and_its_arteries_stay(kind):
+    """One of two beds has opened three times: it has the other's capacitances, and a windkessel its impedance."""
+    beds = Beds(kind, np.array([RESISTANCE, RESISTANCE / 3]), np.array([1.0, 3.0]), VENOUS_PRESSURE, 1e-3)
+    for capacitance in (beds.ca, beds.cim):
+        assert capacitance[1] == pytest.approx(capacitance[0])
+    assert beds.ra + beds.ram + beds.rv == pytest.approx(np.array([RESISTANCE, RESISTANCE / 3]))
+    assert beds.ra[1] == pytest.approx(beds.ra[0] if kind.impedance else beds.ra[0] / 3)

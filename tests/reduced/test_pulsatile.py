@@ -55,6 +55,19 @@ def test_the_beat_has_the_pressures_of_the_patient(systolic, diastolic, mean):
     assert beat.diastole.sum() > beat.wave_free.sum() > 0.6 * beat.diastole.sum()
 
 
+@pytest.mark.parametrize("rate", [35, 45, 59, 75, 120])
+@pytest.mark.parametrize("share", [0.33, 0.40, 0.45])
+def test_every_usual_mean_is_that_of_a_beat(rate, share):
+    """Slow hearts too, whose long diastole wants a slow fall."""
+    mean = (78 + share * 57) * MMHG
+    beat = heart_beat(135 * MMHG, 78 * MMHG, mean, rate / 60, 400)
+    assert beat.aortic.mean() == pytest.approx(mean, rel=1e-6)
+    assert beat.aortic.max() == pytest.approx(135 * MMHG, rel=2e-3)
+    assert beat.aortic.min() == pytest.approx(78 * MMHG, rel=2e-3)
+    falling = np.diff(beat.aortic[beat.diastole])
+    assert falling.max() < 0.0
+
+
 def test_impossible_beats_are_refused():
     with pytest.raises(InputError, match="does not go with"):
         heart_beat(128 * MMHG, 76 * MMHG, 125 * MMHG, RATE)
@@ -174,30 +187,42 @@ def test_flow_in_a_leg_at_rest_is_triphasic_and_at_hyperaemia_is_not():
     """
     tree = popliteal()
     states = solve_states(tree, LEG, BLOOD)
-    rest = tree_beat(tree, LEG, states.rest_conditions, BLOOD, "rest")
+    rest = tree_beat(tree, LEG, states.rest_conditions, BLOOD)
     assert rest.periodic
     velocity = rest.flow["POP"][:, 0] / tree["POP"].area[0]
     assert velocity.max() == pytest.approx(0.277, abs=2 * 0.058)
     assert velocity.min() < -0.02
     assert np.argmin(velocity) > np.argmax(velocity)
     assert velocity.mean() * tree["POP"].area[0] == pytest.approx(72e-6 / 60, rel=0.02)
-    open_beds = tree_beat(tree, LEG, states.hyperaemia_conditions, BLOOD, "hyperaemia")
+    open_beds = tree_beat(tree, LEG, states.hyperaemia_conditions, BLOOD)
     assert open_beds.flow["POP"][:, 0].min() > 0.0
 
 
 def test_a_lesion_in_a_leg_lowers_the_systolic_ratio_most():
     tree = popliteal(0.7)
-    found = tree_beat(tree, LEG, solve_states(tree, LEG, BLOOD).rest_conditions, BLOOD, "rest")
+    found = tree_beat(tree, LEG, solve_states(tree, LEG, BLOOD).rest_conditions, BLOOD)
     ratios = resting_ratios(found.beat, tree["POP"], 0.115, found.pressure["POP"])
     assert ratios.systolic < ratios.whole < 1.0
 
 
 def test_the_patients_own_bed_wins_and_nonsense_is_refused():
-    assert bed_kind(replace(LEG, bed_time_constant=0.8, bed_impedance=0.1), "rest") == windkessel(0.1, 0.8)
-    assert bed_kind(PATIENT, "rest") == CORONARY_BED
+    assert bed_kind(replace(LEG, bed_time_constant=0.8, bed_impedance=0.1)) == windkessel(0.1, 0.8)
+    assert bed_kind(PATIENT) == CORONARY_BED
     with pytest.raises(InputError, match="bed_time_constant"):
-        bed_kind(replace(PATIENT, bed_time_constant=100.0), "rest")
+        bed_kind(replace(PATIENT, bed_time_constant=100.0))
     with pytest.raises(InputError, match="coronary beds have none"):
-        bed_kind(replace(PATIENT, bed_impedance=0.1), "rest")
+        bed_kind(replace(PATIENT, bed_impedance=0.1))
     with pytest.raises(InputError, match="not between"):
-        bed_kind(replace(LEG, bed_impedance=1.0), "rest")
+        bed_kind(replace(LEG, bed_impedance=1.0))
+
+
+def test_beds_that_open_at_rest_store_what_they_did():
+    """Behind a tight stenosis the bed opens; what it stores is that of the bed unopened."""
+    tree = left_coronary(0.75).tree
+    conditions = solve_states(tree, PATIENT, BLOOD).rest_conditions
+    found = tree_beat(tree, PATIENT, conditions, BLOOD)
+    opening = dict(zip(tree.outlets, found.opening, strict=False))
+    assert opening["LAD"] > 1.2
+    assert opening["LCX"] == pytest.approx(1.0, abs=0.1)
+    hyperaemic = tree_beat(tree, PATIENT, solve_states(tree, PATIENT, BLOOD).hyperaemia_conditions, BLOOD)
+    assert hyperaemic.opening == pytest.approx(3.0, rel=0.25)  # the reserve, but for the vessels' healthy tails
