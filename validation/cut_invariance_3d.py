@@ -28,10 +28,11 @@ from validation.cut_invariance import CUTS, GOAL, PATIENT
 from validation.table import DOCS, Table, publish
 
 RECORDS = DOCS.parent / "validation" / "records" / "cut_invariance_3d.jsonl"
-# Seed and tree: among the first ten seeds some of the small right and left trees with a lesion of FFR 0.60 to 0.90.
-TREES = ((0, "right"), (4, "right"), (7, "left"))
+# Seed and tree: of the first forty seeds those whose every cut keeps a lesion of FFR 0.60 to 0.92 by the reduced model
+# and whose throats have Reynolds numbers below 500, where a steady flow is found in minutes; the smaller ones.
+TREES = ((5, "left"), (31, "right"), (14, "left"))
 RANKS = 2
-CELLS = 5.0  # across every diameter: at 6 the factorisation of the first tree takes more than 24 GB
+CELLS = 5.0  # across every diameter: at 6 the factorisation of such a tree takes up to 24 GB
 
 
 def solve(seed: int, side: str, cut_mm: float) -> dict[str, Any]:
