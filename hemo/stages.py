@@ -82,8 +82,9 @@ def _listed(paths: str | list[str] | None) -> list[str]:
 
 def check_case(case: Case, methods: Sequence[str]) -> None:
     """Refuse what cannot work before any time is spent on it."""
-    aortic_pressure(case.physiology())
-    bed_kind(case.physiology())
+    patient = case.physiology()
+    aortic_pressure(patient)
+    bed_kind(patient)
     source = case.geometry
     extended = source.flow_extension is not None or source.inlet_extension is not None
     if case.fluid().thinning is not None and extended:

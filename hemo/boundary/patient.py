@@ -113,6 +113,17 @@ class Physiology:
         """Flow-diameter exponent of the split."""
         return self.typical.exponent.value if self.exponent is None else self.exponent
 
+    @property
+    def storage_time(self) -> float:
+        """Time constant of the beds at rest, s."""
+        return self.typical.bed_time_constant.value if self.bed_time_constant is None else self.bed_time_constant
+
+    @property
+    def wave_impedance(self) -> float | None:
+        """The arteries' wave impedance as part of the beds' resistance at rest; None for coronary beds."""
+        typical = self.typical.bed_impedance
+        return typical.value if self.bed_impedance is None and typical is not None else self.bed_impedance
+
 
 def with_trace(patient: Physiology, trace: PressureTrace) -> Physiology:
     """The patient whose pressures at rest and heart rate are those of a measured beat.

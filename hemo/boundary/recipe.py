@@ -306,28 +306,17 @@ def assumptions(tree: VesselTree, patient: Physiology, conditions: FlowCondition
         ),
     ]
     if patient.systolic is not None and patient.diastolic is not None and not known.prescribed:
-        rows += _bed_rows(patient)
+        stored = source("bed_time_constant", typical.bed_time_constant)
+        rows.append(Assumption("time constant of the beds at rest", patient.storage_time, "s", stored))
+        if typical.bed_impedance is not None and patient.wave_impedance is not None:
+            part = source("bed_impedance", typical.bed_impedance)
+            name = "wave impedance over the beds' resistance at rest"
+            rows.append(Assumption(name, patient.wave_impedance, "", part))
     rows += [
         Assumption(f"outlet resistance {name}", value / MMHG_MIN_PER_ML, "mmHg min/mL", "computed")
         for name, value in conditions.outlet_resistance.items()
     ]
     return tuple(rows)
-
-
-def _bed_rows(patient: Physiology) -> list[Assumption]:
-    """What a heart beat takes the beds to store."""
-    typical = patient.typical
-    given = (
-        ("time constant of the beds at rest", patient.bed_time_constant, typical.bed_time_constant, "s"),
-        ("wave impedance over the beds' resistance at rest", patient.bed_impedance, typical.bed_impedance, ""),
-    )
-    return [
-        Assumption(name, default.value, unit, f"default: {default.source}")
-        if value is None
-        else Assumption(name, value, unit, "case file")
-        for name, value, default, unit in given
-        if default is not None
-    ]
 
 
 def _pressure_rows(patient: Physiology, conditions: FlowConditions) -> list[Assumption]:

@@ -11,7 +11,7 @@ from dolfinx import fem
 from dolfinx.fem import petsc as fem_petsc
 from numpy.typing import NDArray
 
-from hemo.fem.domain import owned_input_cells
+from hemo.fem.domain import from_cells, owned_input_cells
 from hemo.fem.jit import jit_options
 from hemo.fem.job import Pulse
 from hemo.fem.problem import FlowProblem
@@ -40,8 +40,7 @@ class Drive:
             space = leak.function_space
             self.places = space.dofmap.list.ravel()
             self.conductance = leak.x.array.copy()
-            opening = np.empty(len(self.places))
-            opening[self.places] = pulse.leak_opening[problem.domain.mesh.topology.original_cell_index]
+            opening = from_cells(problem.domain, pulse.leak_opening).x.array
             self.leak_beds = Beds(pulse.kind, np.ones(len(self.places)), opening, venous, pulse.dt, ORDER)
             u, p = ufl.split(problem.state)
             w = ufl.TestFunction(space)

@@ -118,7 +118,8 @@ class TractionRecovery:
         self.gradient_force = None
         if domain.comm.allreduce(len(self.rim)) > 0:
             self.velocity = fem.Function(problem.velocity_part.space, dtype=np.float64)
-            mu = local_viscosity(problem.blood, domain.mesh, self.velocity)
+            plateau = fem.Constant(domain.mesh, np.float64(problem.blood.viscosity))
+            mu = local_viscosity(plateau, problem.blood, self.velocity)
             self.gradient_force = _form(-mu * ufl.dot(ufl.dot(ufl.grad(self.velocity), normal), v) * ds)
 
     def _find_wall(self, vectors: fem.FunctionSpace) -> None:

@@ -86,19 +86,18 @@ def weak_form(
 
     boundary, boundary_jacobian = _cap_terms(domain, conditions, coefficients, u, du, v, n, rho, options.backflow)
     viscous, viscous_change = forms.viscous(u, v, mu), forms.viscous(du, v, mu)
-    thinning = blood.thinning is not None
     if blood.thinning is not None:
         shear, plateau = forms.squared_shear_rate(u), blood.viscosity
         change = newton * forms.thinning_change(u, du, mu * blood.thinning.ratio_slope(shear, plateau))
-        mu *= blood.thinning.ratio(shear, plateau)
+        mu = local_viscosity(mu, blood, u)
         viscous, viscous_change = forms.stress(u, v, mu), forms.stress(du, v, mu) + forms.stress(u, v, change)
-        for ds in _natural_caps(domain, conditions):
+        for ds in _natural_caps(domain, conditions).values():
             boundary += forms.stress_on_cap(u, v, n, mu, ds)
             boundary_jacobian += forms.stress_on_cap(du, v, n, mu, ds) + forms.stress_on_cap(u, v, n, change, ds)
     balance = viscous + forms.convection(u, u, v, rho)
     residual = balance + boundary
     residual += forms.pressure_gradient(p, v) + forms.continuity(u, q)
-    strong = forms.strong_residual(u, u, p, rho, forms.viscous_force(u, mu, thinning))
+    strong = forms.strong_residual(u, u, p, rho, forms.viscous_force(u, mu, blood.thinning is not None))
     if coefficients.past is not None:
         past, _ = ufl.split(coefficients.past)
         residual += forms.inertia(u, v, density_rate) + forms.remembered(past, v, rho)
@@ -110,9 +109,8 @@ def weak_form(
     along = constant(mesh, options.streamline) * tau
     bulk = constant(mesh, options.grad_div) * forms.bulk_viscosity(tau, rho, mesh)
     residual += forms.streamline_upwind(u, v, along, strong) + forms.grad_div(u, v, bulk)
-    strong_change = forms.strong_residual(
-        u, du, dp, rho, forms.viscous_force(du, mu, thinning)
-    ) + newton * rho * ufl.dot(ufl.grad(u), du)
+    strong_change = forms.strong_residual(u, du, dp, rho, forms.viscous_force(du, mu, blood.thinning is not None))
+    strong_change += newton * rho * ufl.dot(ufl.grad(u), du)
     if coefficients.past is not None:
         strong_change += density_rate * du
     tau_change = forms.streamline_time_change(u, du, tau, mesh)
@@ -140,9 +138,8 @@ def weak_form(
     return WeakForm(residual, jacobian, balance)
 
 
-def local_viscosity(blood: Blood, mesh: Any, u: Any) -> Any:
-    """Blood's viscosity where the velocity is u, Pa s."""
-    mu = constant(mesh, blood.viscosity)
+def local_viscosity(mu: Any, blood: Blood, u: Any) -> Any:
+    """The viscosity where the velocity is u, Pa s, of a fluid like blood whose viscosity at high shear is ``mu``."""
     if blood.thinning is None:
         return mu
     return mu * blood.thinning.ratio(forms.squared_shear_rate(u), blood.viscosity)
@@ -153,10 +150,11 @@ def constant(mesh: Any, value: float) -> fem.Constant:
     return fem.Constant(mesh, np.float64(value))
 
 
-def _natural_caps(domain: Domain, conditions: FlowConditions) -> list[Any]:
-    """The measures of the caps where no velocity is prescribed."""
+def _natural_caps(domain: Domain, conditions: FlowConditions) -> dict[str, Any]:
+    """The measures of the caps where no velocity is prescribed, by name."""
     prescribed = (WALL, INLET) if conditions.inlet_flow is not None else (WALL,)
-    return [domain.boundary_measure(name, forms.CAP_DEGREE) for name in domain.names.values() if name not in prescribed]
+    names = [name for name in domain.names.values() if name not in prescribed]
+    return {name: domain.boundary_measure(name, forms.CAP_DEGREE) for name in names}
 
 
 def _cap_terms(
@@ -173,10 +171,7 @@ def _cap_terms(
     """Natural conditions that depend on u nonlinearly, and their linearisation; outlet pressures are vectors."""
     terms, linear = ufl.Form([]), ufl.Form([])
     stabilised = constant(domain.mesh, beta)
-    for name in domain.names.values():
-        if name == WALL or (name == INLET and conditions.inlet_flow is not None):
-            continue
-        ds = domain.boundary_measure(name, forms.CAP_DEGREE)
+    for name, ds in _natural_caps(domain, conditions).items():
         if name == INLET:
             terms += forms.total_pressure(u, v, n, coefficients.aortic, rho, ds) + forms.crossflow(u, u, v, n, rho, ds)
             linear += forms.total_pressure_jacobian(u, du, v, n, rho, coefficients.newton, ds)

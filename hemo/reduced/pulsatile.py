@@ -166,21 +166,14 @@ def bed_kind(patient: Physiology) -> BedKind:
     InputError
         If the time constant or the impedance's part that the patient is given is out of range.
     """
-    typical = patient.typical
-    constant, impedance = (
-        default.value if default is not None and given is None else given
-        for given, default in (
-            (patient.bed_time_constant, typical.bed_time_constant),
-            (patient.bed_impedance, typical.bed_impedance),
-        )
-    )
-    if constant is None or not 0.01 <= constant <= 20.0:
+    constant, impedance = patient.storage_time, patient.wave_impedance
+    if not 0.01 <= constant <= 20.0:
         raise InputError(f"flow.bed_time_constant: {constant} s is outside 0.01 to 20 s; correct it.")
-    if typical.bed_impedance is None:
-        if impedance is not None:
-            raise InputError("flow.bed_impedance: coronary beds have none of their own; leave it out.")
+    if patient.typical.bed_impedance is None and impedance is not None:
+        raise InputError("flow.bed_impedance: coronary beds have none of their own; leave it out.")
+    if impedance is None:
         return replace(CORONARY_BED, time_constant=constant)
-    if impedance is None or not 0.0 < impedance < MOST_IMPEDANCE:
+    if not 0.0 < impedance < MOST_IMPEDANCE:
         raise InputError(f"flow.bed_impedance: {impedance} is not between 0 and {MOST_IMPEDANCE}; correct it.")
     return windkessel(impedance, constant)
 

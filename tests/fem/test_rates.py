@@ -43,7 +43,7 @@ def cube(n):
     return tubes.blocks(np.ones((n, n, n), dtype=bool), SIDE / n, tag, {1: "wall", 2: "inlet", 3: "out"})
 
 
-def newtonian(u, _):
+def newtonian(u):
     return BLOOD.viscosity * ufl.div(ufl.grad(u))
 
 
@@ -54,7 +54,7 @@ def errors(n, blood=BLOOD, viscous_force=newtonian):
         domain = distribute(mesh, MPI.COMM_SELF)
         x = ufl.SpatialCoordinate(domain.mesh)
         u, p = ufl.as_vector(velocity(x, ufl)), pressure(x, ufl)
-        force = blood.density * ufl.grad(u) * u - viscous_force(u, domain.mesh) + ufl.grad(p)
+        force = blood.density * ufl.grad(u) * u - viscous_force(u) + ufl.grad(p)
         problem = build_problem(
             domain,
             blood,

@@ -158,8 +158,8 @@ def rates():
     return -np.diff(np.log(table), axis=0) / np.diff(np.log(counts))[:, None], table
 
 
-def viscous_force(u, mesh):
-    return ufl.div(2 * local_viscosity(BLOOD, mesh, u) * ufl.sym(ufl.grad(u)))
+def viscous_force(u):
+    return ufl.div(2 * local_viscosity(BLOOD.viscosity, BLOOD, u) * ufl.sym(ufl.grad(u)))
 
 
 @pytest.mark.parametrize(("column", "least"), [(0, 2.8), (1, 1.9), (2, 1.8)], ids=["velocity", "gradient", "pressure"])
