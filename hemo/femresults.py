@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from hemo.boundary import FlowConditions
 from hemo.case import Case
-from hemo.femstages import MeshedTree
 from hemo.geometry.mesh.extensions import Extension, in_extensions
 from hemo.indices import facet_geometry, lesion_wall, map_to_centreline
+from hemo.meshstage import MeshedTree
 from hemo.output import VolumeFields
 from hemo.reduced.pulsatile import lesion_ratios
 from hemo.reduced.waveform import patients_beat

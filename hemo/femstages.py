@@ -1,18 +1,10 @@
-"""The stages that need a mesh: meshing a tree, solving on it, and what follows from the solution."""
+"""The stage that solves on a mesh, the large ones from the solution on a coarser one."""
 
 from __future__ import annotations
 
-import json
 import logging
-import os
-import queue
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, replace
-from functools import cached_property
-from logging.handlers import QueueHandler
-from multiprocessing import get_context
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,197 +14,28 @@ from numpy.typing import NDArray
 from hemo.beatstage import before_the_beat, pulse_of, reduced_beat
 from hemo.boundary import FlowConditions
 from hemo.case import Case
-from hemo.errors import EnvironmentMissing, HemoError, InputError, TreesNotMeshed
-from hemo.files import file_name, replace_text
-from hemo.geometry.mesh.extensions import Extension, in_extensions
-from hemo.geometry.mesh.quality import gamma
-from hemo.geometry.mesh.sections import SectionProbes
-from hemo.results import TreeFlow
-from hemo.stages import Geometry
-from hemo.tetmesh import INLET, TetMesh
-from hemo.tree import VesselTree
-from hemo.treejson import parse_trees, tree_to_json
-from hemo.treesummary import MeshInfo, TreeResult
+from hemo.errors import InputError, NotConverged
+from hemo.files import file_name
+from hemo.geometry.mesh.extensions import in_extensions
+from hemo.meshstage import MeshedTree, Mesher
+from hemo.results import Status, TreeFlow
+from hemo.tetmesh import INLET
+from hemo.treesummary import TreeResult
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
+    from hemo.fem.carryover import Fields
     from hemo.fem.result import FemResult
 
 log = logging.getLogger(__name__)
 
-PROBES = "probes.npz"
-MESHED = "meshed.json"  # in a tree's work folder, written last: the mesh beside it is whole
+Array = NDArray[np.float64]
 
-
-@dataclass(frozen=True)
-class MeshedTree:
-    """A mesh, the tree cut to it, and the flow extensions that no result counts; they are stored in a ``folder``."""
-
-    mesh: TetMesh
-    tree: VesselTree
-    info: MeshInfo
-    extensions: tuple[Extension, ...]
-    folder: Path
-
-    @cached_property
-    def probes(self) -> SectionProbes:
-        """The sections to be sampled on it: larger than the mesh, and read only where they are wanted."""
-        return SectionProbes.load(self.folder / PROBES)
-
-    @cached_property
-    def quality(self) -> NDArray[np.float64]:
-        """(m,) gamma of the cells, those of boundary layers left out."""
-        return gamma(self.mesh)[: len(self.mesh.cells) - self.info.report["layer_cells"]]
-
-
-def cells(meshed: MeshedTree) -> int:
-    """How many a mesh has."""
-    return meshed.info.cells
-
-
-def mesh_trees[Made](
-    case: Case, geometry: Geometry, work: Path, then: Callable[[MeshedTree], Made], processes: int | None = None
-) -> list[Made]:
-    """Mesh every tree in ``work/TREE``, in so many processes side by side: by default one a core.
-
-    Returns what ``then``, a function of a module, makes of each mesh in the process that made it; :func:`mesh_tree`
-    gives the meshes themselves afterwards. They are those made one after the other, and what the processes log is
-    repeated here tree by tree. Each takes its own memory (docs/benchmarks.md, ``mesh_cost``); where that was too much,
-    the trees follow one by one.
-
-    Raises
-    ------
-    TreesNotMeshed
-        If some trees could not be meshed, after the others were; where none could, the first one's error.
-    """
-    places = [(tree, work / file_name(tree.name)) for tree in geometry.trees]
-    unmade = sum(not (place / MESHED).is_file() for _, place in places)
-    processes = min(unmade, processes or len(os.sched_getaffinity(0)))
-    if processes > 1:
-        try:
-            return _all_meshed(places, _mesh_side_by_side(case, geometry, places, then, processes))
-        except BrokenProcessPool:
-            log.warning("a process that meshed a tree was ended from outside, perhaps for lack of memory.")
-    return _all_meshed(places, (_meshed(case, geometry, tree, place, then) for tree, place in places))
-
-
-def _meshed[Made](
-    case: Case, geometry: Geometry, tree: VesselTree, work: Path, then: Callable[[MeshedTree], Made]
-) -> Made | HemoError:
-    try:
-        return then(mesh_tree(case, geometry, tree, work))
-    except EnvironmentMissing:
-        raise
-    except HemoError as error:
-        return error
-
-
-def _all_meshed[Made](places: Sequence[tuple[VesselTree, Path]], results: Iterable[Made | HemoError]) -> list[Made]:
-    """What was made of each tree, or the errors of those of which nothing was, in one sentence."""
-    made: list[Made] = []
-    failed: dict[str, HemoError] = {}
-    for (tree, _), result in zip(places, results, strict=True):
-        if isinstance(result, HemoError):
-            failed[tree.name] = result
-        else:
-            made.append(result)
-    if not failed:
-        return made
-    if not made:
-        raise next(iter(failed.values()))
-    others = ", ".join(tree.name for tree, _ in places if tree.name not in failed)
-    which = f"{len(failed)} of {len(places)} trees could not be meshed ({others}: meshed)"
-    raise TreesNotMeshed(f"{which}: {' '.join(map(str, failed.values()))}", made)
-
-
-def _mesh_side_by_side[Made](
-    case: Case,
-    geometry: Geometry,
-    places: Sequence[tuple[VesselTree, Path]],
-    then: Callable[[MeshedTree], Made],
-    processes: int,
-) -> list[Made | HemoError]:
-    made: list[Made | HemoError] = []
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        waiting = [pool.submit(_mesh_apart, case, geometry, tree, place, then) for tree, place in places]
-        for future in waiting:
-            records, result = future.result()
-            for record in records:
-                logger = logging.getLogger(record.name)
-                if logger.isEnabledFor(record.levelno):
-                    logger.handle(record)
-            if isinstance(result, EnvironmentMissing):
-                pool.shutdown(cancel_futures=True)
-                raise result
-            made.append(result)
-    return made
-
-
-def _mesh_apart[Made](
-    case: Case, geometry: Geometry, tree: VesselTree, work: Path, then: Callable[[MeshedTree], Made]
-) -> tuple[list[logging.LogRecord], Made | HemoError]:
-    """Mesh a tree in a process of its own; what was logged there, and what was made or the error that ended it."""
-    said: queue.SimpleQueue[logging.LogRecord] = queue.SimpleQueue()
-    logger = logging.getLogger("hemo")
-    logger.setLevel(logging.INFO)
-    logger.propagate = False
-    logger.handlers = [QueueHandler(said)]
-    try:
-        result = _meshed(case, geometry, tree, work, then)
-    except EnvironmentMissing as error:
-        result = error
-    return [said.get() for _ in range(said.qsize())], result
-
-
-def mesh_tree(case: Case, geometry: Geometry, tree: VesselTree, work: Path) -> MeshedTree:
-    """Mesh one tree, or take the mesh that an interrupted run left."""
-    from hemo.geometry.mesh.meshing import MeshOptions, build_mesh
-
-    if geometry.surface is None:
-        raise InputError("the finite-element method needs a lumen: give a label map or a surface.")
-    work.mkdir(parents=True, exist_ok=True)
-    record = work / MESHED
-    if not record.is_file():
-        options = MeshOptions(
-            cells_per_diameter=case.fem.cells_per_diameter,
-            minimal_outlet_diameter=0.0,  # the tree's ends are where they belong, those at a surface's caps too
-            keep_ends=case.geometry.analytic is not None,
-            outlet_extension=case.geometry.flow_extension,
-            inlet_extension=case.geometry.inlet_extension,
-            layers=case.fem.layers,
-        )
-        try:
-            result = build_mesh(geometry.surface, tree, options)
-        except InputError as error:
-            raise error if str(error).startswith("tree ") else InputError(f"tree {tree.name!r}: {error}") from error
-        report = result.report
-        for warning in report.warnings:
-            log.warning("%s tree: %s", tree.name, warning)
-        result.mesh.save(work / "mesh.npz")
-        result.probes.save(work / PROBES)
-        details = {
-            "method": report.method,
-            "volume_error": report.volume_error,
-            "cells_per_diameter_median": report.cells_per_diameter_median,
-            **report.quality.as_json(),
-        }
-        info = MeshInfo(
-            report.cells, report.vertices, report.min_quality, report.cells_per_diameter_min, report=details
-        )
-        log.info("%s tree: %s", tree.name, report)
-        extensions = [extension.to_json() for extension in result.extensions]
-        text = {"tree": tree_to_json(result.tree), "info": info.__dict__, "extensions": extensions}
-        replace_text(record, json.dumps(text))
-    return _stored_mesh(work)
-
-
-def _stored_mesh(work: Path) -> MeshedTree:
-    record = json.loads((work / MESHED).read_text())
-    (stored,) = parse_trees(json.dumps(record["tree"]), str(work))
-    info = MeshInfo(**record["info"])
-    extensions = tuple(Extension.from_json(item) for item in record["extensions"])
-    return MeshedTree(TetMesh.load(work / "mesh.npz"), stored.tree, info, extensions, work)
+COARSE_FROM = 60_000  # cells of a mesh that is worth a coarser one before it
+COARSENING = 2.0
+FEWEST_CELLS = 3.0  # across a diameter
+WORTHWHILE = 1.4  # times as many cells across as the coarser mesh has
 
 
 def solve_fem(
@@ -223,14 +46,21 @@ def solve_fem(
     logs: Path,
     ranks: int,
     tell: Callable[[str], None],
+    again: Mesher | None = None,
 ) -> FemResult:
     """Solve on the mesh from the reduced solution, in ``work/fem``; a finished solve there is taken as it is.
 
     The worker's log goes to the end of ``logs/log.txt``, the other ranks' to files beside it.
+
+    Parameters
+    ----------
+    again
+        Makes further meshes of the tree: steady flow on a large mesh starts from the solution on one half as fine.
     """
     from hemo.fem.initial import initial_fields
     from hemo.fem.job import write_job
     from hemo.fem.launch import run_worker
+    from hemo.fem.options import FemOptions
     from hemo.fem.result import read_result
 
     job = work / "fem"
@@ -239,17 +69,58 @@ def solve_fem(
         assert start.reduced is not None
         conditions = far_conditions(start.conditions, start.reduced, meshed, case.fluid().viscosity)
         shares = _leak(meshed, conditions)
-        flow, pulse = start.reduced, None
+        flow, pulse, solved = start.reduced, None, None
         if case.fem.pulsatile:
             steps = case.fem.steps_per_beat
             beat = reduced_beat(meshed.tree, case.physiology(), start.conditions, case.fluid(), steps)
             flow, pulse = before_the_beat(beat), pulse_of(beat, meshed.tree, meshed.mesh.outlets, shares)
-        initial = initial_fields(meshed.mesh.points, meshed.tree, flow)
+        elif again is not None and meshed.info.cells > COARSE_FROM:
+            solved = _from_coarser(case, meshed, start, logs, ranks, tell, again)
+        initial, between = initial_fields(meshed.mesh.points, meshed.tree, flow), None
+        if solved is not None:
+            initial, between = (solved.velocity, solved.pressure), (solved.edges, solved.edge_velocity)
+        options = FemOptions(solved=solved is not None)
         leak = None if shares is None else np.asarray(shares.sum(axis=1)).ravel()
-        write_job(job, meshed.mesh, meshed.probes, initial, case.fluid(), conditions, leak=leak, pulse=pulse)
+        write_job(job, meshed.mesh, meshed.probes, initial, case.fluid(), conditions, options, leak, pulse, between)
         run_worker(job, ranks, lambda status: tell(_progress_line(status)))
         _keep_logs(job, logs, meshed.tree.name)
     return read_result(job)
+
+
+def with_cells(case: Case, cells_per_diameter: float) -> Case:
+    """The case with so many cells across every diameter."""
+    return case.model_copy(update={"fem": case.fem.model_copy(update={"cells_per_diameter": cells_per_diameter})})
+
+
+def _from_coarser(
+    case: Case,
+    meshed: MeshedTree,
+    start: TreeResult,
+    logs: Path,
+    ranks: int,
+    tell: Callable[[str], None],
+    again: Mesher,
+) -> Fields | None:
+    """The solution on a coarser mesh, as fields of this one; None where there is none."""
+    from hemo.fem.carryover import Fields, carried_over
+
+    cells = max(FEWEST_CELLS, case.fem.cells_per_diameter / COARSENING)
+    if case.fem.cells_per_diameter < WORTHWHILE * cells:
+        return None
+    case = with_cells(case, cells)
+    try:
+        coarse = again(case)
+        tell(f"first on {coarse.info.cells:,} cells")
+        there = replace(coarse, tree=meshed.tree)  # that of the reduced solution
+        solution = solve_fem(case, there, start, coarse.folder, logs, ranks, tell, again)
+    except (InputError, NotConverged) as error:
+        log.info("%s tree: no start from a coarser mesh: %s", meshed.tree.name, error)
+        return None
+    if solution.status is not Status.CONVERGED:
+        log.info("%s tree: no start from a coarser mesh, on which the solve did not converge", meshed.tree.name)
+        return None
+    found = Fields(solution.velocity, solution.pressure, solution.edges, solution.edge_velocity)
+    return carried_over(coarse.mesh, found, meshed.mesh)
 
 
 def _leak(meshed: MeshedTree, conditions: FlowConditions) -> csr_array | None:

@@ -8,15 +8,17 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Literal, Protocol
 
-from hemo import __version__, femresults, femstages, flowstage, stages
+from hemo import __version__, femresults, femstages, flowstage, meshstage, stages
 from hemo.case import Case, read_case
 from hemo.errors import InputError, NotConverged
 from hemo.files import file_name, sha256
 from hemo.geometry.image.perfusion import Muscle
 from hemo.geometry.territories import territory_flows
+from hemo.gridstage import check_grid_study, with_grid_study
 from hemo.meshpicture import mesh_picture
 from hemo.output import VolumeFields, write_centrelines, write_volume, write_walls, write_waveforms
 from hemo.report import write_report
@@ -60,6 +62,7 @@ class RunOptions:
     method: Method = "both"
     ranks: int = 2
     fresh: bool = False
+    grid_study: bool = False
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -102,8 +105,11 @@ def run_case(path: Path, options: RunOptions, progress: Progress | None = None) 
         raise InputError("--ranks must be at least 1.")
     inputs = stages.input_files(case, path)
     stages.check_case(case, options.methods)
+    if options.grid_study:
+        check_grid_study(case, options.methods)
     hashes = {name: sha256(file) for name, file in inputs.items()}
     fingerprint = {**hashes, "method": options.method, "hemo": __version__}
+    fingerprint |= {"grid study": "yes"} if options.grid_study else {}
     with working_folder(options.out, fingerprint, options.fresh) as work, _logged(work / "log.txt") as warnings:
         summary = _run(case, path, options, work, hashes, _Clock(progress or Silent()), warnings)
         if summary["status"] != Status.CONVERGED.name.lower():
@@ -132,22 +138,27 @@ def _run(
     volumes, meshes = [], []
     if "fem" in options.methods:
         with clock.stage("mesh", f"Meshing the {' and the '.join(tree.name for tree in geometry.trees)} tree"):
-            for cells in femstages.mesh_trees(case, geometry, work / "work", femstages.cells, options.ranks):
+            for cells in meshstage.mesh_trees(case, geometry, work / "work", meshstage.cells, options.ranks):
                 clock.progress.detail(f"{cells:,} tetrahedra")
     for tree in geometry.trees:
         if "fem" in options.methods:
             place = work / "work" / file_name(tree.name)
-            meshed = femstages.mesh_tree(case, geometry, tree, place)
-            tree = meshed.tree
+            meshed = meshstage.mesh_tree(case, geometry, tree, place)
+            again, tree = meshstage.mesher(geometry, tree, place), meshed.tree
         with clock.stage("reduced", f"Reduced-order solve of the {tree.name} tree", tree.name):
-            result = flowstage.solve_reduced(case, tree, geometry.voxel, _territory(tree, geometry.trees, muscle))
+            reduced = partial(_reduced, case, geometry, muscle)
+            result = reduced(tree)
         if "fem" in options.methods:
             title = f"Finite-element solve of the {tree.name} tree on {options.ranks} ranks"
             with clock.stage("fem", title, tree.name):
-                solution = femstages.solve_fem(case, meshed, result, place, work, options.ranks, clock.progress.detail)
+                tell = clock.progress.detail
+                solution = femstages.solve_fem(case, meshed, result, place, work, options.ranks, tell, again)
             clock.seconds |= {f"fem_{tree.name}_{key}": value for key, value in solution.timing.items()}
             result = femresults.with_fem(result, meshed, solution)
             result = femresults.with_beat(case, result, meshed, solution)
+            if options.grid_study and result.fem is not None and result.fem.status is Status.CONVERGED:
+                with clock.stage("grid_study", f"Grid study of the {tree.name} tree", tree.name):
+                    result = with_grid_study(case, meshed, result, again, reduced, work, options.ranks, tell)
             volumes.append(femresults.volume(meshed, solution))
             meshes.append(meshed)
         results.append(result)
@@ -172,6 +183,11 @@ def _run(
     if overall_status(results) is not Status.CONVERGED:
         (work / "NOT_CONVERGED").write_text("A solver did not converge: no FFR is claimed from these files.\n")
     return summary
+
+
+def _reduced(case: Case, geometry: stages.Geometry, muscle: Muscle | None, tree: VesselTree) -> TreeResult:
+    """The reduced solution of a tree as it is meshed."""
+    return flowstage.solve_reduced(case, tree, geometry.voxel, _territory(tree, geometry.trees, muscle))
 
 
 def _territory(tree: VesselTree, trees: Sequence[VesselTree], muscle: Muscle | None) -> dict[str, float] | None:
@@ -199,7 +215,7 @@ def _write_beats(work: Path, results: Sequence[TreeResult]) -> None:
         write_waveforms(work / "beat.csv", beats)
 
 
-def _draw_meshes(figures: Path, meshes: Sequence[femstages.MeshedTree]) -> None:
+def _draw_meshes(figures: Path, meshes: Sequence[meshstage.MeshedTree]) -> None:
     figures.mkdir(exist_ok=True)
     for meshed in meshes:
         picture = mesh_picture(meshed.mesh, meshed.tree, meshed.quality)

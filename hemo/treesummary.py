@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from hemo.boundary import Assumption, FlowConditions
+from hemo.convergence import GridStudy
 from hemo.indices import (
     LesionWall,
     Reading,
@@ -43,7 +44,8 @@ class TreeResult:
     ``reduced`` is the reduced model in the state asked for, ``reduced_rest`` and ``reduced_hyperaemia`` in each state,
     ``other_reserves`` what it would be with other people's microvasculature, by its kind and resistance reserve;
     ``budgets`` holds the parts of FFR's uncertainty by lesion, ``resting`` the pressure ratios of a beat at rest,
-    ``fem_beat`` those of the finite elements' beat in the state asked for, and ``fem_curves`` that beat.
+    ``fem_beat`` those of the finite elements' beat in the state asked for, and ``fem_curves`` that beat; ``grid`` what
+    coarser meshes say of the finite elements' numbers.
     """
 
     tree: VesselTree
@@ -61,6 +63,7 @@ class TreeResult:
     traction: WallTraction | None = None
     lesion_walls: dict[str, LesionWall] = field(default_factory=dict)
     mesh: MeshInfo | None = None
+    grid: GridStudy | None = None
 
 
 def tree_row(result: TreeResult, methods: Sequence[str], density: float | None, reading: Reading) -> dict[str, Any]:
@@ -71,6 +74,7 @@ def tree_row(result: TreeResult, methods: Sequence[str], density: float | None, 
         "name": result.tree.name,
         "branches": [_branch(branch, asked, result) for branch in result.tree.branches],
         "lesions": [_lesion(lesion, result, asked, density, reading) for lesion in result.tree.lesions],
+        "grid_study": None if result.grid is None else _grid(result.grid),
     }
 
 
@@ -215,6 +219,23 @@ def _budget(budget: Budget, methods: Sequence[str]) -> dict[str, Any]:
         "location": budget.location,
         "largest": {method: budget.largest(method) for method in methods},
     }
+
+
+def _grid(study: GridStudy) -> dict[str, Any]:
+    rows = [
+        {
+            "place": row.place,
+            "quantity": row.quantity,
+            "unit": row.unit,
+            "values": [plain(value) for value in row.convergence.values],
+            "order": row.convergence.order,
+            "extrapolated": row.convergence.extrapolated,
+            "uncertainty": plain(row.convergence.uncertainty),
+            "gci_percent": plain(100.0 * row.convergence.index),
+        }
+        for row in study.rows
+    ]
+    return {"cells": list(study.cells), "cell_sizes_mm": [size / MILLIMETRE for size in study.sizes], "rows": rows}
 
 
 def _wall(wall: LesionWall) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from hemo import femresults, femstages
+from hemo import femresults, femstages, meshstage
 from hemo.blood import Blood
 from hemo.case import Case
 from hemo.evaluation import evaluate
@@ -47,9 +47,10 @@ def solve(seed: int, side: str, cut_mm: float) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         geometry = Geometry((tree,), lumen_surface(heart), orientation_known=False)
-        meshed = femstages.mesh_tree(case, geometry, tree, folder / "tree")
+        meshed = meshstage.mesh_tree(case, geometry, tree, folder / "tree")
+        again = meshstage.mesher(geometry, tree, folder / "tree")
         start = evaluate(meshed.tree, PATIENT, Blood())
-        solution = femstages.solve_fem(case, meshed, start, folder / "tree", folder, RANKS, lambda _: None)
+        solution = femstages.solve_fem(case, meshed, start, folder / "tree", folder, RANKS, lambda _: None, again)
         result = femresults.with_fem(start, meshed, solution)
     flows = {"reduced": result.reduced, "fem": result.fem}
     return {

@@ -19,13 +19,13 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from hemo import femstages, flowstage, stages
+from hemo import femstages, flowstage, meshstage, stages
 from hemo.case import Case, read_case
 from hemo.fem.result import FemResult
-from hemo.femstages import MeshedTree
 from hemo.geometry.lumen.surface import Surface
 from hemo.geometry.mesh import sizing
 from hemo.geometry.mesh.quality import cells_across
+from hemo.meshstage import MeshedTree
 from hemo.units import MMHG
 from validation.campaign import resumed
 from validation.table import DOCS, Table, publish
@@ -62,7 +62,7 @@ def solve(field: str, seed: int, ranks: int = 1) -> dict[str, Any]:
         assert geometry.surface is not None
         geometry = replace(geometry, surface=realised(geometry.surface, seed))
         with mock.patch.multiple(sizing, **FIELDS[field]) if FIELDS[field] else contextlib.nullcontext():
-            meshed = femstages.mesh_tree(case, geometry, geometry.trees[0], folder / "vessel")
+            meshed = meshstage.mesh_tree(case, geometry, geometry.trees[0], folder / "vessel")
         return {"field": field, "seed": seed, **_solved(case, meshed, folder, ranks)}
 
 

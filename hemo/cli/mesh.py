@@ -23,7 +23,7 @@ from hemo.triangles import triangle_areas
 from hemo.units import MILLIMETRE, SQUARE_MILLIMETRE
 
 if TYPE_CHECKING:
-    from hemo.femstages import MeshedTree
+    from hemo.meshstage import MeshedTree
 
 FORMATS = ("vtu", "msh", "xdmf", "npz")
 
@@ -48,7 +48,7 @@ def mesh(
     as_json: bool,
 ) -> None:
     """Mesh every coronary tree of CASE: volume, tagged boundary, quality report and pictures in the folder OUT."""
-    from hemo import femstages, stages
+    from hemo import meshstage, stages
     from hemo.case import read_case, with_extensions
     from hemo.cli.geometryreport import write_geometry
     from hemo.pipeline import collected_warnings
@@ -73,7 +73,7 @@ def mesh(
         with ThreadPoolExecutor(1) as beside:
             drawn = beside.submit(write_geometry, folder, geometry, loaded.geometry.minimal_outlet_diameter)
             try:
-                trees = femstages.mesh_trees(loaded, geometry, Path(scratch), write)
+                trees = meshstage.mesh_trees(loaded, geometry, Path(scratch), write)
             except TreesNotMeshed as error:
                 failure, trees = error, list(error.made)
             drawn.result()

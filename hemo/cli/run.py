@@ -19,14 +19,17 @@ from hemo.cli.console import Stages, emit_json, table
 @click.option("--method", type=click.Choice(["reduced", "fem", "both"]), default="both", show_default=True)
 @click.option("--ranks", type=int, default=2, show_default=True, help="MPI processes of the finite-element solve.")
 @click.option("--fresh", is_flag=True, help="Discard what an interrupted run left, instead of continuing it.")
+@click.option("--grid-study", is_flag=True, help="Solve on two coarser meshes too and say how far the numbers move.")
 @click.option("--quiet", is_flag=True, help="Print nothing but errors.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON on stdout.")
-def run(case: Path, out: Path | None, method: str, ranks: int, fresh: bool, quiet: bool, as_json: bool) -> None:
+def run(
+    case: Path, out: Path | None, method: str, ranks: int, fresh: bool, grid_study: bool, quiet: bool, as_json: bool
+) -> None:
     """Compute FFR, wall shear stress and axial plaque stress of one CASE file."""
     from hemo.pipeline import RunOptions, run_case
 
     folder = out or Path("results") / f"{case.resolve().parent.name}_{case.stem}"
-    options = RunOptions(folder, method, ranks, fresh)  # type: ignore[arg-type]
+    options = RunOptions(folder, method, ranks, fresh, grid_study)  # type: ignore[arg-type]
     with Stages(quiet or as_json) as progress:
         summary = run_case(case, options, progress)
     if as_json:
@@ -55,9 +58,24 @@ def show(summary: dict[str, Any], folder: Path) -> None:
     if rows:
         heads = ["% diameter", *[f"FFR {m}" for m in methods]]
         console.print(table("Lesions: FFR distal to each", ["lesion", *heads], rows))
+    for tree in summary["trees"]:
+        if tree["grid_study"]:
+            _show_grid(console, tree["name"], tree["grid_study"])
     for warning in summary["warnings"]:
         console.print(f"warning: {warning}", markup=False, highlight=False)
     console.print(f"{folder / 'report.html'}  (for research, not for diagnosis)", markup=False, highlight=False)
+
+
+def _show_grid(console: Console, tree: str, study: dict[str, Any]) -> None:
+    rows = []
+    for row in study["rows"]:
+        digits = 1 if row["unit"] else 4
+        values = [_text(value, digits) for value in row["values"]]
+        order = "-" if row["order"] is None else f"{row['order']:.1f}"
+        name = f"{row['quantity']}, {row['unit']}" if row["unit"] else row["quantity"]
+        rows.append([row["place"], name, *values, order, f"{row['uncertainty']:.{digits}f}"])
+    heads = ["place", "quantity", *[f"{cells:,} cells" for cells in study["cells"]], "order", "uncertain by"]
+    console.print(table(f"Grid study of the {tree} tree", heads, rows))
 
 
 def _text(value: float | None, digits: int) -> str:

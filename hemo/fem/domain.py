@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import basix
 import basix.ufl
 import numpy as np
 import ufl
@@ -99,6 +100,16 @@ def input_vertices(space: fem.FunctionSpace) -> NDArray[np.int64]:
     # Both maps list a cell's vertices in the same order.
     found[space.dofmap.list.ravel()] = np.asarray(geometry.input_global_indices)[geometry.dofmap.ravel()]
     return found
+
+
+def edge_nodes(space: fem.FunctionSpace) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(k,) local nodes of a quadratic space in the middle of edges, and (k, 2) the input vertices that these join."""
+    geometry = space.mesh.geometry
+    ends = np.array(basix.topology(basix.CellType.tetrahedron)[1])
+    vertices = np.asarray(geometry.input_global_indices)[geometry.dofmap]
+    nodes = space.dofmap.list[:, vertices.shape[1] :].ravel()  # those of a cell's vertices come before its edges'
+    nodes, first = np.unique(nodes, return_index=True)
+    return nodes, vertices[:, ends].reshape(-1, 2)[first]
 
 
 def owned_input_cells(domain: Domain) -> NDArray[np.int64]:

@@ -19,9 +19,9 @@ from hemo.fem.beats import BeatSolver, TimeStep
 from hemo.fem.domain import distribute, from_vertices, vertex_spaces
 from hemo.fem.jit import compilation
 from hemo.fem.job import Job, input_hash, read_job, write_status
-from hemo.fem.problem import FlowProblem, build_problem, set_state
+from hemo.fem.problem import FlowProblem, build_problem, set_edges, set_state
 from hemo.fem.result import FemResult, write_result
-from hemo.fem.sections import CapMeans, inlet_means, section_means, vertex_fields
+from hemo.fem.sections import CapMeans, edge_fields, inlet_means, section_means, vertex_fields
 from hemo.fem.solver import SolveOutcome, Step, solve_steady
 from hemo.fem.wall import TractionRecovery, wall_traction
 from hemo.results import Status
@@ -116,6 +116,8 @@ class Execution:
             return checkpoint.read_checkpoint(problem, found)
         scalars, vectors = vertex_spaces(problem.domain)
         set_state(problem, from_vertices(vectors, job.velocity), from_vertices(scalars, job.pressure))
+        if job.edges is not None and job.edge_velocity is not None:
+            set_edges(problem, job.edges, job.edge_velocity)
         return [], {}
 
     def _solve(self, problem: FlowProblem, job: Job) -> SolveOutcome | None:
@@ -133,7 +135,9 @@ class Execution:
 
     def _solve_steady(self, problem: FlowProblem, job: Job) -> SolveOutcome:
         done = checkpoint.steps_done(self.records)
-        factor = float(self.records[-1]["viscosity_factor"]) if self.records else None
+        factor = 1.0 if job.options.solved else None
+        if self.records:
+            factor = float(self.records[-1]["viscosity_factor"])
         return solve_steady(
             problem, job.options, lambda step: self._after_step(problem, step), self.stop_requested, done, factor
         )
@@ -168,7 +172,7 @@ class Execution:
             inlet = inlet_means(problem)
             level = level_shift(problem, inlet)
             sections = section_means(problem, job.probes)
-            fields = vertex_fields(problem)
+            fields, edges = vertex_fields(problem), edge_fields(problem)
         with self._phase("wall"):
             wall = wall_traction(problem, tet, level) if beats is None else beats.wall()
         flows = problem.outlets.flows(problem.state.x.petsc_vec)
@@ -176,7 +180,7 @@ class Execution:
         if beats is not None:
             pressures = beats.series["outlet_pressure"].mean(axis=0)
         names = problem.outlets.names
-        if fields is None or wall is None:
+        if fields is None or edges is None or wall is None:
             return None
         self.timing["total"] = time.perf_counter() - self.started
         return FemResult(
@@ -188,6 +192,8 @@ class Execution:
             section_momentum=sections.momentum,
             velocity=fields[0],
             pressure=fields[1] + level,
+            edges=edges[0],
+            edge_velocity=edges[1],
             wall=wall,
             outlet_flow={name: float(flow) for name, flow in zip(names, flows, strict=True)},
             outlet_pressure={name: float(pressure) for name, pressure in zip(names, pressures, strict=True)},

@@ -102,7 +102,7 @@ class Pulse:
 
 @dataclass(frozen=True)
 class Job:
-    """Everything the worker needs; ``leak`` and ``pulse`` as in :func:`write_job`."""
+    """Everything the worker needs; ``leak``, ``pulse`` and what lies between vertices as in :func:`write_job`."""
 
     mesh: TetMesh
     probes: ProbeArrays
@@ -113,6 +113,8 @@ class Job:
     options: FemOptions
     leak: Array | None = None
     pulse: Pulse | None = None
+    edges: Integers | None = None
+    edge_velocity: Array | None = None
 
 
 def write_job(
@@ -125,6 +127,7 @@ def write_job(
     options: FemOptions | None = None,
     leak: Array | None = None,
     pulse: Pulse | None = None,
+    between: tuple[Integers, Array] | None = None,
 ) -> None:
     """Write the inputs of one solve into ``folder`` (made if missing).
 
@@ -137,6 +140,9 @@ def write_job(
         ``conditions.leaks`` spread over the lumen.
     pulse
         What drives beats in time, from the initial state on; without it the flow is steady.
+    between
+        (e, 2) vertices that each edge joins, and (e, 3) the initial velocity at its middle; the mean of its ends'
+        without it.
 
     Raises
     ------
@@ -152,6 +158,8 @@ def write_job(
     check_pulse(mesh, conditions, leak, pulse)
     extra = packed("pulse", pulse) | ({} if leak is None else {"leak": leak})
     kind = extra.pop("pulse_kind", None)
+    if between is not None:
+        extra |= {"edges": between[0], "edge_velocity": between[1]}
     np.savez(folder / "initial.npz", velocity=velocity, pressure=pressure, **extra)
     np.savez(
         folder / "probes.npz",
@@ -226,6 +234,7 @@ def read_job(folder: Path) -> Job:
     options["mumps"] = {int(key): int(value) for key, value in options.get("mumps", {}).items()}
     with np.load(folder / "initial.npz") as data:
         velocity, pressure, leak = data["velocity"], data["pressure"], data.get("leak")
+        edges, edge_velocity = data.get("edges"), data.get("edge_velocity")
         given = unpacked("pulse", data)
     if given:
         given |= {"period": float(given["period"]), "kind": BedKind(**text["beds"])}
@@ -241,6 +250,8 @@ def read_job(folder: Path) -> Job:
         FemOptions(**options),
         leak,
         Pulse(**given) if given else None,
+        edges,
+        edge_velocity,
     )
 
 

@@ -17,6 +17,9 @@ class FemOptions:
         ... and no outlet flow changed by more than this fraction of the inflow in the last step.
     max_steps
         Nonlinear steps before giving up.
+    solved
+        Whether the initial state is a solution, of another mesh: Newton's steps begin at the viscosity of blood, steps
+        of pseudo-time follow where they do not soon converge, and the continuation where these fail.
     viscosity_factor
         The first viscosity of the continuation, times that of blood.
     viscosity_reduction
@@ -43,6 +46,7 @@ class FemOptions:
     tolerance: float = 1e-6
     flow_tolerance: float = 1e-7
     max_steps: int = 100
+    solved: bool = False
     viscosity_factor: float = 8.0
     viscosity_reduction: float = 0.7
     level_tolerance: float = 0.05

@@ -14,7 +14,8 @@ from petsc4py import PETSc
 
 from hemo.blood import Blood
 from hemo.boundary import FlowConditions
-from hemo.fem.domain import Domain, from_cells
+from hemo.fem.carryover import edge_rows
+from hemo.fem.domain import Domain, edge_nodes, from_cells
 from hemo.fem.jit import jit_options
 from hemo.fem.options import FemOptions
 from hemo.fem.outlets import ResistanceOutlets, inlet_profile, resistance_outlets
@@ -263,4 +264,13 @@ def set_state(problem: FlowProblem, velocity: fem.Function, pressure: fem.Functi
     p.interpolate(pressure)
     problem.state.x.array[problem.velocity_part.places] = u.x.array
     problem.state.x.array[problem.pressure_part.places] = p.x.array / problem.pressure_unit
+    problem.hold_prescribed()
+
+
+def set_edges(problem: FlowProblem, edges: NDArray[np.int64], velocity: Array) -> None:
+    """Take over the velocity in the middle of edges, (e, 3) m/s, given by the (e, 2) input vertices that they join."""
+    part = problem.velocity_part
+    nodes, ends = edge_nodes(part.space)
+    places = part.places.reshape(-1, 3)[nodes]
+    problem.state.x.array[places] = velocity[edge_rows(edges, ends)]
     problem.hold_prescribed()

@@ -16,7 +16,16 @@ from hemo.results import Status, WallTraction
 
 Array = NDArray[np.float64]
 
-FIELDS = ("section_area", "section_pressure", "section_flow", "section_momentum", "velocity", "pressure")
+FIELDS = (
+    "section_area",
+    "section_pressure",
+    "section_flow",
+    "section_momentum",
+    "velocity",
+    "pressure",
+    "edges",
+    "edge_velocity",
+)
 
 
 @dataclass(frozen=True)
@@ -58,6 +67,8 @@ class FemResult:
         rho (u . n)^2 in N (u the mean velocity). A section without probe points has area 0 and pressure nan.
     velocity, pressure
         (n, 3) m/s and (n,) Pa at the mesh's vertices (gauge).
+    edges, edge_velocity
+        (e, 2) vertices that each edge of the mesh joins, and (e, 3) the quadratic velocity at its middle, m/s.
     wall
         Traction on the wall.
     outlet_flow, outlet_pressure
@@ -87,6 +98,8 @@ class FemResult:
     section_momentum: Array
     velocity: Array
     pressure: Array
+    edges: NDArray[np.int64]
+    edge_velocity: Array
     wall: WallTraction
     outlet_flow: dict[str, float]
     outlet_pressure: dict[str, float]

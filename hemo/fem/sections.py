@@ -12,7 +12,7 @@ from mpi4py import MPI
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from hemo.fem.domain import Domain, owned_input_cells, to_vertices, vertex_spaces
+from hemo.fem.domain import Domain, edge_nodes, owned_input_cells, to_vertices, vertex_spaces
 from hemo.fem.jit import jit_options
 from hemo.fem.job import Probes
 from hemo.fem.outlets import cap_flux_vector
@@ -154,3 +154,16 @@ def vertex_fields(problem: FlowProblem) -> tuple[Array, Array] | None:
     total = problem.domain.points_total
     at_vertices, pressure = to_vertices(velocity, total), to_vertices(problem.pressure(), total)
     return None if at_vertices is None or pressure is None else (at_vertices, pressure)
+
+
+def edge_fields(problem: FlowProblem) -> tuple[NDArray[np.int64], Array] | None:
+    """(e, 2) input vertices of each edge and (e, 3) velocity at its middle, m/s, on rank 0; None elsewhere."""
+    space = problem.velocity_part.space
+    nodes, ends = edge_nodes(space)
+    owned = nodes < space.dofmap.index_map.size_local
+    mine = ends[owned], problem.velocity().x.array.reshape(-1, 3)[nodes[owned]]
+    parts = problem.domain.comm.gather(mine)
+    if parts is None:
+        return None
+    edges, velocity = (np.concatenate(items) for items in zip(*parts, strict=True))
+    return edges, velocity

@@ -35,6 +35,7 @@ Array = NDArray[np.float64]
 
 PICARD_ABOVE = 0.1  # relative residual at the first level
 CORRECTIONS = 8  # Newton steps that a level may take
+WELL = 0.7  # what a step from another mesh's solution must leave of the residual, the first excepted
 LARGEST = 1.0  # relative residual of a guess worth correcting, once a level has been solved
 MANY_CORRECTIONS = 4
 BOLDEST_REDUCTION = 0.5
@@ -186,10 +187,13 @@ class _Continuation:
         picard = not (self.solved or self.continued) and relative > PICARD_ABOVE
         allowed = CORRECTIONS * (2 if factor == 1.0 or picard else 1)
         worst = LARGEST if self.solved else np.inf
-        for _ in range(allowed):
+        for count in range(allowed):
             picard = picard and relative > PICARD_ABOVE
+            before = relative
             relative, change = self._step(factor, relative, not picard)
             end = self._ended(factor, relative, change, worst)
+            if end is None and count and self.options.solved and not (self.solved or relative < WELL * before):
+                end = _End.FAILED
             if end is not None:
                 return end
         return _End.FAILED

@@ -24,9 +24,11 @@ from hemo.reduced.lumped import BACKWARD_DIFFERENCES
 ORDER = 2
 # The guess through the last one, two and three states.
 EXTRAPOLATION = {1: (1.0,), 2: (2.0, -1.0), 3: (3.0, -3.0, 1.0)}
-CORRECTIONS = 40
-MANY = 8  # corrections of a step after which the factors are worth renewing
-WELL = 0.7  # residual over the one before, above which a correction has done little
+CORRECTIONS = 60
+MANY = 8  # corrections that a step of FEW unknowns may need before the factors are worth renewing for the next
+FEW = 48_000
+WELL = 0.7  # what a correction should leave of the residual
+SPAN = 3  # corrections that are judged together
 DEPTH = 6  # pairs
 
 
@@ -126,6 +128,8 @@ class TimeStepper:
         self.x: PETSc.Vec = problem.state.x.petsc_vec
         self.states: list[PETSc.Vec] = [self.x.copy()]
         self.corrector = Corrector(problem, options)
+        # Making factors costs the more corrections, the more unknowns there are.
+        self.patience = MANY * max(problem.unknowns / FEW, 1.0) ** (2 / 3)
         self.order = 0  # of the last step
         self.worn = True  # whether the factors are to be renewed
 
@@ -139,24 +143,25 @@ class TimeStepper:
         """Go one step on; what drives the flow must have been set to the step's end."""
         self._begin()
         force, scale = self.problem.residual(), max(self.problem.balance_norm(), 1e-300)
-        relative = float(force.norm()) / scale
-        corrections = factorisations = since = 0
+        relative = [float(force.norm()) / scale]  # since the factors were made
+        corrections = factorisations = 0
         self.corrector.begin()
-        while relative > self.options.step_tolerance and corrections < CORRECTIONS:  # not where it is no number
+        while relative[-1] > self.options.step_tolerance and corrections < CORRECTIONS:  # not where it is no number
             if self.worn:
                 self.corrector.renew()
-                self.worn, since = False, 0
+                self.worn, relative = False, relative[-1:]
                 factorisations += 1
             self.x.axpy(1.0, self.corrector.correct(force))
             self.problem.state.x.scatter_forward()
             force.destroy()
             force = self.problem.residual()
-            before, relative = relative, float(force.norm()) / scale
-            corrections, since = corrections + 1, since + 1
-            self.worn = since >= MANY or (since > 1 and not relative < WELL * before)
+            relative.append(float(force.norm()) / scale)
+            corrections += 1
+            self.worn = len(relative) > SPAN and not relative[-1] < WELL**SPAN * relative[-1 - SPAN]
+        self.worn = self.worn or len(relative) > self.patience
         force.destroy()
         self._keep()
-        return StepOutcome(relative, corrections, factorisations)
+        return StepOutcome(relative[-1], corrections, factorisations)
 
     def _begin(self) -> None:
         """Set the time derivative and the guess."""

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hemo import femresults, femstages, flowstage, stages
+from hemo import femresults, femstages, flowstage, meshstage, stages
 from hemo.case import check_case
 from hemo.errors import InputError
 
@@ -34,7 +34,7 @@ class Run:
             "test",
         )
         found = stages.load_geometry(self.case, folder / "case.toml", folder)
-        self.meshed = femstages.mesh_tree(self.case, found, found.trees[0], folder / "vessel")
+        self.meshed = meshstage.mesh_tree(self.case, found, found.trees[0], folder / "vessel")
         self.start = flowstage.solve_reduced(self.case, self.meshed.tree)
         self.solution = femstages.solve_fem(
             self.case, self.meshed, self.start, folder / "vessel", folder, 1, lambda _: None

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hemo import femresults, femstages, flowstage, stages
+from hemo import femresults, femstages, flowstage, meshstage, stages
 from hemo.case import read_case
 from hemo.indices import facet_geometry
 from hemo.units import MMHG
@@ -32,9 +32,12 @@ class Run:
             }
         )
         geometry = stages.load_geometry(self.case, path, folder)
-        self.meshed = femstages.mesh_tree(self.case, geometry, geometry.trees[0], folder / "vessel")
+        self.meshed = meshstage.mesh_tree(self.case, geometry, geometry.trees[0], folder / "vessel")
         start = flowstage.solve_reduced(self.case, self.meshed.tree)
-        self.solution = femstages.solve_fem(self.case, self.meshed, start, folder / "vessel", folder, ranks, tell)
+        again = meshstage.mesher(geometry, geometry.trees[0], folder / "vessel")
+        self.solution = femstages.solve_fem(
+            self.case, self.meshed, start, folder / "vessel", folder, ranks, tell, again
+        )
         self.result = femresults.with_fem(start, self.meshed, self.solution)
 
     @property

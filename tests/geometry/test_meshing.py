@@ -9,10 +9,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hemo import femstages
+from hemo import meshstage
 from hemo.case import Case, read_case
 from hemo.errors import HemoError, InputError, TreesNotMeshed
-from hemo.femstages import mesh_trees
 from hemo.geometry.lesion import with_reference_and_lesions
 from hemo.geometry.mesh import filling, meshing
 from hemo.geometry.mesh import layers as layers_module
@@ -27,6 +26,7 @@ from hemo.geometry.mesh.sections import section_probes
 from hemo.geometry.mesh.sizing import Sizes, branch_at, size_at
 from hemo.geometry.synthetic.vessels import left_coronary, straight_stenosis
 from hemo.geometry.truncate import truncate
+from hemo.meshstage import mesh_trees
 from hemo.stages import Geometry
 from hemo.tetmesh import TetMesh, face_neighbours
 from hemo.tree import Branch, VesselTree
@@ -406,7 +406,7 @@ def coarse_case() -> Case:
     return case.model_copy(update={"fem": case.fem.model_copy(update={"cells_per_diameter": 3.0})})
 
 
-def itself(meshed: femstages.MeshedTree) -> femstages.MeshedTree:
+def itself(meshed: meshstage.MeshedTree) -> meshstage.MeshedTree:
     return meshed
 
 
@@ -449,7 +449,7 @@ def aborts(*_: object) -> None:
 
 
 def test_a_process_that_is_killed_does_not_end_the_meshing(both_sides, tmp_path, monkeypatch, caplog) -> None:
-    monkeypatch.setattr(femstages, "_mesh_apart", aborts)
+    monkeypatch.setattr(meshstage, "_mesh_apart", aborts)
     meshed = mesh_trees(coarse_case(), both_sides, tmp_path, itself, 2)
     assert [one.tree.name for one in meshed] == ["right", "left"]
     assert "perhaps for lack of memory" in caplog.text

@@ -14,7 +14,7 @@ from hemo.boundary import FlowConditions
 from hemo.fem import checkpoint
 from hemo.fem.jit import compilation
 from hemo.fem.marching import crossing_rate
-from hemo.fem.sections import inlet_means, section_means, vertex_fields
+from hemo.fem.sections import edge_fields, inlet_means, section_means, vertex_fields
 from hemo.fem.wall import wall_traction
 from tests.fem import tubes
 from tests.fem.solving import parabola, probes_at, set_up, solved
@@ -62,7 +62,9 @@ def everything(problem, mesh):
     with compilation(comm):
         inlet, sections = inlet_means(problem), section_means(problem, probes_at(mesh, HEIGHTS))
         fields, wall = vertex_fields(problem), wall_traction(problem, mesh if comm.rank == 0 else None)
-    fields, wall = comm.bcast((fields, wall))
+    edges = edge_fields(problem)
+    fields, edges, wall = comm.bcast((fields, edges, wall))
+    order = np.lexsort(np.sort(edges[0], axis=1).T)
     return {
         "inlet": np.array([inlet.area, inlet.pressure, inlet.inflow]),
         "section area": sections.area,
@@ -71,6 +73,8 @@ def everything(problem, mesh):
         "outlet flow": problem.outlets.flows(problem.state.x.petsc_vec),
         "velocity": fields[0],
         "pressure": fields[1],
+        "edges": np.sort(edges[0], axis=1)[order],
+        "edge velocity": edges[1][order],
         "wall points": wall.points,
         "wall triangles": wall.triangles,
         "wall pressure": wall.pressure,

@@ -1,0 +1,95 @@
+"""A solution looked up at the vertices of another mesh, and solves that start from it."""
+
+import numpy as np
+import pytest
+
+from hemo.blood import Blood
+from hemo.boundary import FlowConditions
+from hemo.fem.carryover import CORNERS, Fields, all_edges, carried_over, edge_rows, looked_up
+from hemo.fem.job import write_job
+from hemo.fem.launch import run_worker
+from hemo.fem.options import FemOptions
+from hemo.fem.result import read_result
+from hemo.results import Status
+from tests.fem import tubes
+from tests.fem.solving import parabola, probes_at
+
+RADIUS, LENGTH = 1.5e-3, 6e-3
+FLOW = 0.6e-6  # m^3/s
+HEIGHTS = (11e-3, 20.2e-3, 29e-3)
+
+
+def straight(rings, layers):
+    return tubes.tube(lambda z: np.full_like(z, RADIUS), np.linspace(0.0, LENGTH, layers), rings)
+
+
+def velocity(x):
+    """Quadratic, in m/s."""
+    x = x / RADIUS
+    return np.column_stack([x[:, 0] * x[:, 1], 1 - x[:, 0] ** 2 - x[:, 1] ** 2, x[:, 2] ** 2 - x[:, 0]])
+
+
+def pressure(x):
+    return 100.0 + 1e4 * x[:, 2] - 2e4 * x[:, 0]
+
+
+def fields_on(mesh):
+    edges = np.random.default_rng(1).permutation(all_edges(mesh))[:, ::-1]
+    return Fields(velocity(mesh.points), pressure(mesh.points), edges, velocity(mesh.points[edges].mean(axis=1)))
+
+
+def test_quadratic_velocity_and_linear_pressure_are_kept():
+    mesh, other = straight(2, 7), straight(3, 12)
+    inside = np.hypot(other.points[:, 0], other.points[:, 1]) < 0.9 * RADIUS
+    found, level = looked_up(mesh, fields_on(mesh), other.points[inside])
+    assert found == pytest.approx(velocity(other.points[inside]), abs=1e-12)
+    assert level == pytest.approx(pressure(other.points[inside]), rel=1e-12)
+
+
+def test_places_outside_take_values_from_beside_them():
+    mesh = straight(3, 7)
+    angle = np.linspace(0, 2 * np.pi, 50)
+    beyond = np.column_stack([1.05 * RADIUS * np.cos(angle), 1.05 * RADIUS * np.sin(angle), np.full(50, LENGTH / 3)])
+    found, level = looked_up(mesh, fields_on(mesh), beyond)
+    on_wall = beyond * [1 / 1.05, 1 / 1.05, 1.0]
+    assert np.abs(found - velocity(on_wall)).max() < 0.5
+    assert np.abs(level - pressure(on_wall)).max() < 2e4 * 0.5e-3 + 1e4 * 1e-3
+
+
+def test_edges_in_any_order():
+    mesh = straight(2, 4)
+    edges, wanted = fields_on(mesh).edges, mesh.cells[:, CORNERS].reshape(-1, 2)
+    assert np.array_equal(np.sort(edges[edge_rows(edges, wanted)], axis=1), np.sort(wanted, axis=1))
+    assert len(edges) == len(np.unique(np.sort(wanted, axis=1), axis=0))
+
+
+@pytest.fixture(scope="module")
+def solves(tmp_path_factory):
+    """A stenosis on a coarse and on a finer mesh, the latter from the guess and from the coarse solution."""
+    radius, folder = tubes.cosine_stenosis(0.5), tmp_path_factory.mktemp("solves")
+    conditions = FlowConditions(12000.0, 600.0, {"out": 11000.0 / FLOW}, None)
+    found = {}
+    for name, rings, size in (("coarse", 2, 1.6), ("fine", 3, 1.2), ("carried", 3, 1.2)):
+        stations = 10e-3 + tubes.graded_stations(lambda z: radius(z + 10e-3), 20e-3, size)
+        mesh = tubes.tube(radius, stations, rings=rings)
+        start, between = (parabola(mesh, radius, FLOW), np.full(len(mesh.points), 12000.0)), None
+        if name == "carried":
+            other, solution = found["coarse"]
+            fields = Fields(solution.velocity, solution.pressure, solution.edges, solution.edge_velocity)
+            fields = carried_over(other, fields, mesh)
+            start, between = (fields.velocity, fields.pressure), (fields.edges, fields.edge_velocity)
+        options = FemOptions(tolerance=1e-10, flow_tolerance=1e-9, solved=name == "carried")
+        job, probes = folder / name, probes_at(mesh, HEIGHTS)
+        write_job(job, mesh, probes, start, Blood(), conditions, options, between=between)
+        run_worker(job, 1)
+        found[name] = mesh, read_result(job)
+    return {name: result for name, (_, result) in found.items()}
+
+
+def test_a_start_from_a_coarser_mesh_changes_the_way_and_not_the_answer(solves):
+    fine, carried = solves["fine"], solves["carried"]
+    assert carried.status is Status.CONVERGED
+    assert carried.section_pressure == pytest.approx(fine.section_pressure, abs=1e-6)
+    assert len(carried.iterations) <= len(fine.iterations) - 3
+    assert {step["viscosity_factor"] for step in carried.iterations} == {1.0}
+    assert all(step["newton"] for step in carried.iterations)
