@@ -79,7 +79,7 @@ def solve_fem(
         initial, between = initial_fields(meshed.mesh.points, meshed.tree, flow), None
         if solved is not None:
             initial, between = (solved.velocity, solved.pressure), (solved.edges, solved.edge_velocity)
-        options = FemOptions(solved=solved is not None)
+        options = FemOptions(solved=solved is not None, checkpoint_interval=case.fem.checkpoint_interval)
         leak = None if shares is None else np.asarray(shares.sum(axis=1)).ravel()
         write_job(job, meshed.mesh, meshed.probes, initial, case.fluid(), conditions, options, leak, pulse, between)
         run_worker(job, ranks, lambda status: tell(_progress_line(status)))

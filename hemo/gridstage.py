@@ -20,7 +20,7 @@ from hemo.tree import VesselTree
 from hemo.treesummary import TreeResult
 
 COARSENING = (2.0**0.5, 2.0)  # cells across a diameter over those of the coarser meshes
-LESION_FFR = ("FFR beyond the lesion", "")
+LESION_FFR = "FFR beyond the lesion"
 
 Number = tuple[str, str, str]  # place, quantity, unit
 
@@ -65,7 +65,7 @@ def with_grid_study(
     if any(found.fem is None or found.fem.status is not Status.CONVERGED for found in results):
         return result
     study = grid_study(meshes, [numbers(case, meshed.tree, found) for found in results])
-    of_lesion = {row.place: row.convergence.uncertainty for row in study.rows if row.quantity == LESION_FFR[0]}
+    of_lesion = {row.place: row.convergence.uncertainty for row in study.rows if row.quantity == LESION_FFR}
     budgets = {
         name: replace(budget, discretisation=of_lesion.get(name, budget.discretisation))
         for name, budget in result.budgets.items()
@@ -85,7 +85,7 @@ def numbers(case: Case, fine: VesselTree, result: TreeResult) -> dict[Number, fl
             found[branch.name, "FFR of the vessel", ""] = float(np.interp(place, tree[branch.name].arc, curve))
     for lesion in fine.lesions:
         if lesion.branch in flow.branches:
-            found[lesion.id, *LESION_FFR] = lesion_pressure(tree, lesion, flow, None, case.reading()).distal
+            found[lesion.id, LESION_FFR, ""] = lesion_pressure(tree, lesion, flow, None, case.reading()).distal
         if lesion.id in result.lesion_walls:
             wall = result.lesion_walls[lesion.id]
             found[lesion.id, "mean WSS", "Pa"] = wall.wss_mean

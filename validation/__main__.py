@@ -18,6 +18,8 @@ BENCHMARKS = (
     "random_trees",
     "fuzz",
     "stage_times",
+    "dfg_cylinder",
+    "kills",
     "real_meshes",
     "mesh_cost",
     "mesh_optimisers",

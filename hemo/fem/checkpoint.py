@@ -31,6 +31,8 @@ log = logging.getLogger(__name__)
 FOLDER = "checkpoint"
 FIELDS = ("velocity", "pressure")
 SERIES = "series.npz"
+PARTIAL = ".partial"
+KEPT = 2
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ def write_checkpoint(
     states: Sequence[PETSc.Vec] = (),
     series: Mapping[str, NDArray[Any]] | None = None,
 ) -> None:
-    """Write the current state; collective. Earlier checkpoints of the job go when this one is complete.
+    """Write the current state; collective. Of earlier checkpoints the last stays, should a disk damage this one.
 
     Parameters
     ----------
@@ -76,7 +78,7 @@ def write_checkpoint(
     comm = problem.domain.comm
     step = steps_done(records)
     target = job / FOLDER / f"step-{step:05d}"
-    partial = target.with_suffix(".partial")
+    partial = target.with_suffix(PARTIAL)
     if comm.rank == 0:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
@@ -101,7 +103,7 @@ def write_checkpoint(
         shutil.rmtree(target, ignore_errors=True)
         partial.rename(target)
         for other in (job / FOLDER).iterdir():
-            if other != target:
+            if other not in _latest(job, KEPT):
                 shutil.rmtree(other, ignore_errors=True)
     comm.barrier()
     log.info("checkpoint after step %d written", step)
@@ -112,9 +114,7 @@ def find_checkpoint(job: Path, input_hash: str) -> Checkpoint | None:
 
     One of other inputs and a damaged one are left out with a warning.
     """
-    for folder in sorted((job / FOLDER).glob("step-*"), reverse=True):
-        if folder.suffix == ".partial":
-            continue
+    for folder in _latest(job):
         try:
             meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
             whole = _checksums(folder) == meta["files"]
@@ -129,6 +129,12 @@ def find_checkpoint(job: Path, input_hash: str) -> Checkpoint | None:
         else:
             return Checkpoint(folder, records, states)
     return None
+
+
+def _latest(job: Path, count: int | None = None) -> list[Path]:
+    """The folders of whole checkpoints, the latest first."""
+    whole = [folder for folder in (job / FOLDER).glob("step-*") if folder.suffix != PARTIAL]
+    return sorted(whole, key=lambda folder: int(folder.name.removeprefix("step-")), reverse=True)[:count]
 
 
 def read_checkpoint(problem: FlowProblem, checkpoint: Checkpoint) -> tuple[list[PETSc.Vec], dict[str, NDArray[Any]]]:

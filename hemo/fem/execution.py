@@ -19,6 +19,8 @@ from hemo.fem.beats import BeatSolver, TimeStep
 from hemo.fem.domain import distribute, from_vertices, vertex_spaces
 from hemo.fem.jit import compilation
 from hemo.fem.job import Job, input_hash, read_job, write_status
+from hemo.fem.joblock import held
+from hemo.fem.options import FemOptions
 from hemo.fem.problem import FlowProblem, build_problem, set_edges, set_state
 from hemo.fem.result import FemResult, write_result
 from hemo.fem.sections import CapMeans, edge_fields, inlet_means, section_means, vertex_fields
@@ -28,8 +30,6 @@ from hemo.results import Status
 from hemo.tetmesh import TetMesh
 
 log = logging.getLogger(__name__)
-
-CHECKPOINT_INTERVAL = 60.0  # s of solving between checkpoints that nobody asked for
 
 
 @dataclass
@@ -62,12 +62,18 @@ class Execution:
     records: list[dict[str, Any]] = field(default_factory=list)
     timing: dict[str, float] = field(default_factory=dict)
     saved: float = field(default_factory=time.perf_counter)
+    interval: float = FemOptions.checkpoint_interval
     beats: BeatSolver | None = None
 
     def run(self) -> None:
         """Solve the job, or go as far as it is allowed to."""
+        with held(self.folder, self.comm):
+            self._run()
+
+    def _run(self) -> None:
         self.tell("setup", "reading the job")
         job, tet = self._read()
+        self.interval = job.options.checkpoint_interval
         with self._phase("setup"):
             domain = distribute(tet, self.comm)
         self.tell("setup", "compiling the forms")
@@ -150,7 +156,7 @@ class Execution:
     def _after_step(self, problem: FlowProblem, step: Step | TimeStep) -> None:
         self.records.append(asdict(step))
         self.tell("solving", "")
-        if self.comm.bcast(time.perf_counter() - self.saved > CHECKPOINT_INTERVAL):
+        if self.comm.bcast(time.perf_counter() - self.saved > self.interval):
             self.save(problem)
 
     def stop_requested(self) -> bool:

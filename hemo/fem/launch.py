@@ -43,10 +43,16 @@ def run_worker(job: Path, ranks: int, on_status: StatusCallback | None = None) -
         raise EnvironmentMissing("mpirun is not on the PATH; run `make setup` and start hemo through env/exec.")
     _require_dolfinx()
     command = ["mpirun", "-n", str(ranks), sys.executable, "-m", "mpi4py", "-m", "hemo.fem.worker", str(job)]
+    if shutil.which("setpriv") is not None:
+        command = ["setpriv", "--pdeathsig", "TERM", *command]  # mpirun ends when this process does, however that ends
     with open(job / "mpirun.log", "ab") as output:
         # Its own session: a Ctrl-C at the terminal reaches the driver only, which then asks in good order.
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
         )
         stop = _StopRequest(process)
         with stop:

@@ -35,6 +35,8 @@ class FemOptions:
         Relative residual of each linear solve, the loosest allowed.
     max_linear_iterations
         GMRES iterations on a lagged factorisation before it is renewed.
+    checkpoint_interval
+        s of solving between checkpoints that nobody asked for.
     backflow
         beta of the backflow stabilisation at the outlets (1 makes the form energy-stable).
     streamline, grad_div
@@ -55,6 +57,7 @@ class FemOptions:
     periodic: float = 0.01
     linear_tolerance: float = 0.1
     max_linear_iterations: int = 60
+    checkpoint_interval: float = 60.0
     backflow: float = 1.0
     streamline: float = 1.0
     grad_div: float = 1.0

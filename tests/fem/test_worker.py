@@ -3,16 +3,22 @@
 import os
 import shutil
 import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from mpi4py import MPI
 
 from hemo.blood import Blood
 from hemo.boundary import FlowConditions
 from hemo.errors import Interrupted, NotConverged
 from hemo.fem.checkpoint import find_checkpoint
 from hemo.fem.job import input_hash, read_status, write_job
+from hemo.fem.joblock import held
 from hemo.fem.launch import run_worker
 from hemo.fem.options import FemOptions
 from hemo.fem.result import read_result
@@ -183,6 +189,49 @@ def test_damaged_checkpoint_is_ignored(stopped, tmp_path, caplog, name):
     file.write_bytes(content)
     assert find_checkpoint(folder, input_hash(folder)) is None
     assert "damaged and ignored" in caplog.text
+
+
+def test_a_damaged_newest_checkpoint_falls_back_to_the_one_before(vessel, tmp_path):
+    folder = write(tmp_path / "fem", vessel, options=replace(TIGHT, checkpoint_interval=0.0))
+    interrupt(folder, 1, lambda status: status["state"] == "solving" and (status["step"] or 0) >= 3)
+    before, newest = sorted((folder / "checkpoint").iterdir())
+    (newest / "velocity-0.bp" / "data.0").write_bytes(b"damaged")
+    found = find_checkpoint(folder, input_hash(folder))
+    assert found is not None
+    assert found.folder == before
+
+
+def test_a_second_solve_waits_for_the_ranks_of_the_first(tmp_path):
+    """As after mpirun was killed; the lock of a process that dies is free."""
+    holder = (
+        "import fcntl, sys, time; file = open(sys.argv[1], 'a'); fcntl.flock(file, fcntl.LOCK_SH); "
+        "print('held', flush=True); time.sleep(100)"
+    )
+    command = [sys.executable, "-c", holder, str(tmp_path / "lock")]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "held\n"
+    with pytest.raises(RuntimeError, match="another solve is still running"), held(tmp_path, MPI.COMM_SELF, 0.5):
+        pass
+    process.kill()
+    with held(tmp_path, MPI.COMM_SELF, 30.0):
+        pass
+    process.wait()
+
+
+def test_ranks_end_with_a_driver_that_is_killed(vessel, tmp_path):
+    folder = write(tmp_path / "fem", vessel)
+    code = (
+        "import sys; from pathlib import Path; from hemo.fem.launch import run_worker; run_worker(Path(sys.argv[1]), 2)"
+    )
+    driver = subprocess.Popen([sys.executable, "-c", code, str(folder)])
+    until = time.monotonic() + 60.0
+    while not read_status(folder) and time.monotonic() < until:
+        time.sleep(0.1)
+    driver.kill()
+    driver.wait()
+    with held(folder, MPI.COMM_SELF, 30.0):
+        assert not (folder / "result.npz").exists()
 
 
 def test_half_written_checkpoint_is_ignored(stopped, tmp_path):
