@@ -11,14 +11,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
-
-Array = NDArray[np.float64]
 
 SAFETY = 1.25  # Celik's factor where the order is observed
 RANGES = 3.0  # of the three values, where it is not
 LEAST_ORDER, MOST_ORDER = 0.5, 3.0  # a higher one, by chance, would make the index small: quadratic elements give 3
 ROUNDS = 50
+BOUNDS = (1e-6, 10.0)  # of the iterates
 
 
 @dataclass(frozen=True)
@@ -90,9 +88,12 @@ def convergence(values: tuple[float, float, float], sizes: tuple[float, float, f
     order = observed_order(middle - fine, coarse - middle, first, second)
     if order is None:
         return Convergence(values, None, None, RANGES * float(np.ptp(values)))
-    order = min(order, MOST_ORDER)
-    extrapolated = fine + (fine - middle) / (first**order - 1.0)
-    return Convergence(values, order, extrapolated, SAFETY * abs(extrapolated - fine))
+    if order > MOST_ORDER:  # the finest two may agree by chance: the coarsest has a say
+        both = (fine - middle) / (first**MOST_ORDER - 1.0), (fine - coarse) / ((first * second) ** MOST_ORDER - 1.0)
+        extrapolated = fine + max(both, key=abs)
+    else:
+        extrapolated = fine + (fine - middle) / (first**order - 1.0)
+    return Convergence(values, min(order, MOST_ORDER), extrapolated, SAFETY * abs(extrapolated - fine))
 
 
 def observed_order(first_change: float, second_change: float, first: float, second: float) -> float | None:
@@ -106,9 +107,6 @@ def observed_order(first_change: float, second_change: float, first: float, seco
     ratio = second_change / first_change
     order = abs(np.log(ratio)) / np.log(first)
     for _ in range(ROUNDS):
-        mixed = np.log((first**order - 1.0) / (second**order - 1.0)) if order > 0.0 else np.log(first / second)
-        order = (np.log(ratio) + mixed) / np.log(first)
-        if not order >= LEAST_ORDER:
-            return None
-        order = min(order, 10.0)
-    return float(order)
+        order = float(np.clip(order, *BOUNDS))
+        order = np.log(ratio * (first**order - 1.0) / (second**order - 1.0)) / np.log(first)
+    return float(order) if order >= LEAST_ORDER else None

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hemo.beatstage import before_the_beat, pulse_of, reduced_beat
 from hemo.boundary import FlowConditions
@@ -17,7 +16,7 @@ from hemo.case import Case
 from hemo.errors import InputError, NotConverged
 from hemo.files import file_name
 from hemo.geometry.mesh.extensions import in_extensions
-from hemo.meshstage import MeshedTree, Mesher
+from hemo.meshstage import MeshedTree, Mesher, same_vessels
 from hemo.results import Status, TreeFlow
 from hemo.tetmesh import INLET
 from hemo.treesummary import TreeResult
@@ -29,8 +28,6 @@ if TYPE_CHECKING:
     from hemo.fem.result import FemResult
 
 log = logging.getLogger(__name__)
-
-Array = NDArray[np.float64]
 
 COARSE_FROM = 60_000  # cells of a mesh that is worth a coarser one before it
 COARSENING = 2.0
@@ -110,6 +107,8 @@ def _from_coarser(
     case = with_cells(case, cells)
     try:
         coarse = again(case)
+        if not same_vessels(coarse.tree, meshed.tree):
+            raise InputError("that mesh ends elsewhere.")
         tell(f"first on {coarse.info.cells:,} cells")
         there = replace(coarse, tree=meshed.tree)  # that of the reduced solution
         solution = solve_fem(case, there, start, coarse.folder, logs, ranks, tell, again)

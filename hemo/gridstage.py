@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,14 +11,16 @@ import numpy as np
 
 from hemo.case import Case
 from hemo.convergence import GridRow, GridStudy, convergence
-from hemo.errors import InputError
+from hemo.errors import InputError, NotConverged
 from hemo.femresults import with_fem
 from hemo.femstages import FEWEST_CELLS, solve_fem, with_cells
 from hemo.indices import lesion_pressure, vessel_place
-from hemo.meshstage import MeshedTree, Mesher
+from hemo.meshstage import MeshedTree, Mesher, auxiliary, same_vessels
 from hemo.results import Status
 from hemo.tree import VesselTree
 from hemo.treesummary import TreeResult
+
+log = logging.getLogger(__name__)
 
 COARSENING = (2.0**0.5, 2.0)  # cells across a diameter over those of the coarser meshes
 LESION_FFR = "FFR beyond the lesion"
@@ -54,15 +57,23 @@ def with_grid_study(
         The reduced solution, from which a solve starts, of the tree as a mesh has it.
     """
     meshes, results = [meshed], [result]
-    for factor in reversed(COARSENING):
-        coarser = with_cells(case, case.fem.cells_per_diameter / factor)
-        mesh = again(coarser)
-        tell(f"grid study: {mesh.info.cells:,} cells")
-        start = reduced(mesh.tree)
-        solution = solve_fem(coarser, mesh, start, mesh.folder, logs, ranks, tell, again)
-        meshes.insert(1, mesh)
-        results.insert(1, with_fem(start, mesh, solution))
-    if any(found.fem is None or found.fem.status is not Status.CONVERGED for found in results):
+    try:
+        for factor in reversed(COARSENING):
+            coarser = with_cells(case, case.fem.cells_per_diameter / factor)
+            mesh = again(coarser)
+            if not same_vessels(mesh.tree, meshed.tree):
+                raise InputError(f"the mesh of {mesh.info.cells:,} cells ends elsewhere.")
+            tell(f"grid study: {mesh.info.cells:,} cells")
+            with auxiliary():
+                start = reduced(mesh.tree)
+                solution = solve_fem(coarser, mesh, start, mesh.folder, logs, ranks, tell, again)
+                found = with_fem(start, mesh, solution)
+            if solution.status is not Status.CONVERGED:
+                raise NotConverged(f"on {mesh.info.cells:,} cells: {solution.message}")
+            meshes.insert(1, mesh)
+            results.insert(1, found)
+    except (InputError, NotConverged) as error:
+        log.warning("%s tree: no grid study: %s", meshed.tree.name, error)
         return result
     study = grid_study(meshes, [numbers(case, meshed.tree, found) for found in results])
     of_lesion = {row.place: row.convergence.uncertainty for row in study.rows if row.quantity == LESION_FFR}

@@ -6,9 +6,10 @@ import json
 import logging
 import os
 import queue
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from logging.handlers import QueueHandler
@@ -33,6 +34,7 @@ from hemo.treesummary import MeshInfo
 log = logging.getLogger(__name__)
 
 PROBES = "probes.npz"
+SAME_LENGTH = 1e-3  # m
 MESHED = "meshed.json"  # in a tree's work folder, written last: the mesh beside it is whole
 
 
@@ -160,19 +162,42 @@ def _mesh_apart[Made](
 
 
 def mesher(geometry: Geometry, tree: VesselTree, work: Path) -> Mesher:
-    """What makes further meshes of a tree by other cases, each in a folder of ``work``; warnings are only noted."""
+    """What makes further meshes of a tree by other cases, each in a folder of ``work``; warnings are only logged."""
 
     def again(case: Case) -> MeshedTree:
-        place = work / f"cells_{case.fem.cells_per_diameter:.3g}"
-        return mesh_tree(case, geometry, tree, place, logging.INFO)
+        with auxiliary():
+            return mesh_tree(case, geometry, tree, work / f"cells_{case.fem.cells_per_diameter:.3g}")
 
     return again
 
 
-def mesh_tree(
-    case: Case, geometry: Geometry, tree: VesselTree, work: Path, warnings: int = logging.WARNING
-) -> MeshedTree:
-    """Mesh one tree, or take the mesh that an interrupted run left; its warnings are logged at the level given."""
+@contextmanager
+def auxiliary() -> Iterator[None]:
+    """Within, hemo's warnings go to its log and to no collector: they concern no mesh that a result is on."""
+    collectors = [handler for handler in logging.getLogger("hemo").handlers if handler.level >= logging.WARNING]
+    for handler in collectors:
+        handler.addFilter(_nothing)
+    try:
+        yield
+    finally:
+        for handler in collectors:
+            handler.removeFilter(_nothing)
+
+
+def _nothing(_: logging.LogRecord) -> bool:
+    return False
+
+
+def same_vessels(one: VesselTree, other: VesselTree) -> bool:
+    """Whether two meshes of a tree end at the same places."""
+    if [branch.name for branch in one.branches] != [branch.name for branch in other.branches]:
+        return False
+    lengths = [(branch.length, other[branch.name].length) for branch in one.branches]
+    return one.outlets == other.outlets and all(abs(a - b) < SAME_LENGTH for a, b in lengths)
+
+
+def mesh_tree(case: Case, geometry: Geometry, tree: VesselTree, work: Path) -> MeshedTree:
+    """Mesh one tree, or take the mesh that an interrupted run left."""
     from hemo.geometry.mesh.meshing import MeshOptions, build_mesh
 
     if geometry.surface is None:
@@ -194,7 +219,7 @@ def mesh_tree(
             raise error if str(error).startswith("tree ") else InputError(f"tree {tree.name!r}: {error}") from error
         report = result.report
         for warning in report.warnings:
-            log.log(warnings, "%s tree: %s", tree.name, warning)
+            log.warning("%s tree: %s", tree.name, warning)
         result.mesh.save(work / "mesh.npz")
         result.probes.save(work / PROBES)
         details = {

@@ -31,9 +31,20 @@ def test_the_example_of_celik():
 
 def test_an_order_beyond_the_elements_is_not_believed():
     sizes = (1.0, 1.4, 2.0)
-    found = convergence(by_power(6.0, sizes), sizes)
+    values = by_power(6.0, sizes)
+    found = convergence(values, sizes)
     assert found.order == MOST_ORDER
-    assert found.uncertainty > convergence(by_power(6.0, sizes), sizes).values[0] - 0.8
+    assert found.uncertainty > values[0] - 0.8
+
+
+def test_two_values_that_agree_by_chance_do_not_hide_the_third():
+    found = convergence((0.8000, 0.8001, 0.8100), (1.0, 2.0**0.5, 2.0))
+    assert found.uncertainty == pytest.approx(1.25 * 0.01 / 7.0)
+
+
+def test_a_low_order_is_found_where_the_meshes_are_not_evenly_spaced():
+    sizes = (1.0, 1.35, 2.0925)
+    assert convergence(by_power(0.84, sizes), sizes).order == pytest.approx(0.84, rel=1e-6)
 
 
 @pytest.mark.parametrize("values", [(0.80, 0.81, 0.79), (0.80, 0.82, 0.83), (0.80, 0.80, 0.82), (0.8, 0.8, 0.8)])

@@ -137,8 +137,7 @@ def force_on_cylinder(problem: FlowProblem) -> Array:
     """(3,) N, by the residual tested with what does not vanish on the cylinder."""
     residual = problem.residual(raw=True)
     place = problem.velocity_part.space.tabulate_dof_coordinates() / SCALE
-    # Nodes off the wall hold no force: their residual is none.
-    near = np.hypot(place[:, 0] - CENTRE[0], place[:, 1] - CENTRE[1]) < 2 * RADIUS
+    near = np.hypot(place[:, 0] - CENTRE[0], place[:, 1] - CENTRE[1]) < 1.05 * RADIUS
     force = -residual.array[problem.velocity_part.places.reshape(-1, 3)[near]].sum(axis=0)
     residual.destroy()
     return np.asarray(force)

@@ -26,6 +26,7 @@ from hemo.fem import launch
 from hemo.fem.job import read_status
 from hemo.fem.result import FemResult, read_result
 from hemo.pipeline import RunOptions, run_case
+from hemo.results import Status
 from validation.table import Table, publish
 
 KILLS = 20
@@ -88,23 +89,23 @@ def start(place: Path, ranks: int) -> subprocess.Popen[bytes]:
         return subprocess.Popen([sys.executable, "-c", DRIVER, str(place), str(ranks)], stdout=log, stderr=log)
 
 
-def children(pid: int) -> list[int]:
-    """Processes below one, the nearest first."""
-    found = []
-    for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in task.read_text().split():
-            found += [int(child), *children(int(child))]
+def workers(driver: int) -> list[int]:
+    """mpirun and the ranks below a driver, as far as they are there."""
+    found: list[int] = []
+    for task in Path(f"/proc/{driver}/task").glob("*/children"):
+        for child in map(int, task.read_text().split()):
+            mine = b"hemo.fem.worker" in Path(f"/proc/{child}/cmdline").read_bytes()
+            found += [child] * mine + workers(child)
     return found
 
 
 def kill(driver: subprocess.Popen[bytes], victim: str, chance: random.Random) -> bool:
     """Kill the driver, its mpirun or one of the ranks; False where there is none yet or any more."""
-    below = children(driver.pid) if driver.poll() is None else []
-    workers = [pid for pid in below if b"hemo.fem.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()]
-    pid = {"driver": driver.pid, "mpirun": workers[0], "rank": chance.choice(workers[1:])}[victim] if workers[1:] else 0
-    if not pid:
+    try:
+        first, *ranks = workers(driver.pid)
+        os.kill({"driver": driver.pid, "mpirun": first, "rank": chance.choice(ranks)}[victim], signal.SIGKILL)
+    except (OSError, ValueError, IndexError):
         return False
-    os.kill(pid, signal.SIGKILL)
     driver.wait()
     return True
 
@@ -112,24 +113,25 @@ def kill(driver: subprocess.Popen[bytes], victim: str, chance: random.Random) ->
 def killed(place: Path, kills: int, longest: float, chance: random.Random) -> list[dict[str, Any]]:
     """Kill so often, then let it end; one record a kill."""
     records: list[dict[str, Any]] = []
-    while not (place / "result.npz").is_file():
-        driver = start(place, RANKS[len(records) % len(RANKS)])
-        if len(records) == kills:
-            driver.wait()
-            continue
-        time.sleep(chance.uniform(3.0, longest))
-        victim, step = VICTIMS[len(records) % len(VICTIMS)], read_status(place).get("step")
-        if kill(driver, victim, chance):
-            records.append({"victim": victim, "step": step, "ranks": RANKS[len(records) % len(RANKS)]})
-        else:
-            driver.wait()
-    return records
+    for count in range(10 * KILLS):
+        if (place / "result.npz").is_file():
+            return records
+        ranks = RANKS[count % len(RANKS)]
+        driver = start(place, ranks)
+        if len(records) < kills:
+            time.sleep(chance.uniform(3.0, longest))
+            victim, step = VICTIMS[len(records) % len(VICTIMS)], read_status(place).get("step")
+            if kill(driver, victim, chance):
+                records.append({"victim": victim, "step": step, "ranks": ranks})
+        driver.wait()
+    raise RuntimeError(f"no result after {10 * KILLS} starts; see {place.parent / 'drivers.log'}")
 
 
 def difference(found: FemResult, whole: FemResult) -> float:
     """Largest difference of flow, pressure and inflow at any time of the last beat, over the largest value."""
     assert found.beat is not None
     assert whole.beat is not None
+    assert found.status is whole.status is Status.CONVERGED
     worst = 0.0
     for name in ("section_pressure", "section_flow", "inlet_flow", "outlet_flow"):
         expected, got = getattr(whole.beat, name), getattr(found.beat, name)

@@ -84,7 +84,8 @@ def _located(mesh: TetMesh, tree: cKDTree, places: Array) -> tuple[Integers, Arr
     """(n,) cell of each place and (n, 4) barycentric weights in it, none negative."""
     cell, weights = _best(mesh, tree, places, CANDIDATES[0])
     outside = weights.min(axis=1) < -ROUNDING
-    cell[outside], weights[outside] = _best(mesh, tree, places[outside], CANDIDATES[1])
+    if outside.any():
+        cell[outside], weights[outside] = _best(mesh, tree, places[outside], CANDIDATES[1])
     weights = np.clip(weights, 0.0, None)
     return cell, weights / weights.sum(axis=1, keepdims=True)
 

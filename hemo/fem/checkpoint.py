@@ -32,7 +32,6 @@ FOLDER = "checkpoint"
 FIELDS = ("velocity", "pressure")
 SERIES = "series.npz"
 PARTIAL = ".partial"
-KEPT = 2
 
 
 @dataclass(frozen=True)
@@ -102,8 +101,9 @@ def write_checkpoint(
         (partial / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
         shutil.rmtree(target, ignore_errors=True)
         partial.rename(target)
+        before = [folder for folder in _latest(job) if folder != target and _written_for(folder) == input_hash]
         for other in (job / FOLDER).iterdir():
-            if other not in _latest(job, KEPT):
+            if other not in (target, *before[:1]):
                 shutil.rmtree(other, ignore_errors=True)
     comm.barrier()
     log.info("checkpoint after step %d written", step)
@@ -131,10 +131,18 @@ def find_checkpoint(job: Path, input_hash: str) -> Checkpoint | None:
     return None
 
 
-def _latest(job: Path, count: int | None = None) -> list[Path]:
+def _latest(job: Path) -> list[Path]:
     """The folders of whole checkpoints, the latest first."""
     whole = [folder for folder in (job / FOLDER).glob("step-*") if folder.suffix != PARTIAL]
-    return sorted(whole, key=lambda folder: int(folder.name.removeprefix("step-")), reverse=True)[:count]
+    return sorted(whole, key=lambda folder: int(folder.name.removeprefix("step-")), reverse=True)
+
+
+def _written_for(folder: Path) -> str | None:
+    """The hash of the inputs of a checkpoint; None where it cannot be read."""
+    try:
+        return str(json.loads((folder / "meta.json").read_text(encoding="utf-8"))["input_hash"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def read_checkpoint(problem: FlowProblem, checkpoint: Checkpoint) -> tuple[list[PETSc.Vec], dict[str, NDArray[Any]]]:

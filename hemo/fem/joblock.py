@@ -7,7 +7,6 @@ The lock is the kernel's (flock): it goes with the process that held it, however
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import logging
 import time
@@ -34,12 +33,14 @@ def held(job: Path, comm: MPI.Intracomm, patience: float = PATIENCE) -> Iterator
     RuntimeError
         If ranks of another solve hold it for longer than ``patience``, s.
     """
-    with open(job / NAME, "a") as file:
+    with open(job / NAME, "a+") as file:
         free = comm.rank != 0 or _alone(file, patience)
         if not comm.bcast(free):
             raise RuntimeError(f"another solve is still running in {job}; end it and start this one again.")
-        with contextlib.suppress(OSError):
+        try:
             fcntl.flock(file, fcntl.LOCK_SH)
+        except OSError as error:
+            log.info("no lock on %s: %s", job / NAME, error)
         comm.barrier()
         yield
 

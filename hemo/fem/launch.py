@@ -43,8 +43,7 @@ def run_worker(job: Path, ranks: int, on_status: StatusCallback | None = None) -
         raise EnvironmentMissing("mpirun is not on the PATH; run `make setup` and start hemo through env/exec.")
     _require_dolfinx()
     command = ["mpirun", "-n", str(ranks), sys.executable, "-m", "mpi4py", "-m", "hemo.fem.worker", str(job)]
-    if shutil.which("setpriv") is not None:
-        command = ["setpriv", "--pdeathsig", "TERM", *command]  # mpirun ends when this process does, however that ends
+    command = [*_tied(), *command]
     with open(job / "mpirun.log", "ab") as output:
         # Its own session: a Ctrl-C at the terminal reaches the driver only, which then asks in good order.
         process = subprocess.Popen(
@@ -65,6 +64,14 @@ def run_worker(job: Path, ranks: int, on_status: StatusCallback | None = None) -
             f"the finite-element solver died (exit code {process.returncode}); see {job / 'log.txt'} and "
             f"{job / 'mpirun.log'}."
         )
+
+
+def _tied() -> list[str]:
+    """What makes a command end when this process does, however that ends; nothing where there is no such thing."""
+    prefix = ["setpriv", "--pdeathsig", "TERM"]
+    if shutil.which(prefix[0]) is None:
+        return []
+    return prefix if subprocess.run([*prefix, "true"], capture_output=True, check=False).returncode == 0 else []
 
 
 def _require_dolfinx() -> None:

@@ -131,7 +131,7 @@ class _Continuation:
         self.increment = self.x.duplicate()
         self.force = self.x.duplicate()
         self.linear = LaggedFactorisation(fem_petsc.create_matrix(problem.jacobian_form), problem.outlets, options)
-        self.number = done
+        self.number, self.most = done, options.max_steps
         self.flows = problem.outlets.flows(self.x)
         self.solved: list[tuple[float, PETSc.Vec]] = []  # the last levels: log of the factor, state
         self.start = self.x.copy()
@@ -170,7 +170,8 @@ class _Continuation:
                 if factor > HIGHEST_VISCOSITY:
                     return Status.NOT_CONVERGED, self._blame("no viscosity gave a steady flow to begin with")
                 self._set_state(self.start)
-                self.continued = False
+                if self.continued:  # a start that led nowhere takes nothing from the continuation
+                    self.continued, self.marched, self.most = False, False, self.number + self.options.max_steps
                 continue
             else:
                 reduction = float(np.sqrt(reduction))
@@ -187,12 +188,13 @@ class _Continuation:
         picard = not (self.solved or self.continued) and relative > PICARD_ABOVE
         allowed = CORRECTIONS * (2 if factor == 1.0 or picard else 1)
         worst = LARGEST if self.solved else np.inf
+        impatient = self.options.solved and self.continued and not self.solved and factor == 1.0
         for count in range(allowed):
             picard = picard and relative > PICARD_ABOVE
             before = relative
             relative, change = self._step(factor, relative, not picard)
             end = self._ended(factor, relative, change, worst)
-            if end is None and count and self.options.solved and not (self.solved or relative < WELL * before):
+            if end is None and count and impatient and not relative < WELL * before:
                 end = _End.FAILED
             if end is not None:
                 return end
@@ -221,7 +223,7 @@ class _Continuation:
         """Whether the steps at one viscosity are over, and how."""
         if not np.isfinite(relative) or relative > worst:
             return _End.FAILED
-        exhausted = self.number >= self.options.max_steps
+        exhausted = self.number >= self.most
         if self._good(factor, relative, change) and (factor == 1.0 or not exhausted):
             return _End.SOLVED
         if self.stop is not None and self.stop():

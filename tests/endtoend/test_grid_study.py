@@ -3,11 +3,15 @@
 import json
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import jsonschema
 import pytest
 
+from hemo.case import read_case
 from hemo.cli.schema import load_schema
+from hemo.errors import InputError
+from hemo.gridstage import with_grid_study
 
 CASE = """
 [case]
@@ -39,11 +43,11 @@ def study(tmp_path_factory):
     ended = run(folder, CASE, "--ranks", "1")
     assert ended.returncode == 0, ended.stderr
     assert "Grid study of the" in ended.stdout
-    return json.loads((folder / "out" / "summary.json").read_text()), folder / "out"
+    return json.loads((folder / "out" / "summary.json").read_text()), folder / "out", folder / "case.toml"
 
 
 def test_three_meshes(study):
-    summary, _ = study
+    summary = study[0]
     jsonschema.validate(summary, load_schema("summary"))
     (tree,) = summary["trees"]
     cells, sizes = tree["grid_study"]["cells"], tree["grid_study"]["cell_sizes_mm"]
@@ -80,3 +84,15 @@ def test_too_coarse_a_mesh_and_no_mesh_are_refused(tmp_path):
         ended = run(tmp_path, text, *extra)
         assert ended.returncode == 2, ended.stderr
         assert words in ended.stderr
+
+
+def test_a_study_that_fails_leaves_the_result(study, tmp_path, caplog):
+    """The finest mesh's numbers stand whatever becomes of the others."""
+    found = SimpleNamespace(tree=SimpleNamespace(name="vessel"))
+
+    def again(case):
+        raise InputError("no mesh.")
+
+    case = read_case(study[2])
+    assert with_grid_study(case, found, found, again, None, tmp_path, 1, print) is found
+    assert "no grid study: no mesh." in caplog.text

@@ -1,5 +1,7 @@
 """A solution looked up at the vertices of another mesh, and solves that start from it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -64,32 +66,55 @@ def test_edges_in_any_order():
 
 
 @pytest.fixture(scope="module")
-def solves(tmp_path_factory):
-    """A stenosis on a coarse and on a finer mesh, the latter from the guess and from the coarse solution."""
+def solve(tmp_path_factory):
+    """Solves a stenosis on tubes of so many rings, from the guess or from fields that are said to be a solution."""
     radius, folder = tubes.cosine_stenosis(0.5), tmp_path_factory.mktemp("solves")
     conditions = FlowConditions(12000.0, 600.0, {"out": 11000.0 / FLOW}, None)
-    found = {}
-    for name, rings, size in (("coarse", 2, 1.6), ("fine", 3, 1.2), ("carried", 3, 1.2)):
-        stations = 10e-3 + tubes.graded_stations(lambda z: radius(z + 10e-3), 20e-3, size)
-        mesh = tubes.tube(radius, stations, rings=rings)
+
+    def found(name, mesh, fields=None):
         start, between = (parabola(mesh, radius, FLOW), np.full(len(mesh.points), 12000.0)), None
-        if name == "carried":
-            other, solution = found["coarse"]
-            fields = Fields(solution.velocity, solution.pressure, solution.edges, solution.edge_velocity)
-            fields = carried_over(other, fields, mesh)
+        if fields is not None:
             start, between = (fields.velocity, fields.pressure), (fields.edges, fields.edge_velocity)
-        options = FemOptions(tolerance=1e-10, flow_tolerance=1e-9, solved=name == "carried")
-        job, probes = folder / name, probes_at(mesh, HEIGHTS)
-        write_job(job, mesh, probes, start, Blood(), conditions, options, between=between)
-        run_worker(job, 1)
-        found[name] = mesh, read_result(job)
-    return {name: result for name, (_, result) in found.items()}
+        options = FemOptions(tolerance=1e-10, flow_tolerance=1e-9, solved=fields is not None)
+        write_job(folder / name, mesh, probes_at(mesh, HEIGHTS), start, Blood(), conditions, options, between=between)
+        run_worker(folder / name, 1)
+        return read_result(folder / name)
+
+    return found
 
 
-def test_a_start_from_a_coarser_mesh_changes_the_way_and_not_the_answer(solves):
-    fine, carried = solves["fine"], solves["carried"]
+def stenosis(rings, size):
+    radius = tubes.cosine_stenosis(0.5)
+    return tubes.tube(radius, 10e-3 + tubes.graded_stations(lambda z: radius(z + 10e-3), 20e-3, size), rings=rings)
+
+
+def fields_of(result):
+    return Fields(result.velocity, result.pressure, result.edges, result.edge_velocity)
+
+
+@pytest.fixture(scope="module")
+def fine(solve):
+    return solve("fine", stenosis(3, 1.2))
+
+
+def test_a_start_from_a_coarser_mesh_changes_the_way_and_not_the_answer(solve, fine):
+    coarse, mesh = stenosis(2, 1.6), stenosis(3, 1.2)
+    carried = solve("carried", mesh, carried_over(coarse, fields_of(solve("coarse", coarse)), mesh))
     assert carried.status is Status.CONVERGED
     assert carried.section_pressure == pytest.approx(fine.section_pressure, abs=1e-6)
     assert len(carried.iterations) <= len(fine.iterations) - 3
     assert {step["viscosity_factor"] for step in carried.iterations} == {1.0}
     assert all(step["newton"] for step in carried.iterations)
+
+
+def test_a_solution_of_the_same_mesh_is_known_as_one(solve, fine):
+    again = solve("again", stenosis(3, 1.2), fields_of(fine))
+    assert len(again.iterations) == 1
+    assert again.section_pressure == pytest.approx(fine.section_pressure, abs=1e-7)
+
+
+def test_a_start_that_is_none_costs_steps_and_not_the_answer(solve, fine):
+    turned = replace(fields_of(fine), velocity=-3.0 * fine.velocity, edge_velocity=-3.0 * fine.edge_velocity)
+    found = solve("turned", stenosis(3, 1.2), turned)
+    assert found.status is Status.CONVERGED
+    assert found.section_pressure == pytest.approx(fine.section_pressure, abs=1e-6)

@@ -201,6 +201,19 @@ def test_a_damaged_newest_checkpoint_falls_back_to_the_one_before(vessel, tmp_pa
     assert found.folder == before
 
 
+def test_checkpoints_of_other_inputs_do_not_outlive_a_new_one(stopped, vessel, tmp_path):
+    """However far they had come."""
+    folder = shutil.copytree(stopped, tmp_path / "fem")
+    (old,) = (folder / "checkpoint").iterdir()
+    old.rename(old.with_name("step-00098"))
+    shutil.copytree(old.with_name("step-00098"), old.with_name("step-00099"))
+    write(folder, vessel, aortic=AORTIC + 1.0, options=replace(TIGHT, checkpoint_interval=0.0))
+    interrupt(folder, 1, lambda status: status["state"] == "solving" and status["step"])
+    found = find_checkpoint(folder, input_hash(folder))
+    assert found is not None
+    assert not [place for place in (folder / "checkpoint").iterdir() if place.name >= "step-00098"]
+
+
 def test_a_second_solve_waits_for_the_ranks_of_the_first(tmp_path):
     """As after mpirun was killed; the lock of a process that dies is free."""
     holder = (

@@ -3,7 +3,7 @@
 In a stenosis the boundary layer thins against the diameter D as Re^(-1/2), and at a given flow Re grows as 1/D
 (Schlichting and Gersten 2017, Boundary-Layer Theory, chapter 2): N cells across a throat of D instead of D_ref
 do not resolve the layer that N cells resolve in the healthy vessel; (D_ref / D)^(1/2) N do. Where the jet's shear layer
-forms behind the throat the throat's size is kept: there the flow is most sensitive (docs/solver.md, section 5).
+forms behind the throat the throat's size is kept: there the flow is most sensitive (docs/solver.md, section 7).
 
 Where the wall bends more sharply than a tube (a carina, a nodule) mmgs makes smaller triangles by itself, so that
 no chord lies deeper than the deviation it is given.
