@@ -114,9 +114,9 @@ def leak_rate_change(
     return conductance * (dp + newton * rho * dot(u, du))
 
 
-def inviscid_residual(w: Expression, u: Expression, p: Expression, rho: Expression) -> Expression:
-    """rho w . grad u + grad p inside each cell, N/m^3."""
-    return rho * dot(grad(u), w) + grad(p)
+def strong_residual(w: Expression, u: Expression, p: Expression, rho: Expression, viscous: Expression) -> Expression:
+    """rho w . grad u + grad p less the ``viscous`` force, inside each cell, N/m^3."""
+    return rho * dot(grad(u), w) + grad(p) - viscous
 
 
 def viscous_force(u: Expression, mu: Expression, thinning: bool) -> Expression:

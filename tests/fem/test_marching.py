@@ -10,7 +10,7 @@ from hemo.fem.marching import crossing_rate, time_step
 from hemo.fem.options import FemOptions
 from hemo.results import Status
 from tests.fem import tubes
-from tests.fem.solving import parabola, set_up, solved
+from tests.fem.solving import jacobian_error, parabola, set_up, solved
 
 RADIUS, LENGTH, FLOW = 1.5e-3, 12e-3, 2e-6  # m, m, m^3/s: Reynolds number 257
 
@@ -61,3 +61,11 @@ def test_they_take_over_where_no_reduction_of_the_viscosity_succeeds(narrowed, m
     assert float(in_time.coefficients.density_rate.value) == 0.0
     difference = by_newton.state.x.array - in_time.state.x.array
     assert np.linalg.norm(difference) < 1e-5 * np.linalg.norm(by_newton.state.x.array)
+
+
+def test_the_jacobian_of_stabilised_flow_is_its_derivative(narrowed):
+    conditions = FlowConditions(13000.0, 600.0, {"out": 0.0}, inlet_flow=FLOW)
+    problem = set_up(narrowed, conditions, parabola(narrowed, radius, FLOW), Blood())
+    start = np.array(problem.state.x.petsc_vec.array_r)
+    way = np.random.default_rng(5).normal(0.0, 1.0, len(start))
+    assert jacobian_error(problem, start, way) < 1e-6
