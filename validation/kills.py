@@ -32,6 +32,7 @@ from validation.table import Table, publish
 KILLS = 20
 VICTIMS = ("driver", "mpirun", "rank")
 RANKS = (1, 2, 3)
+MOMENTS = (3.0, 25.0)  # s after a start
 GOAL = 1e-8
 CASE = """
 [case]
@@ -110,7 +111,7 @@ def kill(driver: subprocess.Popen[bytes], victim: str, chance: random.Random) ->
     return True
 
 
-def killed(place: Path, kills: int, longest: float, chance: random.Random) -> list[dict[str, Any]]:
+def killed(place: Path, kills: int, chance: random.Random) -> list[dict[str, Any]]:
     """Kill so often, then let it end; one record a kill."""
     records: list[dict[str, Any]] = []
     for count in range(10 * KILLS):
@@ -119,7 +120,7 @@ def killed(place: Path, kills: int, longest: float, chance: random.Random) -> li
         ranks = RANKS[count % len(RANKS)]
         driver = start(place, ranks)
         if len(records) < kills:
-            time.sleep(chance.uniform(3.0, longest))
+            time.sleep(chance.uniform(*MOMENTS))
             victim, step = VICTIMS[len(records) % len(VICTIMS)], read_status(place).get("step")
             if kill(driver, victim, chance):
                 records.append({"victim": victim, "step": step, "ranks": ranks})
@@ -153,7 +154,7 @@ def main() -> None:
         rows = []
         while len(records) < KILLS:
             copy = Path(shutil.copytree(place, place.parent / f"run{len(rows)}"))
-            more = killed(copy, KILLS - len(records), max(0.6 * seconds, 15.0), chance)
+            more = killed(copy, KILLS - len(records), chance)
             records += more
             found = read_result(copy)
             worst = difference(found, whole)

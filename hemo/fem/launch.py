@@ -42,8 +42,8 @@ def run_worker(job: Path, ranks: int, on_status: StatusCallback | None = None) -
     if shutil.which("mpirun") is None:
         raise EnvironmentMissing("mpirun is not on the PATH; run `make setup` and start hemo through env/exec.")
     _require_dolfinx()
-    command = ["mpirun", "-n", str(ranks), sys.executable, "-m", "mpi4py", "-m", "hemo.fem.worker", str(job)]
-    command = [*_tied(), *command]
+    worker = [sys.executable, "-m", "mpi4py", "-m", "hemo.fem.worker", str(job)]
+    command = [*_tied("TERM"), "mpirun", "-n", str(ranks), *_tied("KILL"), *worker]
     with open(job / "mpirun.log", "ab") as output:
         # Its own session: a Ctrl-C at the terminal reaches the driver only, which then asks in good order.
         process = subprocess.Popen(
@@ -66,9 +66,12 @@ def run_worker(job: Path, ranks: int, on_status: StatusCallback | None = None) -
         )
 
 
-def _tied() -> list[str]:
-    """What makes a command end when this process does, however that ends; nothing where there is no such thing."""
-    prefix = ["setpriv", "--pdeathsig", "TERM"]
+def _tied(sent: str) -> list[str]:
+    """What has a command sent a signal when its parent is gone, however that ended; nothing without util-linux.
+
+    Else mpirun would go on without its driver, and ranks without their mpirun.
+    """
+    prefix = ["setpriv", "--pdeathsig", sent]
     if shutil.which(prefix[0]) is None:
         return []
     return prefix if subprocess.run([*prefix, "true"], capture_output=True, check=False).returncode == 0 else []
