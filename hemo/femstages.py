@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 COARSE_FROM = 60_000  # cells of a mesh that is worth a coarser one before it
 COARSENING = 2.0
 FEWEST_CELLS = 3.0  # across a diameter
+STRONG_JET = 500.0  # Reynolds number of a throat above which a coarse mesh's jet is too unlike a fine one's
 WORTHWHILE = 1.4  # times as many cells across as the coarser mesh has
 
 
@@ -52,7 +53,8 @@ def solve_fem(
     Parameters
     ----------
     again
-        Makes further meshes of the tree: steady flow on a large mesh starts from the solution on one half as fine.
+        Makes further meshes of the tree: steady flow without strong jets on a large mesh starts from the solution on
+        one half as fine.
     """
     from hemo.fem.initial import initial_fields
     from hemo.fem.job import write_job
@@ -71,7 +73,7 @@ def solve_fem(
             steps = case.fem.steps_per_beat
             beat = reduced_beat(meshed.tree, case.physiology(), start.conditions, case.fluid(), steps)
             flow, pulse = before_the_beat(beat), pulse_of(beat, meshed.tree, meshed.mesh.outlets, shares)
-        elif again is not None and meshed.info.cells > COARSE_FROM:
+        elif again is not None and meshed.info.cells > COARSE_FROM and _largest_reynolds(case, start) < STRONG_JET:
             solved = _from_coarser(case, meshed, start, logs, ranks, tell, again)
         initial, between = initial_fields(meshed.mesh.points, meshed.tree, flow), None
         if solved is not None:
@@ -82,6 +84,17 @@ def solve_fem(
         run_worker(job, ranks, lambda status: tell(_progress_line(status)))
         _keep_logs(job, logs, meshed.tree.name)
     return read_result(job)
+
+
+def _largest_reynolds(case: Case, start: TreeResult) -> float:
+    """Of any section, by its diameter and the reduced model's flow."""
+    assert start.reduced is not None
+    viscosity = case.fluid().viscosity / case.fluid().density
+    branches = start.reduced.branches
+    return max(
+        float((4.0 * np.abs(branches[branch.name].flow) / (np.pi * branch.diameter * viscosity)).max())
+        for branch in start.tree.branches
+    )
 
 
 def with_cells(case: Case, cells_per_diameter: float) -> Case:
@@ -99,7 +112,7 @@ def _from_coarser(
     again: Mesher,
 ) -> Fields | None:
     """The solution on a coarser mesh, as fields of this one; None where there is none."""
-    from hemo.fem.carryover import Fields, carried_over
+    from hemo.fem.carryover import carried_over
 
     cells = max(FEWEST_CELLS, case.fem.cells_per_diameter / COARSENING)
     if case.fem.cells_per_diameter < WORTHWHILE * cells:
@@ -118,8 +131,7 @@ def _from_coarser(
     if solution.status is not Status.CONVERGED:
         log.info("%s tree: no start from a coarser mesh, on which the solve did not converge", meshed.tree.name)
         return None
-    found = Fields(solution.velocity, solution.pressure, solution.edges, solution.edge_velocity)
-    return carried_over(coarse.mesh, found, meshed.mesh)
+    return carried_over(coarse.mesh, solution, meshed.mesh)
 
 
 def _leak(meshed: MeshedTree, conditions: FlowConditions) -> csr_array | None:

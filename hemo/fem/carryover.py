@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from hemo.fem.result import FemResult
 from hemo.tetmesh import TetMesh
 
 Array = NDArray[np.float64]
@@ -37,7 +38,7 @@ class Fields:
     edge_velocity: Array
 
 
-def carried_over(mesh: TetMesh, solution: Fields, other: TetMesh) -> Fields:
+def carried_over(mesh: TetMesh, solution: Fields | FemResult, other: TetMesh) -> Fields:
     """A solution on one mesh as fields of another."""
     edges = all_edges(other)
     middles = other.points[edges].mean(axis=1)
@@ -46,7 +47,7 @@ def carried_over(mesh: TetMesh, solution: Fields, other: TetMesh) -> Fields:
     return Fields(velocity[:count], pressure[:count], edges, velocity[count:])
 
 
-def looked_up(mesh: TetMesh, solution: Fields, places: Array) -> tuple[Array, Array]:
+def looked_up(mesh: TetMesh, solution: Fields | FemResult, places: Array) -> tuple[Array, Array]:
     """Velocity (n, 3), m/s, and pressure (n,), Pa, of a solution on ``mesh`` at (n, 3) places, m.
 
     Quadratic velocity and linear pressure of the cell that holds a place; of a nearby point of a nearby cell where none
