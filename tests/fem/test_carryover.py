@@ -1,18 +1,22 @@
 """A solution looked up at the vertices of another mesh, and solves that start from it."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from hemo.blood import Blood
 from hemo.boundary import FlowConditions
+from hemo.case import Case
 from hemo.fem.carryover import CORNERS, Fields, all_edges, carried_over, edge_rows, looked_up
 from hemo.fem.job import write_job
 from hemo.fem.launch import run_worker
 from hemo.fem.options import FemOptions
 from hemo.fem.result import read_result
-from hemo.results import Status
+from hemo.femstages import _largest_reynolds
+from hemo.results import BranchFlow, Status, TreeFlow
+from hemo.tree import Branch, VesselTree
 from tests.fem import tubes
 from tests.fem.solving import parabola, probes_at
 
@@ -114,3 +118,15 @@ def test_a_start_that_is_none_costs_steps_and_not_the_answer(solve, fine):
     found = solve("turned", stenosis(3, 1.2), turned)
     assert found.status is Status.CONVERGED
     assert found.section_pressure == pytest.approx(fine.section_pressure, abs=1e-6)
+
+
+def test_the_largest_reynolds_number_is_that_of_the_throat():
+    """It decides whether a coarse mesh's jet is worth starting from."""
+    arc = np.linspace(0.0, 20e-3, 21)
+    radius = np.where(np.abs(arc - 10e-3) < 2e-3, 0.75e-3, 1.5e-3)
+    points = np.column_stack([0 * arc, 0 * arc, arc])
+    tree = VesselTree("left", (Branch("LAD", points, radius, np.pi * radius**2, np.full(21, 1.5e-3)),))
+    flow = TreeFlow("reduced", Status.CONVERGED, 12000.0, {"LAD": BranchFlow(0 * arc, np.full(21, 1e-6))})
+    case = Case.model_validate({"case": {"name": "throat"}, "geometry": {"tree": "none.json"}})
+    start = SimpleNamespace(tree=tree, reduced=flow)
+    assert _largest_reynolds(case, start) == pytest.approx(4e-6 * 1060.0 / (np.pi * 1.5e-3 * 3.5e-3))
