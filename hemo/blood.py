@@ -84,6 +84,10 @@ class Blood:
         if self.thinning is not None and not self.viscosity < self.thinning.zero_shear <= 1.0:
             raise InputError("zero_shear_viscosity must lie above viscosity, and not above 1 Pa s.")
 
+    def reynolds(self, flow: Any, diameter: Any) -> Any:
+        """Reynolds number of a flow, m^3/s, through a round section, m: 4 rho Q / (pi D mu)."""
+        return 4.0 * self.density * flow / (np.pi * diameter * self.viscosity)
+
 
 def poiseuille_resistance(arc: NDArray[Any], radius: NDArray[Any], viscosity: float) -> NDArray[Any]:
     """(n - 1,) resistance of each interval of a round vessel to developed laminar flow, Pa s / m^3.

@@ -89,11 +89,9 @@ def solve_fem(
 def _largest_reynolds(case: Case, start: TreeResult) -> float:
     """Of any section, by its diameter and the reduced model's flow."""
     assert start.reduced is not None
-    viscosity = case.fluid().viscosity / case.fluid().density
-    branches = start.reduced.branches
+    blood, along = case.fluid(), start.reduced.branches
     return max(
-        float((4.0 * np.abs(branches[branch.name].flow) / (np.pi * branch.diameter * viscosity)).max())
-        for branch in start.tree.branches
+        float(blood.reynolds(np.abs(along[branch.name].flow), branch.diameter).max()) for branch in start.tree.branches
     )
 
 

@@ -16,6 +16,7 @@ WALL = "wall"
 INLET = "inlet"
 # The faces of a tetrahedron, opposite its vertices 0 to 3.
 FACES = np.array([[1, 2, 3], [0, 2, 3], [0, 1, 3], [0, 1, 2]])
+EDGES = np.array([[0, 1], [0, 2], [0, 3], [1, 2], [1, 3], [2, 3]])
 BLOCK = 4096  # cells measured at a time, so that what lies between stays in the processor's cache
 
 

@@ -82,7 +82,7 @@ def _reynolds_and_shear(tree: VesselTree, blood: Blood, flow: TreeFlow, state: s
         for lesion in tree.lesions_on(branch.name):
             throat = math.sqrt(4.0 * lesion.minimal_lumen_area / math.pi)
             passing = float(np.interp(lesion.minimum, branch.arc, along))
-            reynolds = 4.0 * blood.density * passing / (math.pi * throat * blood.viscosity)
+            reynolds = blood.reynolds(passing, throat)
             if reynolds > THROAT_REYNOLDS:
                 yield (
                     f"{tree.name} tree, {lesion.id}: the Reynolds number in the throat is {reynolds:.0f}; above "
@@ -93,7 +93,7 @@ def _reynolds_and_shear(tree: VesselTree, blood: Blood, flow: TreeFlow, state: s
 def _healthy_part(
     tree: VesselTree, branch: Branch, blood: Blood, flow: Array, diameter: Array, state: str
 ) -> Iterator[str]:
-    reynolds = float((4.0 * blood.density * flow / (math.pi * diameter * blood.viscosity)).max())
+    reynolds = float(blood.reynolds(flow, diameter).max())
     if reynolds > REYNOLDS_LIMIT:
         yield (
             f"{tree.name} tree, {branch.name}: the Reynolds number reaches {reynolds:.0f} at {state}; healthy "

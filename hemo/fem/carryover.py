@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from hemo.fem.result import FemResult
-from hemo.tetmesh import TetMesh
+from hemo.tetmesh import EDGES, TetMesh
 
 Array = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -17,7 +17,6 @@ Integers = NDArray[np.int64]
 CANDIDATES = (12, 100)  # cells whose centroids are nearest to a place, at first and where none of them holds it
 ROUNDING = 1e-9  # of a weight
 BLOCK = 10_000  # places looked up at a time
-CORNERS = np.array([(0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3)])  # of a cell's edges
 
 
 @dataclass(frozen=True)
@@ -54,12 +53,12 @@ def looked_up(mesh: TetMesh, solution: Fields | FemResult, places: Array) -> tup
     does, as between two triangulations of one wall.
     """
     velocity, pressure = np.empty((len(places), 3)), np.empty(len(places))
-    numbers = edge_rows(solution.edges, mesh.cells[:, CORNERS].reshape(-1, 2)).reshape(-1, len(CORNERS))
+    numbers = edge_rows(solution.edges, mesh.cells[:, EDGES].reshape(-1, 2)).reshape(-1, len(EDGES))
     tree = cKDTree(mesh.points[mesh.cells].mean(axis=1))
     for start in range(0, len(places), BLOCK):
         block = slice(start, start + BLOCK)
         cell, weights = _located(mesh, tree, places[block])
-        first, second = weights[:, CORNERS[:, 0]], weights[:, CORNERS[:, 1]]
+        first, second = weights[:, EDGES[:, 0]], weights[:, EDGES[:, 1]]
         velocity[block] = np.einsum("ij,ijk->ik", weights * (2 * weights - 1), solution.velocity[mesh.cells[cell]])
         velocity[block] += np.einsum("ij,ijk->ik", 4 * first * second, solution.edge_velocity[numbers[cell]])
         pressure[block] = np.einsum("ij,ij->i", weights, solution.pressure[mesh.cells[cell]])
@@ -68,7 +67,7 @@ def looked_up(mesh: TetMesh, solution: Fields | FemResult, places: Array) -> tup
 
 def all_edges(mesh: TetMesh) -> Integers:
     """(e, 2) vertices that each edge of a mesh joins."""
-    low, high = np.sort(mesh.cells[:, CORNERS].reshape(-1, 2), axis=1).T
+    low, high = np.sort(mesh.cells[:, EDGES].reshape(-1, 2), axis=1).T
     return np.stack(np.divmod(np.unique(low * len(mesh.points) + high), len(mesh.points)), axis=1)
 
 

@@ -1,8 +1,8 @@
 """One solve of a job at a time, also where the last one's ranks have not died yet.
 
-Ranks outlive an mpirun that was killed by seconds; until then they may write where the next solve writes. So every rank
-holds a shared lock on a file of the job, and a new solve begins when its first rank has got that lock for itself alone.
-The lock is the kernel's (flock): it goes with the process that held it, however that ends.
+Ranks outlive an mpirun that was killed, for a moment or longer, and may write where the next solve writes. So every
+rank holds a shared lock on a file of the job, and a new solve begins when its first rank has got that lock for itself
+alone. The lock is the kernel's (flock): it goes with the process that held it, however that ends.
 """
 
 from __future__ import annotations

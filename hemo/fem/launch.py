@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -47,11 +48,7 @@ def run_worker(job: Path, ranks: int, on_status: StatusCallback | None = None) -
     with open(job / "mpirun.log", "ab") as output:
         # Its own session: a Ctrl-C at the terminal reaches the driver only, which then asks in good order.
         process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
         )
         stop = _StopRequest(process)
         with stop:
@@ -71,10 +68,15 @@ def _tied(sent: str) -> list[str]:
 
     Else mpirun would go on without its driver, and ranks without their mpirun.
     """
-    prefix = ["setpriv", "--pdeathsig", sent]
-    if shutil.which(prefix[0]) is None:
-        return []
-    return prefix if subprocess.run([*prefix, "true"], capture_output=True, check=False).returncode == 0 else []
+    return ["setpriv", "--pdeathsig", sent] if _can_tie() else []
+
+
+@cache
+def _can_tie() -> bool:
+    """Whether there is a setpriv, and not one from before it could do this."""
+    if shutil.which("setpriv") is None:
+        return False
+    return subprocess.run(["setpriv", "--pdeathsig", "TERM", "true"], capture_output=True, check=False).returncode == 0
 
 
 def _require_dolfinx() -> None:

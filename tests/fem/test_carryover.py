@@ -9,13 +9,14 @@ import pytest
 from hemo.blood import Blood
 from hemo.boundary import FlowConditions
 from hemo.case import Case
-from hemo.fem.carryover import CORNERS, Fields, all_edges, carried_over, edge_rows, looked_up
+from hemo.fem.carryover import Fields, all_edges, carried_over, edge_rows, looked_up
 from hemo.fem.job import write_job
 from hemo.fem.launch import run_worker
 from hemo.fem.options import FemOptions
 from hemo.fem.result import read_result
 from hemo.femstages import _largest_reynolds
 from hemo.results import BranchFlow, Status, TreeFlow
+from hemo.tetmesh import EDGES
 from hemo.tree import Branch, VesselTree
 from tests.fem import tubes
 from tests.fem.solving import parabola, probes_at
@@ -64,7 +65,7 @@ def test_places_outside_take_values_from_beside_them():
 
 def test_edges_in_any_order():
     mesh = straight(2, 4)
-    edges, wanted = fields_on(mesh).edges, mesh.cells[:, CORNERS].reshape(-1, 2)
+    edges, wanted = fields_on(mesh).edges, mesh.cells[:, EDGES].reshape(-1, 2)
     assert np.array_equal(np.sort(edges[edge_rows(edges, wanted)], axis=1), np.sort(wanted, axis=1))
     assert len(edges) == len(np.unique(np.sort(wanted, axis=1), axis=0))
 

@@ -6,11 +6,11 @@ from dolfinx import fem
 from mpi4py import MPI
 
 from hemo.boundary import FlowConditions
-from hemo.fem.carryover import CORNERS
 from hemo.fem.jit import compilation
 from hemo.fem.job import ProbeArrays
 from hemo.fem.problem import set_state
 from hemo.fem.sections import edge_fields, inlet_means, section_means, vertex_fields
+from hemo.tetmesh import EDGES
 from tests.fem import tubes
 from tests.fem.solving import probes_at, set_up
 
@@ -97,6 +97,6 @@ def test_vertex_fields_are_in_the_order_of_the_input(problem):
 def test_edges_carry_the_quadratic_velocity(problem):
     mesh, state = problem
     edges, velocity = edge_fields(state)
-    assert len(edges) == len(np.unique(np.sort(mesh.cells[:, CORNERS], axis=2).reshape(-1, 2), axis=0))
+    assert len(edges) == len(np.unique(np.sort(mesh.cells[:, EDGES], axis=2).reshape(-1, 2), axis=0))
     middle = mesh.points[edges].mean(axis=1)
     assert velocity[:, 2] == pytest.approx(1 - (middle[:, 0] ** 2 + middle[:, 1] ** 2) / RADIUS**2, abs=1e-12)

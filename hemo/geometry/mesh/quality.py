@@ -11,14 +11,13 @@ from numpy.typing import NDArray
 
 from hemo.geometry.mesh.sections import BARYCENTRIC, SectionProbes
 from hemo.geometry.mesh.sizing import branch_at
-from hemo.tetmesh import BLOCK, TetMesh
+from hemo.tetmesh import BLOCK, EDGES, TetMesh
 from hemo.tree import VesselTree
 from hemo.units import MILLIMETRE
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
 
-EDGES = np.array([[0, 1], [0, 2], [0, 3], [1, 2], [1, 3], [2, 3]])
 RAYS = 4  # diameters on which the edges across a section are counted
 
 
