@@ -146,7 +146,9 @@ def mesh_table(runs: Runs, foam: OpenFOAM) -> Table:
         f"of simpleFoam until the drop has settled within {100 * SETTLED:g} % of its last value, which a user cannot "
         "know; in brackets until its residuals end it. Pressures are written every five iterations for that, up to "
         "2 % of the time. Meshing is counted apart: gmsh, mmg and hemo's checks; blockMesh, moving the points, "
-        f"renumberMesh. Medians over the runs; no more once they have taken {PATIENCE:.0f} s together. "
+        "renumberMesh. Of hemo's meshes the cells across a diameter are given, of the O-grids the cells along a side "
+        "of the core, from there to the wall and along the vessel. Medians over the runs; no more once they have taken "
+        f"{PATIENCE:.0f} s together. "
         f"{os.cpu_count()} cores; {min(loads):.1f} to {max(loads):.1f} jobs were on them as the runs began."
     )
     columns = ("stenosis", "code", "mesh", "cells", "meshing / s", "solution / s", "runs", "drop / mmHg", "error")
