@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from petsc4py import PETSc
 
+from hemo.fem.factors import Factors
 from hemo.fem.options import FemOptions
 from hemo.fem.outlets import CoupledOperator, ResistanceOutlets, WoodburyPreconditioner
 
@@ -46,13 +47,13 @@ class LaggedFactorisation:
     options: FemOptions
     stale: bool = True
     factor_seconds: float = 0.0
-    _factor: PETSc.PC = field(init=False)
+    _factors: Factors = field(init=False)
     _ksp: PETSc.KSP = field(init=False)
     _preconditioner: WoodburyPreconditioner = field(init=False)
 
     def __post_init__(self) -> None:
         comm = self.matrix.getComm()
-        self._factor = PETSc.PC().create(comm)
+        self._factors = Factors(comm.tompi4py(), self.options.mumps)
         self._preconditioner = WoodburyPreconditioner(self.outlets)
         operator = PETSc.Mat().createPython(self.matrix.getSizes(), comm=comm)
         operator.setPythonContext(CoupledOperator(self.matrix, self.outlets))
@@ -82,7 +83,7 @@ class LaggedFactorisation:
 
     def precondition(self, right: PETSc.Vec, x: PETSc.Vec) -> None:
         """x = M^{-1} right with the factors M that there are, and today's outlets."""
-        self._preconditioner.apply(self._factor, right, x)
+        self._preconditioner.apply(None, right, x)
 
     def _iterate(self, right: PETSc.Vec, x: PETSc.Vec, tolerance: float) -> tuple[int, float]:
         x.set(0.0)
@@ -94,23 +95,12 @@ class LaggedFactorisation:
     def factorise(self) -> None:
         """Factorise the matrix as it is."""
         start = time.perf_counter()
-        self._factor.setReusePreconditioner(False)
-        self._factor.reset()
-        self._factor.setOperators(self.matrix, self.matrix)
-        self._factor.setType("lu")
-        self._factor.setFactorSolverType("mumps")
-        self._factor.setFactorSetUpSolverType()
-        factor = self._factor.getFactorMatrix()
-        for number, value in {14: 60, **self.options.mumps}.items():
-            factor.setMumpsIcntl(number, value)
-        self._factor.setUp()
-        # Or PETSc would factorise again whenever the matrix has changed.
-        self._factor.setReusePreconditioner(True)
-        self._preconditioner.renew(self._factor)
+        self._factors.renew(self.matrix)
+        self._preconditioner.renew(self._factors)
         self.stale = False
         self.factor_seconds += time.perf_counter() - start
 
     def destroy(self) -> None:
         """Free the factors."""
-        for item in (self._ksp, self._factor, self.matrix):
+        for item in (self._ksp, self._factors, self.matrix):
             item.destroy()

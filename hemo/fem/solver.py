@@ -18,7 +18,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from dolfinx.fem import petsc as fem_petsc
 from numpy.typing import NDArray
 from petsc4py import PETSc
 
@@ -130,7 +129,7 @@ class _Continuation:
         self.x: PETSc.Vec = problem.state.x.petsc_vec
         self.increment = self.x.duplicate()
         self.force = self.x.duplicate()
-        self.linear = LaggedFactorisation(fem_petsc.create_matrix(problem.jacobian_form), problem.outlets, options)
+        self.linear = LaggedFactorisation(problem.create_matrix(), problem.outlets, options)
         self.number, self.most = done, options.max_steps
         self.flows = problem.outlets.flows(self.x)
         self.solved: list[tuple[float, PETSc.Vec]] = []  # the last levels: log of the factor, state
