@@ -18,7 +18,7 @@ from hemo.meshstage import MeshedTree
 from hemo.output import VolumeFields
 from hemo.reduced.pulsatile import lesion_ratios
 from hemo.reduced.waveform import patients_beat
-from hemo.results import BeatCurves, BranchFlow, TreeFlow, WallTraction
+from hemo.results import BeatCurves, BranchFlow, Status, TreeFlow, WallTraction
 from hemo.tree import flow_between_points
 from hemo.treesummary import TreeResult
 
@@ -33,6 +33,8 @@ def with_fem(result: TreeResult, meshed: MeshedTree, solution: FemResult) -> Tre
     branches = _branch_flows(meshed, solution, result.conditions)
     subtracted = 0.0 if result.reduced is None else result.reduced.subtracted
     pressure = result.conditions.aortic_pressure
+    if solution.status is Status.AVERAGED:
+        log.warning("%s tree: %s FFR and wall shear stress are those of the mean.", meshed.tree.name, solution.message)
     flow = TreeFlow("fem", solution.status, pressure, branches, solution.message, subtracted)
     walls = {}
     wall = _true_wall(solution.wall, meshed.extensions)

@@ -16,9 +16,15 @@ class Status(Enum):
     """How a solve ended; the value is the sentence a person reads."""
 
     CONVERGED = "The solution converged to its tolerance."
+    AVERAGED = "The flow does not settle: FFR is that of its mean over time."
     NOT_CONVERGED = "The solver stopped before reaching its tolerance: no FFR is claimed."
     INTERRUPTED = "The solve was stopped on request; a checkpoint was written."
     FAILED = "The solve failed."
+
+    @property
+    def usable(self) -> bool:
+        """Whether FFR may be claimed."""
+        return self in (Status.CONVERGED, Status.AVERAGED)
 
 
 @dataclass(frozen=True)

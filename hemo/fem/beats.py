@@ -184,11 +184,11 @@ class BeatSolver:
         pressure, flow = self.series["sections"]
         return BeatRecord(times, self.pulse.aortic, pressure, flow, self.series["inflow"], self.series["outflow"][0])
 
-    def wall(self) -> WallTraction | None:
-        """Traction on the wall over the beat, on rank 0."""
+    def wall(self, level: float) -> WallTraction | None:
+        """Traction on the wall over the beat, on rank 0; ``level``, Pa, is added to the pressure."""
         if self.tet is None:
             return None
-        return traction_over_beat(self.tet, self.on_wall, self.series["traction"])
+        return traction_over_time(self.tet, self.on_wall, self.series["traction"], level)
 
     def destroy(self) -> None:
         """Free what PETSc holds."""
@@ -198,7 +198,7 @@ class BeatSolver:
         self.mean.destroy()
 
 
-def traction_over_beat(tet: TetMesh, on_wall: NDArray[np.int64], traction: Array) -> WallTraction:
+def traction_over_time(tet: TetMesh, on_wall: NDArray[np.int64], traction: Array, level: float) -> WallTraction:
     """Mean traction, and the shear at each time.
 
     Parameters
@@ -207,10 +207,12 @@ def traction_over_beat(tet: TetMesh, on_wall: NDArray[np.int64], traction: Array
         (n,) the wall's vertices.
     traction
         (steps, n, 4) viscous traction and pressure there, Pa.
+    level
+        Pa added to the pressure.
     """
     whole = np.zeros((len(tet.points), 4))
     whole[on_wall] = traction.mean(axis=0, dtype=np.float64)
-    mean = traction_on(tet, whole[:, 3], whole[:, :3])
+    mean = traction_on(tet, whole[:, 3] + level, whole[:, :3])
     normal = vertex_normals(mean.points, mean.triangles)
     return replace(
         mean, instants=np.array([along_wall(values, normal).astype(np.float32) for values in traction[..., :3]])

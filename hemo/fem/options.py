@@ -31,6 +31,15 @@ class FemOptions:
     most_beats, periodic
         Beats before giving up; periodic when no outlet's flow changes by more than this fraction of its largest from
         one beat to the next.
+    window_step
+        Time step where no steady flow was found, in times that the fastest fluid takes to cross the inlet's diameter.
+    first_window, most_window_steps
+        Steps of the first two windows that means over time are taken of, and of all before giving up; 0 for none.
+    settling
+        Time that as many long steps take before them, in those that a profile takes to develop.
+    averaged
+        Change of a mean, from one window to the next, that is small enough: of a pressure over the aortic one, of an
+        outlet's share of the flow.
     linear_tolerance
         Relative residual of each linear solve, the loosest allowed.
     max_linear_iterations
@@ -55,6 +64,11 @@ class FemOptions:
     step_tolerance: float = 1e-5
     most_beats: int = 6
     periodic: float = 0.01
+    window_step: float = 0.05
+    first_window: int = 100
+    most_window_steps: int = 1600
+    settling: float = 2.0
+    averaged: float = 0.002
     linear_tolerance: float = 0.1
     max_linear_iterations: int = 60
     checkpoint_interval: float = 60.0

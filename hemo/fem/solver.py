@@ -94,10 +94,14 @@ def solve_steady(
         Steps already taken before an interruption.
     viscosity_factor
         Where to continue after an interruption; None to begin with ``options.viscosity_factor``.
+
+    Where it does not converge, the state is that of the last viscosity that had a steady flow.
     """
     continuation = _Continuation(problem, options, on_step, stop, done)
     try:
         status, message = continuation.run(viscosity_factor)
+        if status is Status.NOT_CONVERGED:
+            continuation.fall_back()
         return SolveOutcome(status, message, continuation.linear.factor_seconds)
     finally:
         problem.set_viscosity_factor(1.0)
@@ -179,6 +183,10 @@ class _Continuation:
             factor = max(1.0, float(np.exp(self.solved[-1][0])) * reduction)
             self._predict(factor)
 
+    def fall_back(self) -> None:
+        """Leave the last state that was a solution, of whatever viscosity, or else the one at the start."""
+        self._set_state(self.solved[-1][1] if self.solved else self.start)
+
     def _correct(self, factor: float) -> _End:
         """Newton's steps (Picard's first, at the first level) at one viscosity."""
         self.problem.set_viscosity_factor(factor)
@@ -202,7 +210,7 @@ class _Continuation:
     def _march(self) -> _End:
         """Steps of pseudo-time at the viscosity of blood, from the last state that was solved for."""
         self.marched = True
-        self._set_state(self.solved[-1][1] if self.solved else self.start)
+        self.fall_back()
         self.problem.set_viscosity_factor(1.0)
         self._renew_force()
         first = 1.0 / max(crossing_rate(self.problem), 1e-300)
