@@ -19,7 +19,7 @@ from hemo.fem.outlets import CoupledOperator, ResistanceOutlets, WoodburyPrecond
 log = logging.getLogger(__name__)
 
 RESTART = 100
-WORTH_RENEWING = 20  # iterations; that many and some more cost what a factorisation does
+WORTH_RENEWING = 12  # iterations; that many and some more cost what a factorisation does
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,10 @@
 """The nonlinear solve: Newton's method, led to the patient's viscosity from a higher one.
 
 Newton's method started far from the solution diverges at a tight stenosis (throat Reynolds number above about
-600), and so do fixed-point iterations, damped or in pseudo-time, where the jet is not stable in time. A fluid some
-times as viscous has a steady flow that Picard's iteration finds; from there the viscosity goes down to that of
-blood, each solution, extrapolated in the logarithm of the viscosity, being the guess of the next (natural-parameter
-continuation; Allgower and Georg 1990, Numerical Continuation Methods, chapter 2). Where a reduction fails, blood's own
-viscosity is tried at once in steps of pseudo-time (:mod:`hemo.fem.marching`), and if these do not settle the reduction
+600). A fluid some times as viscous has a steady flow that Picard's iteration finds; from there steps of pseudo-time at
+the viscosity of blood (:mod:`hemo.fem.marching`) settle in ten to twenty. Where the jet keeps them from it, the
+viscosity goes down in reductions, each solution, extrapolated in the logarithm of the viscosity, being the guess of the
+next (natural-parameter continuation; Allgower and Georg 1990, Numerical Continuation Methods, chapter 2); one that fails
 is repeated in smaller ones. Newton's method finds a steady solution whether or not a real flow would keep to it.
 """
 
@@ -155,19 +154,23 @@ class _Continuation:
         while True:
             before = self.number
             end = self._correct(factor)
-            if end is _End.FAILED and not self.marched and (self.solved or self.continued):
+            corrections = self.number - before
+            level = end is _End.SOLVED and factor > 1.0
+            if level:
+                self._remember(factor)
+            if (level or end is _End.FAILED) and not self.marched and (self.solved or self.continued):
                 end = self._march()
-                factor = 1.0 if end is _End.SOLVED else factor
+                if end is _End.SOLVED:
+                    factor, level = 1.0, False
             if end is _End.STOPPED:
                 return Status.INTERRUPTED, f"Stopped on request after step {self.number}."
             if end is _End.EXHAUSTED:
                 return Status.NOT_CONVERGED, self._blame(f"{self.number} steps were not enough")
             if end is _End.SOLVED and factor == 1.0:
                 return Status.CONVERGED, f"Converged in {self.number} steps; residual {self.relative():.1e}."
-            if end is _End.SOLVED:
-                self._remember(factor)
+            if level:
                 if len(self.solved) > 1:
-                    reduction = adapted(reduction, self.number - before)
+                    reduction = adapted(reduction, corrections)
             elif not self.solved:
                 factor = max(4.0 * factor, self.options.viscosity_factor)
                 if factor > HIGHEST_VISCOSITY:
@@ -208,7 +211,7 @@ class _Continuation:
         return _End.FAILED
 
     def _march(self) -> _End:
-        """Steps of pseudo-time at the viscosity of blood, from the last state that was solved for."""
+        """Steps of pseudo-time at the viscosity of blood, from the last state that was solved for, once in a solve."""
         self.marched = True
         self.fall_back()
         self.problem.set_viscosity_factor(1.0)
