@@ -4,8 +4,8 @@ Newton's method started far from the solution diverges at a tight stenosis (thro
 600). A fluid some times as viscous has a steady flow that Picard's iteration finds; from there steps of pseudo-time at
 the viscosity of blood (:mod:`hemo.fem.marching`) settle in ten to twenty. Where the jet keeps them from it, the
 viscosity goes down in reductions, each solution, extrapolated in the logarithm of the viscosity, being the guess of the
-next (natural-parameter continuation; Allgower and Georg 1990, Numerical Continuation Methods, chapter 2); one that fails
-is repeated in smaller ones. Newton's method finds a steady solution whether or not a real flow would keep to it.
+next (natural-parameter continuation; Allgower and Georg 1990, Numerical Continuation Methods, chapter 2); one that
+fails is repeated in smaller ones. Newton's method finds a steady solution whether or not a real flow would keep to it.
 """
 
 from __future__ import annotations
