@@ -18,6 +18,7 @@ BENCHMARKS = (
     "random_trees",
     "fuzz",
     "stage_times",
+    "real_tree",
     "dfg_cylinder",
     "kills",
     "real_meshes",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import resource
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, replace
@@ -226,9 +227,12 @@ class Execution:
         if beats is not None:
             pressures = beats.series["outlet_pressure"].mean(axis=0)
         names = problem.outlets.names
+        # Of what each rank took at its most; Linux counts in KiB.
+        memory = self.comm.allreduce(1024.0 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
         if fields is None or edges is None or wall is None:
             return None
         self.timing["total"] = time.perf_counter() - self.started
+        log.info("peak memory %.2f GB on all ranks together", memory / 1e9)
         return FemResult(
             status=outcome.status,
             message=outcome.message,
