@@ -91,6 +91,8 @@ class BeatCurves:
         (k,) into the tree, m^3/s.
     outflow
         Outlet branch -> (k,) flow out of its end, m^3/s.
+    change
+        Outlet branch -> largest change of that flow since the beat before, over its largest.
     """
 
     time: Array
@@ -98,6 +100,7 @@ class BeatCurves:
     pressure: dict[str, Array]
     inflow: Array
     outflow: dict[str, Array]
+    change: dict[str, float]
 
 
 @dataclass(frozen=True)

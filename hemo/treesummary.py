@@ -121,6 +121,8 @@ def _branch(branch: Branch, flows: dict[str, TreeFlow], result: TreeResult) -> d
             "distal_flow_ml_min": plain(along.flow[-1] / ML_PER_MIN),
         }
         row[name] |= _rest(branch, result if name == "reduced" else None)
+        if name == "fem" and result.fem_curves is not None:
+            row[name]["flow_change_of_beat"] = plain(result.fem_curves.change.get(branch.name, np.nan))
     return row
 
 

@@ -17,16 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 from petsc4py import PETSc
 
-from hemo.fem.beats import TimeStep, describe, traction_over_time
-from hemo.fem.domain import to_vertices
+from hemo.fem.intime import InTime, TimeStep, describe
 from hemo.fem.job import Probes
 from hemo.fem.options import FemOptions
 from hemo.fem.problem import FlowProblem
-from hemo.fem.sections import SectionSampler
 from hemo.fem.timesteps import StepOutcome, TimeStepper
-from hemo.fem.wall import TractionRecovery
-from hemo.results import Status, WallTraction
-from hemo.tetmesh import WALL, TetMesh
+from hemo.results import Status
+from hemo.tetmesh import TetMesh
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +32,7 @@ Array = NDArray[Any]
 INSTANTS = 64  # of the wall's traction, at most, in a window
 
 
-class WindowSolver:
+class WindowSolver(InTime):
     """Marches from the problem's current state until the means of two windows agree.
 
     Parameters
@@ -61,15 +58,10 @@ class WindowSolver:
         steps: tuple[float, float],
         done: int = 0,
     ) -> None:
-        self.problem, self.options, self.tet, self.done, self.steps = problem, options, tet, done, steps
-        self.stepper = TimeStepper(problem, options, steps[0])
+        super().__init__(problem, tet, probes, options, steps[0])
+        self.steps, self.done = steps, done
         self.settled, self.time = 0, 0.0  # long steps done, and s since the start
-        self.recovery = TractionRecovery(problem)
-        self.sampler = SectionSampler(problem, probes)
-        self.mean: PETSc.Vec = problem.state.x.petsc_vec.duplicate()
-        self.on_wall = np.unique(tet.facets_of(WALL)) if tet is not None else np.empty(0, dtype=np.int64)
-        self.number = self.begun = self.length = 0  # short steps done, before the window that runs, and of it
-        self.series: dict[str, Array] = {}  # of that window; "before" are the means of the one before
+        self.begun = self.length = 0  # short steps before the window that runs, and of it; ``number`` counts them
 
     @property
     def within(self) -> int:
@@ -145,7 +137,7 @@ class WindowSolver:
     @property
     def _every(self) -> int:
         """Steps between two instants of the wall's traction."""
-        return max(self.length // INSTANTS, 1)
+        return -(-self.length // INSTANTS)
 
     def _record(self) -> None:
         """Section pressures over the aortic one, outlet flows over their sum, and now and then the wall's traction."""
@@ -154,12 +146,8 @@ class WindowSolver:
         pressure = np.nan_to_num(self.sampler.means().pressure) / problem.conditions.aortic_pressure
         self.series["means"][at] = np.concatenate([pressure, flows / max(float(np.abs(flows).sum()), 1e-300)])
         self.mean.axpy(1.0 / self.length, problem.state.x.petsc_vec)
-        if at % self._every:
-            return
-        total = problem.domain.points_total
-        viscous, pressures = to_vertices(self.recovery.viscous(), total), to_vertices(problem.pressure(), total)
-        if viscous is not None and pressures is not None:
-            self.series["traction"][at // self._every] = np.column_stack([viscous, pressures])[self.on_wall]
+        if at % self._every == 0:
+            self.record_traction(at // self._every)
 
     def _means(self) -> Array:
         return np.asarray(self.series["means"].mean(axis=0))
@@ -192,27 +180,7 @@ class WindowSolver:
         self.stepper.dt = steps[0]
         if self.settled == self.options.first_window:
             self._shorten()
-        if shared:
-            elsewhere = np.zeros((-(-self.length // self._every), 0, 4), dtype=np.float32)
-            self.series = {**shared, "traction": np.array(kept["traction"]) if comm.rank == 0 else elsewhere}
-        *earlier, mean = states
-        self.stepper.remember(earlier)
-        mean.copy(self.mean)
-        mean.destroy()
-
-    def take_mean(self) -> None:
-        """Make the mean over the window the problem's state."""
-        self.mean.copy(self.problem.state.x.petsc_vec)
-        self.problem.state.x.scatter_forward()
-
-    def wall(self, level: float) -> WallTraction | None:
-        """Traction on the wall over the window, on rank 0; ``level``, Pa, is added to the pressure."""
-        if self.tet is None:
-            return None
-        return traction_over_time(self.tet, self.on_wall, self.series["traction"], level)
-
-    def destroy(self) -> None:
-        """Free what PETSc holds."""
-        self.stepper.destroy()
-        self.recovery.destroy()
-        self.mean.destroy()
+        self.series = shared
+        if comm.rank == 0 and "traction" in kept:
+            self.series["traction"] = np.array(kept["traction"])
+        self.remember(states)

@@ -17,8 +17,9 @@ from petsc4py import PETSc
 
 from hemo.fem import checkpoint
 from hemo.fem.averaging import WindowSolver
-from hemo.fem.beats import BeatSolver, TimeStep
+from hemo.fem.beats import BeatSolver
 from hemo.fem.domain import Domain, distribute, from_vertices, vertex_spaces
+from hemo.fem.intime import TimeStep
 from hemo.fem.jit import compilation
 from hemo.fem.job import Job, input_hash, read_job, write_status
 from hemo.fem.joblock import held
