@@ -19,6 +19,7 @@ BENCHMARKS = (
     "fuzz",
     "stage_times",
     "real_tree",
+    "roofline",
     "dfg_cylinder",
     "kills",
     "real_meshes",

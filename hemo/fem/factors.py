@@ -20,6 +20,7 @@ from hemo.fem import native
 DECLARATIONS = """
 typedef struct {
     int sym, par, job, comm_fortran, icntl[60], n, nrhs, lrhs, infog[80];
+    float rinfog[40];
     int64_t nnz_loc;
     int *irn_loc, *jcn_loc;
     float *a_loc, *rhs;
@@ -98,6 +99,11 @@ class Factors:
         self._check(self._run(SOLVE))
         self.comm.Scatterv((whole, counts), mine)
         x.array[:] = size * mine.astype(np.float64)
+
+    def size(self) -> tuple[float, float]:
+        """Numbers that the factors hold, and operations that they took."""
+        stored = float(self.own.infog[28])
+        return (stored if stored > 0 else -1e6 * stored), float(self.own.rinfog[2])
 
     def _run(self, job: int) -> int:
         """Run a phase; returns MUMPS's error, 0 or more for none."""

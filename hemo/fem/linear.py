@@ -40,6 +40,8 @@ class LaggedFactorisation:
         The sparse part of the Jacobian; assemble into it before :meth:`solve`.
     factor_seconds
         Running total.
+    factors
+        Those of the matrix when it was last factorised.
     """
 
     matrix: PETSc.Mat
@@ -47,13 +49,13 @@ class LaggedFactorisation:
     options: FemOptions
     stale: bool = True
     factor_seconds: float = 0.0
-    _factors: Factors = field(init=False)
+    factors: Factors = field(init=False)
     _ksp: PETSc.KSP = field(init=False)
     _preconditioner: WoodburyPreconditioner = field(init=False)
 
     def __post_init__(self) -> None:
         comm = self.matrix.getComm()
-        self._factors = Factors(comm.tompi4py(), self.options.mumps)
+        self.factors = Factors(comm.tompi4py(), self.options.mumps)
         self._preconditioner = WoodburyPreconditioner(self.outlets)
         operator = PETSc.Mat().createPython(self.matrix.getSizes(), comm=comm)
         operator.setPythonContext(CoupledOperator(self.matrix, self.outlets))
@@ -95,12 +97,12 @@ class LaggedFactorisation:
     def factorise(self) -> None:
         """Factorise the matrix as it is."""
         start = time.perf_counter()
-        self._factors.renew(self.matrix)
-        self._preconditioner.renew(self._factors)
+        self.factors.renew(self.matrix)
+        self._preconditioner.renew(self.factors)
         self.stale = False
         self.factor_seconds += time.perf_counter() - start
 
     def destroy(self) -> None:
         """Free the factors."""
-        for item in (self._ksp, self._factors, self.matrix):
+        for item in (self._ksp, self.factors, self.matrix):
             item.destroy()
