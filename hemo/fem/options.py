@@ -64,11 +64,11 @@ class FemOptions:
     step_tolerance: float = 1e-5
     most_beats: int = 6
     periodic: float = 0.01
-    window_step: float = 0.05
+    window_step: float = 0.1
     first_window: int = 100
-    most_window_steps: int = 1600
+    most_window_steps: int = 3200
     settling: float = 2.0
-    averaged: float = 0.002
+    averaged: float = 0.005
     linear_tolerance: float = 0.1
     max_linear_iterations: int = 60
     checkpoint_interval: float = 60.0
