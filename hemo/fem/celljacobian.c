@@ -12,7 +12,8 @@
 #define ROWS (3 * NODES + CORNERS)
 #define NOWHERE ROWS /* a column that a cell has not */
 
-#ifdef __x86_64__
+/* One version for each kind of processor, chosen where it runs; nodes of a cluster share what is compiled. */
+#if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 12
 #define FAST __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #else
 #define FAST
