@@ -34,7 +34,8 @@ def with_fem(result: TreeResult, meshed: MeshedTree, solution: FemResult) -> Tre
     subtracted = 0.0 if result.reduced is None else result.reduced.subtracted
     pressure = result.conditions.aortic_pressure
     if solution.status is Status.AVERAGED:
-        log.warning("%s tree: %s FFR and wall shear stress are those of the mean.", meshed.tree.name, solution.message)
+        means = "FFR and axial plaque stress are those of the mean, WSS the mean of its magnitude."
+        log.warning("%s tree: %s %s", meshed.tree.name, solution.message, means)
     flow = TreeFlow("fem", solution.status, pressure, branches, solution.message, subtracted)
     walls = {}
     wall = _true_wall(solution.wall, meshed.extensions)

@@ -159,6 +159,8 @@ def _run(
             if options.grid_study and result.fem is not None and result.fem.status is Status.CONVERGED:
                 with clock.stage("grid_study", f"Grid study of the {tree.name} tree", tree.name):
                     result = with_grid_study(case, meshed, result, again, reduced, work, options.ranks, tell)
+            elif options.grid_study:
+                log.warning("%s tree: no grid study: its flow is not steady.", tree.name)
             volumes.append(femresults.volume(meshed, solution))
             meshes.append(meshed)
         results.append(result)

@@ -105,7 +105,7 @@ class BeatCurves:
 
 @dataclass(frozen=True)
 class WallTraction:
-    """Traction of the fluid on the wall: steady, or its mean over a beat.
+    """Traction of the fluid on the wall: steady, or its mean over a beat or another stretch of time.
 
     Attributes
     ----------
@@ -122,7 +122,7 @@ class WallTraction:
     facet_shear
         (m, 3) mean shear vector of each triangle, Pa.
     instants
-        (k, n, 3) ``shear`` at k evenly spaced times of a beat, Pa; None where the flow is steady.
+        (k, n, 3) ``shear`` at k evenly spaced times of it, Pa; None where the flow is steady.
     """
 
     points: Array

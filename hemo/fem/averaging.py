@@ -1,8 +1,9 @@
 """Flow behind a severe lesion that does not settle: followed in time under what drives it, and averaged.
 
 Long steps, which damp what fluctuates, first bring the slow profiles of the vessels to rest. Then the means over a
-window of short steps are compared with those over the window before; each is as long as all before it. The wire
-averages over beats, too: FFR is the mean of what fluctuates.
+window of short steps are compared with those over the window before. The first two take half of the time in which a
+profile develops, so that what is still on its way shows; each later one is as long as all before it. The wire averages
+over beats, too: FFR is the mean of what fluctuates.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from petsc4py import PETSc
 
 from hemo.fem.intime import InTime, TimeStep, describe
 from hemo.fem.job import Probes
+from hemo.fem.marching import crossing_rate, viscous_time
 from hemo.fem.options import FemOptions
 from hemo.fem.problem import FlowProblem
 from hemo.fem.timesteps import StepOutcome, TimeStepper
@@ -32,6 +34,25 @@ Array = NDArray[Any]
 INSTANTS = 64  # of the wall's traction, at most, in a window
 
 
+@dataclass(frozen=True)
+class Schedule:
+    """Times, s: of settling and of its long steps, of the short steps, and short steps of the first two windows."""
+
+    settling: float
+    long: float
+    short: float
+    first_window: int
+
+
+def schedule(problem: FlowProblem, options: FemOptions) -> Schedule:
+    """By the fastest fluid in the problem's state, and the time that a profile takes to develop; collective."""
+    profile = viscous_time(problem)
+    short = options.window_step / max(crossing_rate(problem), 1e-300)
+    settling = options.settling * profile
+    long = max(settling / options.settling_steps, short)
+    return Schedule(settling, long, short, max(round(options.least_window * profile / short), 1))
+
+
 class WindowSolver(InTime):
     """Marches from the problem's current state until the means of two windows agree.
 
@@ -43,8 +64,6 @@ class WindowSolver(InTime):
         The input mesh, on rank 0.
     probes
         Where pressure is followed.
-    steps
-        The long and the short time step, s.
     done
         Steps of any kind taken before.
     """
@@ -55,13 +74,18 @@ class WindowSolver(InTime):
         tet: TetMesh | None,
         probes: Probes,
         options: FemOptions,
-        steps: tuple[float, float],
+        plan: Schedule,
         done: int = 0,
     ) -> None:
-        super().__init__(problem, tet, probes, options, steps[0])
-        self.steps, self.done = steps, done
-        self.settled, self.time = 0, 0.0  # long steps done, and s since the start
+        super().__init__(problem, tet, probes, options, plan.long)
+        self.plan, self.done = plan, done
+        self.time = 0.0  # s since the start
         self.begun = self.length = 0  # short steps before the window that runs, and of it; ``number`` counts them
+
+    @property
+    def settling(self) -> bool:
+        """Whether long steps are still to be taken."""
+        return self.time < self.plan.settling and self.number == 0 and self.stepper.dt > self.plan.short
 
     @property
     def within(self) -> int:
@@ -84,48 +108,51 @@ class WindowSolver(InTime):
                 if self.number >= self.options.most_window_steps:
                     return Status.NOT_CONVERGED, f"No steady flow was found, and none in the mean: {self._said()}"
             if stop is not None and stop():
-                return Status.INTERRUPTED, f"Stopped on request after time step {self.number}."
-            start, dt = time.perf_counter(), self.stepper.dt
-            outcome = self._settle() if self.settled < self.options.first_window else self._step()
-            self.time += dt
-            count, seconds = self.done + self.settled + self.number, time.perf_counter() - start
-            step = TimeStep(**asdict(outcome), number=count, time=self.time, seconds=seconds)
+                return Status.INTERRUPTED, f"Stopped on request after step {self.done}."
+            start = time.perf_counter()
+            outcome = self._settle() if self.settling else self._step()
+            self.done += 1
+            step = TimeStep(**asdict(outcome), number=self.done, time=self.time, seconds=time.perf_counter() - start)
             log.info("%s", describe(step))
-            if self.number and not outcome.residual <= self.options.step_tolerance:
-                return Status.NOT_CONVERGED, f"Time step {count} ended with a residual of {outcome.residual:.1e}."
+            if self.number and not self._good(outcome):
+                return Status.NOT_CONVERGED, f"Time step {step.number} ended with a residual of {outcome.residual:.1e}."
             if on_step is not None:
                 on_step(step)
 
+    def _good(self, outcome: StepOutcome) -> bool:
+        return outcome.residual <= self.options.step_tolerance
+
     def _settle(self) -> StepOutcome:
-        """A long step; where it cannot be taken, the short ones begin from where it did."""
+        """A long step; one that cannot be taken is undone and halved."""
         outcome = self.stepper.step()
-        self.settled += 1
-        if not outcome.residual <= self.options.step_tolerance:
-            _, before, *_ = self.stepper.states
-            before.copy(self.problem.state.x.petsc_vec)
-            self.problem.state.x.scatter_forward()
-            self.done += self.settled - self.options.first_window
-            self.settled = self.options.first_window
-        if self.settled == self.options.first_window:
-            self._shorten()
+        if self._good(outcome):
+            self.time += self.stepper.dt
+            return outcome
+        self.stepper.states[1].copy(self.problem.state.x.petsc_vec)
+        self.problem.state.x.scatter_forward()
+        self._renew_stepper(self.stepper.dt / 2)
         return outcome
 
-    def _shorten(self) -> None:
+    def _renew_stepper(self, dt: float) -> None:
+        self.factor_seconds += self.stepper.corrector.linear.factor_seconds
         self.stepper.destroy()
-        self.stepper = TimeStepper(self.problem, self.options, self.steps[1])
+        self.stepper = TimeStepper(self.problem, self.options, dt)
 
     def _step(self) -> StepOutcome:
+        if self.number == 0:
+            self._renew_stepper(self.plan.short)
         if self.within == self.length:
             self._begin_window()
         outcome = self.stepper.step()
         self.number += 1
+        self.time += self.stepper.dt
         self._record()
         return outcome
 
     def _begin_window(self) -> None:
         columns = self.sampler.count + len(self.problem.outlets.names)
         before = self._means() if self.number else np.full(columns, np.nan)
-        self.begun, self.length = self.number, max(self.number, self.options.first_window)
+        self.begun, self.length = self.number, max(self.number, self.plan.first_window)
         instants = -(-self.length // self._every)
         self.series = {
             "means": np.full((self.length, columns), np.nan),
@@ -166,7 +193,8 @@ class WindowSolver(InTime):
 
     def kept(self) -> tuple[list[PETSc.Vec], dict[str, Array]]:
         """States and arrays from which :meth:`resume` goes on; the arrays on rank 0 are whole."""
-        counts, times = np.array([self.begun, self.length, self.done, self.settled]), np.array([*self.steps, self.time])
+        counts = np.array([self.number, self.begun, self.length, self.plan.first_window])
+        times = np.array([self.time, self.stepper.dt, self.plan.settling, self.plan.long, self.plan.short])
         return [*self.stepper.states, self.mean], {**self.series, "counts": counts, "times": times}
 
     def resume(self, number: int, states: list[PETSc.Vec], kept: Mapping[str, Array]) -> None:
@@ -174,12 +202,10 @@ class WindowSolver(InTime):
         comm = self.problem.domain.comm
         names = [name for name in kept if name != "traction"]
         shared = comm.bcast({name: np.array(kept[name]) for name in names} if comm.rank == 0 else None)
-        self.begun, self.length, self.done, self.settled = (int(count) for count in shared.pop("counts"))
-        *steps, self.time = (float(value) for value in shared.pop("times"))
-        self.steps, self.number = (steps[0], steps[1]), number - self.done - self.settled
-        self.stepper.dt = steps[0]
-        if self.settled == self.options.first_window:
-            self._shorten()
+        self.number, self.begun, self.length, first = (int(count) for count in shared.pop("counts"))
+        self.time, dt, settling, long, short = (float(value) for value in shared.pop("times"))
+        self.plan, self.done = Schedule(settling, long, short, first), number
+        self._renew_stepper(dt)
         self.series = shared
         if comm.rank == 0 and "traction" in kept:
             self.series["traction"] = np.array(kept["traction"])

@@ -30,7 +30,7 @@ Array = NDArray[Any]
 
 SOURCE = Path(__file__).with_suffix(".c")
 HEADER = Path(__file__).with_suffix(".h")
-DEGREE = 5  # of the quadrature: 15 points
+DEGREE, POINTS = 5, 15  # of the quadrature
 ROWS = 34  # unknowns of a cell
 AT_ONCE = 1000  # cells whose matrices are kept at a time
 
@@ -57,6 +57,7 @@ class CellJacobian:
         pressure_unit: float,
     ) -> None:
         mesh, index_map = state.function_space.mesh, state.function_space.dofmap.index_map
+        native.require_short_integers()
         self.coefficients, self.owned = coefficients, index_map.size_local
         kernel = native.module(SOURCE.stem, native.text(HEADER), native.text(SOURCE), str(SOURCE.parent))
         self.ffi, self.lib = kernel.ffi, kernel.lib
@@ -117,6 +118,8 @@ class CellJacobian:
 def _reference_cell() -> dict[str, Array]:
     """Quadrature rule, and basis functions at its points."""
     points, weight = basix.make_quadrature(basix.CellType.tetrahedron, DEGREE)
+    if len(weight) != POINTS:
+        raise RuntimeError(f"the kernel is made for {POINTS} points, Basix has {len(weight)}")
     quadratic, linear = (
         basix.create_element(basix.ElementFamily.P, basix.CellType.tetrahedron, degree).tabulate(2, points)[..., 0]
         for degree in (2, 1)

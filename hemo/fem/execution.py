@@ -16,14 +16,13 @@ from mpi4py import MPI
 from petsc4py import PETSc
 
 from hemo.fem import checkpoint
-from hemo.fem.averaging import WindowSolver
+from hemo.fem.averaging import WindowSolver, schedule
 from hemo.fem.beats import BeatSolver
 from hemo.fem.domain import Domain, distribute, from_vertices, vertex_spaces
 from hemo.fem.intime import TimeStep
 from hemo.fem.jit import compilation
 from hemo.fem.job import Job, input_hash, read_job, write_status
 from hemo.fem.joblock import held
-from hemo.fem.marching import crossing_rate, viscous_time
 from hemo.fem.options import FemOptions
 from hemo.fem.problem import FlowProblem, build_problem, set_edges, set_state
 from hemo.fem.result import FemResult, write_result
@@ -82,7 +81,7 @@ class Execution:
             domain = distribute(tet, self.comm)
         found = self._found()
         self.tell("setup", "compiling the forms")
-        averaging = job.pulse is None and bool(self.records) and "time" in self.records[-1]
+        averaging = job.pulse is None and bool(self.records) and not {"time", "in_time"}.isdisjoint(self.records[-1])
         problem = self._problem(domain, job, unsteady=job.pulse is not None or averaging)
         kept = self._start(problem, job, found)
         if job.pulse is not None:
@@ -94,6 +93,7 @@ class Execution:
             self.in_time.resume(checkpoint.steps_done(self.records), *kept)
         outcome = self._solve(problem, job)
         if self._unsettled(outcome, job):
+            log.info("no steady flow was found: following it in time")
             problem = self._problem(domain, job, unsteady=True, state=problem)
             self._average(problem, job, tet)
             outcome = self._solve(problem, job)
@@ -153,19 +153,16 @@ class Execution:
 
     def _unsettled(self, outcome: SolveOutcome | None, job: Job) -> bool:
         """Whether no steady flow was found, and flow is to be followed in time instead."""
-        steady = outcome is not None and self.in_time is None and job.options.most_window_steps > 0
-        if steady and outcome is not None and outcome.status is Status.NOT_CONVERGED:
-            log.info("no steady flow was found: following it in time")
-            return True
-        return False
+        allowed = self.in_time is None and job.options.most_window_steps > 0
+        return allowed and outcome is not None and outcome.status is Status.NOT_CONVERGED
 
     def _average(self, problem: FlowProblem, job: Job, tet: TetMesh | None) -> None:
         """Follow the flow in time from the problem's state."""
-        short = job.options.window_step / max(crossing_rate(problem), 1e-300)
-        long = job.options.settling * viscous_time(problem) / job.options.first_window
+        plan, done = schedule(problem, job.options), checkpoint.steps_done(self.records)
+        if self.records:
+            self.records[-1]["in_time"] = True  # what a checkpoint continues, also before the first time step
         with compilation(self.comm):
-            done = checkpoint.steps_done(self.records)
-            self.in_time = WindowSolver(problem, tet, job.probes, job.options, (max(long, short), short), done)
+            self.in_time = WindowSolver(problem, tet, job.probes, job.options, plan, done)
 
     def _solve(self, problem: FlowProblem, job: Job) -> SolveOutcome | None:
         """Solve; None if a stop was asked for before the first step."""
@@ -176,7 +173,7 @@ class Execution:
         self.saved = time.perf_counter()
         with self._phase("solve"):
             outcome = self._solve_in_time(problem) if self.in_time is not None else self._solve_steady(problem, job)
-        self.timing["factorisation"] = outcome.factor_seconds
+        self.timing["factorisation"] = self.timing.get("factorisation", 0.0) + outcome.factor_seconds
         log.info("%s %s", outcome.status.name, outcome.message)
         return outcome
 
@@ -192,7 +189,7 @@ class Execution:
     def _solve_in_time(self, problem: FlowProblem) -> SolveOutcome:
         assert self.in_time is not None
         status, message = self.in_time.run(lambda step: self._after_step(problem, step), self.stop_requested)
-        return SolveOutcome(status, message, self.in_time.stepper.corrector.linear.factor_seconds)
+        return SolveOutcome(status, message, self.in_time.seconds_factorising)
 
     def _after_step(self, problem: FlowProblem, step: Step | TimeStep) -> None:
         self.records.append(asdict(step))
@@ -261,7 +258,7 @@ class Execution:
     def _phase(self, name: str) -> Iterator[None]:
         start = time.perf_counter()
         yield
-        self.timing[name] = time.perf_counter() - start
+        self.timing[name] = self.timing.get(name, 0.0) + time.perf_counter() - start
         log.info("%s: %.1f s", name, self.timing[name])
 
     def tell(self, state: str, message: str) -> None:

@@ -31,7 +31,7 @@ void smumps_c(SMUMPS_STRUC_C *);
 BEGIN, ANALYSE, FACTORISE, SOLVE, END = -1, 1, 2, 3, -2
 FEWEST_FILL = 2  # ordering by approximate minimum fill: on vessel trees 5 to 10 % fewer operations than PORD or METIS
 SPARE = 60  # % of memory beyond the estimate
-MORE_SPARE = (-8, -9)  # errors that more of it mends
+MORE_SPARE = (-8, -9, -17, -20)  # errors that more of it mends
 SINGULAR = (-10,)
 
 
@@ -45,12 +45,13 @@ class Factors:
     """
 
     def __init__(self, comm: MPI.Comm, options: Mapping[int, int]) -> None:
+        native.require_short_integers()
         mumps = native.module("smumps", DECLARATIONS, "#include <smumps_c.h>", libraries=("smumps",))
         self.comm, self.ffi, self.call = comm, mumps.ffi, mumps.lib.smumps_c
         self.own = self.ffi.new("SMUMPS_STRUC_C *")
         self.own.sym, self.own.par, self.own.comm_fortran, self.own.nrhs = 0, 1, comm.py2f(), 1
         self.analysed = self.sound = False
-        self._run(BEGIN)
+        self._check(self._run(BEGIN))
         silent, distributed = {1: -1, 2: -1, 3: -1, 4: 0}, {18: 3}
         for number, value in {**silent, **distributed, 7: FEWEST_FILL, 14: SPARE, **options}.items():
             self.own.icntl[number - 1] = value
@@ -79,6 +80,7 @@ class Factors:
         while error in MORE_SPARE and self.own.icntl[13] < 1000:
             self.own.icntl[13] *= 2
             error = self._run(FACTORISE)
+        self.own.irn_loc = self.own.jcn_loc = self.own.a_loc = self.ffi.NULL  # the arrays end here
         self.sound = error not in SINGULAR
         if self.sound:
             self._check(error)

@@ -56,8 +56,13 @@ class InTime:
         self.sampler = SectionSampler(problem, probes)
         self.mean: PETSc.Vec = problem.state.x.petsc_vec.duplicate()
         self.on_wall = np.unique(tet.facets_of(WALL)) if tet is not None else np.empty(0, dtype=np.int64)
-        self.number = 0
+        self.number, self.factor_seconds = 0, 0.0  # the seconds of steppers that are no more
         self.series: dict[str, Array] = {}  # by step; "traction" on rank 0 alone
+
+    @property
+    def seconds_factorising(self) -> float:
+        """Since the start."""
+        return self.factor_seconds + self.stepper.corrector.linear.factor_seconds
 
     def record_traction(self, at: int) -> None:
         """Put the viscous traction and the pressure at the wall's vertices, Pa, into row ``at``; collective."""

@@ -75,12 +75,12 @@ class LaggedFactorisation:
         if self.stale:
             self.factorise()
         count, residual = self._iterate(right, x, tolerance)
-        if residual > tolerance and not factorised:
+        if not residual <= tolerance and not factorised:
             self.factorise()
             factorised = True
-            more, _ = self._iterate(right, x, tolerance)
+            more, residual = self._iterate(right, x, tolerance)
             count += more
-        self.stale = count > WORTH_RENEWING
+        self.stale = count > WORTH_RENEWING or not residual <= tolerance
         return LinearOutcome(count, factorised)
 
     def precondition(self, right: PETSc.Vec, x: PETSc.Vec) -> None:

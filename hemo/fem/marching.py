@@ -1,9 +1,10 @@
-"""Pseudo-time steps to a steady flow where Newton's method, led by the viscosity, loses it.
+"""Pseudo-time steps to a steady flow from that of a more viscous fluid.
 
 One Newton step of backward Euler, (rho M / dt + J) delta = F, from state to state (Kelley and Keyes 1998, SIAM J Numer
 Anal 35:508, algorithm 2.1), the time step growing as the residual falls: dt_n = dt_0 |F_0| / |F_n| (their SER,
 switched evolution relaxation, of Mulder and van Leer 1985, J Comput Phys 59:232). With dt without bound it is Newton's
-method. Steps of this length damp waves in the jet; a flow that oscillates on is not followed in time.
+method. Steps of this length damp waves in the jet; a flow that oscillates on is left to
+:mod:`hemo.fem.averaging`.
 """
 
 from __future__ import annotations

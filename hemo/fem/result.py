@@ -59,7 +59,7 @@ class BeatRecord:
 
 @dataclass(frozen=True)
 class FemResult:
-    """What the worker found, on the input mesh's own numbering; of a whole beat, the means over it.
+    """What the worker found, on the input mesh's own numbering; of a beat or an average, the means over it.
 
     Attributes
     ----------

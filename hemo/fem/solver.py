@@ -94,12 +94,12 @@ def solve_steady(
     viscosity_factor
         Where to continue after an interruption; None to begin with ``options.viscosity_factor``.
 
-    Where it does not converge, the state is that of the last viscosity that had a steady flow.
+    Where it does not converge but may be followed in time, the state is that of the last viscosity with a steady flow.
     """
     continuation = _Continuation(problem, options, on_step, stop, done)
     try:
         status, message = continuation.run(viscosity_factor)
-        if status is Status.NOT_CONVERGED:
+        if status is Status.NOT_CONVERGED and options.most_window_steps:
             continuation.fall_back()
         return SolveOutcome(status, message, continuation.linear.factor_seconds)
     finally:
@@ -151,9 +151,12 @@ class _Continuation:
         factor = self.options.viscosity_factor if continued_at is None else continued_at
         reduction = self.options.viscosity_reduction
         self.continued = continued_at is not None
+        # Lower levels come only where steps of pseudo-time led nowhere; at blood's own viscosity they were under way.
+        self.marched = self.continued and 1.0 < factor < self.options.viscosity_factor
+        marching = self.continued and factor == 1.0 and not self.options.solved
         while True:
             before = self.number
-            end = self._correct(factor)
+            end, marching = _End.FAILED if marching else self._correct(factor), False
             corrections = self.number - before
             level = end is _End.SOLVED and factor > 1.0
             if level:
@@ -212,7 +215,7 @@ class _Continuation:
 
     def _march(self) -> _End:
         """Steps of pseudo-time at the viscosity of blood, from the last state that was solved for, once in a solve."""
-        self.marched = True
+        self.marched, before = True, self.number
         self.fall_back()
         self.problem.set_viscosity_factor(1.0)
         self._renew_force()
@@ -227,6 +230,8 @@ class _Continuation:
             if end is not None:
                 break
         self.problem.set_time_step(None)
+        if end is None or end is _End.FAILED:
+            self.most += self.number - before  # they take nothing from the continuation
         return end or _End.FAILED
 
     def _ended(self, factor: float, relative: float, change: float, worst: float) -> _End | None:
