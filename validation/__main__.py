@@ -1,4 +1,7 @@
-"""``python -m validation [NAME ...]``: run the benchmarks, all of them without a name."""
+"""``python -m validation [NAME ...]``: run the benchmarks, all of them without a name.
+
+What follows one name and begins with a hyphen are options of that benchmark (``openfoam`` has some).
+"""
 
 from __future__ import annotations
 
@@ -26,17 +29,21 @@ BENCHMARKS = (
     "mesh_cost",
     "mesh_optimisers",
     "boundary_layers",
+    "openfoam",
 )
 
 
 def main() -> None:
     """Run the named benchmarks."""
-    names = sys.argv[1:] or BENCHMARKS
+    first = next((k for k, word in enumerate(sys.argv) if k and word.startswith("-")), len(sys.argv))
+    names, options = sys.argv[1:first] or BENCHMARKS, sys.argv[first:]
     unknown = sorted(set(names) - set(BENCHMARKS))
     if unknown:
         raise SystemExit(f"no benchmark is called {unknown[0]}; there are {', '.join(BENCHMARKS)}")
+    if options and len(names) != 1:
+        raise SystemExit("options follow the name of one benchmark")
     for name in names:
-        importlib.import_module(f"validation.{name}").main()
+        importlib.import_module(f"validation.{name}").main(*([options] if options else []))
 
 
 if __name__ == "__main__":
