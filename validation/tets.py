@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import gmsh
@@ -32,8 +33,14 @@ def split_prisms(lower: Array, upper: Array) -> Array:
 def drawn_out(plane: Array, triangles: Array, heights: Array) -> tuple[Array, Array]:
     """Points and tetrahedra between copies of a plane mesh, (n, 2) points, at each height."""
     points = np.column_stack([np.tile(plane, (len(heights), 1)), np.repeat(heights, len(plane))])
-    layers = triangles[None] + len(plane) * np.arange(len(heights))[:, None, None]
-    return points, split_prisms(layers[:-1].reshape(-1, 3), layers[1:].reshape(-1, 3))
+    layers = [triangles + len(plane) * k for k in range(len(heights))]
+    return points, between(layers)
+
+
+def between(layers: list[Array]) -> Array:
+    """(n, 4) tetrahedra between each (m, 3) triangles and the next; the diagonals lean to and fro."""
+    pairs = [pair if k % 2 else pair[::-1] for k, pair in enumerate(pairwise(layers))]
+    return np.concatenate([split_prisms(*pair) for pair in pairs])
 
 
 def from_gmsh() -> tuple[Array, Array]:
