@@ -33,14 +33,19 @@ def structured(edges: int) -> TetMesh:
     upper, quads = _half(across, HEIGHT - CENTRE[1])
     lower, _ = _half(across, CENTRE[1])
     _, first, same = np.unique(np.round(upper, 9), axis=0, return_index=True, return_inverse=True)
-    above = first[same.ravel()]
+    upper, lower = upper[first], lower[first]
+    # The deeper in the fluid, the later: then no cell in a corner has all its corners on the walls.
+    depth = np.minimum(HEIGHT - CENTRE[1] - upper[:, 1], np.hypot(*upper.T) - polygon_radius(edges))
+    order = np.argsort(depth, kind="stable")
+    place = np.argsort(order)
     # Odd numbers are those of the images, except on the line between, where the two are one.
-    below = np.where(np.abs(upper[above, 1]) < 1e-9, 2 * above, 2 * above + 1)
-    points = np.stack([upper, lower * [1, -1]], axis=1).reshape(-1, 2)
-    triangles = split_quads(quads)
-    kept, triangles = np.unique(np.concatenate([2 * above[triangles], below[triangles]]), return_inverse=True)
+    image = 2 * place + (upper[:, 1] > 1e-9)
+    points = np.stack([upper[order], lower[order] * [1, -1]], axis=1).reshape(-1, 2)
+    triangles = same.ravel()[split_quads(quads)]
+    kept, triangles = np.unique(np.concatenate([2 * place[triangles], image[triangles]]), return_inverse=True)
     plane = points[kept] + CENTRE
-    return _channel(*drawn_out(plane, triangles.reshape(-1, 3), HEIGHT * _to_the_walls(across)))
+    heights = HEIGHT * _to_the_walls(across)
+    return _channel(*drawn_out(plane, triangles.reshape(-1, 3), heights, to_and_fro=True))
 
 
 def _half(across: int, gap: float) -> tuple[Array, Array]:

@@ -97,7 +97,7 @@ def lumen(inner: int, outer: int, least: float, most: float) -> TetMesh:
         layers.append((whole if height >= 0.0 else triangles) + first)
     throat = int(np.searchsorted(z, 0.0))
     upstream = [*layers[:throat], triangles + start[throat]]
-    cells = np.concatenate([between(upstream), between(layers[throat:])])
+    cells = np.concatenate([between(part, to_and_fro=True) for part in (upstream, layers[throat:])])
     points = 1e-3 * np.concatenate(places)
     tag = between_planes(2, 1e-3 * START, 1e-3 * END)
     return tagged(points, cells, tag, {1: WALL, 2: INLET, 3: "outlet"})

@@ -30,16 +30,15 @@ def split_prisms(lower: Array, upper: Array) -> Array:
     return np.concatenate([corners[:, list(part)] for part in PRISM])
 
 
-def drawn_out(plane: Array, triangles: Array, heights: Array) -> tuple[Array, Array]:
+def drawn_out(plane: Array, triangles: Array, heights: Array, to_and_fro: bool = False) -> tuple[Array, Array]:
     """Points and tetrahedra between copies of a plane mesh, (n, 2) points, at each height."""
     points = np.column_stack([np.tile(plane, (len(heights), 1)), np.repeat(heights, len(plane))])
-    layers = [triangles + len(plane) * k for k in range(len(heights))]
-    return points, between(layers)
+    return points, between([triangles + len(plane) * k for k in range(len(heights))], to_and_fro)
 
 
-def between(layers: list[Array]) -> Array:
-    """(n, 4) tetrahedra between each (m, 3) triangles and the next; the diagonals lean to and fro."""
-    pairs = [pair if k % 2 else pair[::-1] for k, pair in enumerate(pairwise(layers))]
+def between(layers: list[Array], to_and_fro: bool) -> Array:
+    """(n, 4) tetrahedra between each (m, 3) triangles and the next, whose diagonals lean one way or to and fro."""
+    pairs = [pair[::-1] if to_and_fro and k % 2 else pair for k, pair in enumerate(pairwise(layers))]
     return np.concatenate([split_prisms(*pair) for pair in pairs])
 
 
