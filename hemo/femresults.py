@@ -18,7 +18,7 @@ from hemo.meshstage import MeshedTree
 from hemo.output import VolumeFields
 from hemo.reduced.pulsatile import lesion_ratios
 from hemo.reduced.waveform import patients_beat
-from hemo.results import BeatCurves, BranchFlow, TreeFlow, WallTraction
+from hemo.results import BeatCurves, BranchFlow, Status, TreeFlow, WallTraction
 from hemo.tree import flow_between_points
 from hemo.treesummary import TreeResult
 
@@ -33,6 +33,9 @@ def with_fem(result: TreeResult, meshed: MeshedTree, solution: FemResult) -> Tre
     branches = _branch_flows(meshed, solution, result.conditions)
     subtracted = 0.0 if result.reduced is None else result.reduced.subtracted
     pressure = result.conditions.aortic_pressure
+    if solution.status is Status.AVERAGED:
+        means = "FFR and axial plaque stress are those of the mean, WSS the mean of its magnitude."
+        log.warning("%s tree: %s %s", meshed.tree.name, solution.message, means)
     flow = TreeFlow("fem", solution.status, pressure, branches, solution.message, subtracted)
     walls = {}
     wall = _true_wall(solution.wall, meshed.extensions)
@@ -56,7 +59,8 @@ def with_beat(case: Case, result: TreeResult, meshed: MeshedTree, solution: FemR
     driven = patients_beat(case.physiology(), result.conditions.aortic_pressure, len(beat.time))
     ratios = lesion_ratios(meshed.tree, driven, pressures, case.reading())
     outflow = {name: beat.outlet_flow[:, column] for column, name in enumerate(solution.outlet_flow)}
-    curves = BeatCurves(beat.time, beat.aortic, pressures, beat.inlet_flow, outflow)
+    change = {name: float(value) for name, value in zip(solution.outlet_flow, beat.outlet_change, strict=True)}
+    curves = BeatCurves(beat.time, beat.aortic, pressures, beat.inlet_flow, outflow, change)
     return replace(result, fem_beat=ratios, fem_curves=curves)
 
 

@@ -45,6 +45,7 @@ def solve_fem(
     ranks: int,
     tell: Callable[[str], None],
     again: Mesher | None = None,
+    in_time: bool = True,
 ) -> FemResult:
     """Solve on the mesh from the reduced solution, in ``work/fem``; a finished solve there is taken as it is.
 
@@ -55,6 +56,8 @@ def solve_fem(
     again
         Makes further meshes of the tree: steady flow without strong jets on a large mesh starts from the solution on
         one half as fine.
+    in_time
+        Whether a flow that does not settle is followed in time, where the case allows it.
     """
     from hemo.fem.initial import initial_fields
     from hemo.fem.job import write_job
@@ -79,6 +82,8 @@ def solve_fem(
         if solved is not None:
             initial, between = (solved.velocity, solved.pressure), (solved.edges, solved.edge_velocity)
         options = FemOptions(solved=solved is not None, checkpoint_interval=case.fem.checkpoint_interval)
+        if not (in_time and case.fem.average_unsteady):
+            options = replace(options, most_window_steps=0)
         leak = None if shares is None else np.asarray(shares.sum(axis=1)).ravel()
         write_job(job, meshed.mesh, meshed.probes, initial, case.fluid(), conditions, options, leak, pulse, between)
         run_worker(job, ranks, lambda status: tell(_progress_line(status)))
@@ -122,7 +127,7 @@ def _from_coarser(
             raise InputError("that mesh ends elsewhere.")
         tell(f"first on {coarse.info.cells:,} cells")
         there = replace(coarse, tree=meshed.tree)  # that of the reduced solution
-        solution = solve_fem(case, there, start, coarse.folder, logs, ranks, tell, again)
+        solution = solve_fem(case, there, start, coarse.folder, logs, ranks, tell, again, in_time=False)
     except (InputError, NotConverged) as error:
         log.info("%s tree: no start from a coarser mesh: %s", meshed.tree.name, error)
         return None

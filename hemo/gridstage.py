@@ -66,7 +66,7 @@ def with_grid_study(
             tell(f"grid study: {mesh.info.cells:,} cells")
             with auxiliary():
                 start = reduced(mesh.tree)
-                solution = solve_fem(coarser, mesh, start, mesh.folder, logs, ranks, tell, again)
+                solution = solve_fem(coarser, mesh, start, mesh.folder, logs, ranks, tell, again, in_time=False)
                 found = with_fem(start, mesh, solution)
             if solution.status is not Status.CONVERGED:
                 raise NotConverged(f"on {mesh.info.cells:,} cells: {solution.message}")

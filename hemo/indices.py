@@ -251,7 +251,7 @@ def lesion_wall(
 
 
 def _facet_wss(traction: WallTraction, inside: NDArray[np.bool_]) -> Array:
-    """Magnitude of the shear on the triangles ``inside``, over a beat its mean (TAWSS), Pa."""
+    """Magnitude of the shear on the triangles ``inside``, in time its mean (TAWSS), Pa."""
     if traction.instants is None:
         return np.asarray(np.linalg.norm(traction.facet_shear[inside], axis=1))
     used, triangles = np.unique(traction.triangles[inside], return_inverse=True)

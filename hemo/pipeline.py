@@ -112,7 +112,7 @@ def run_case(path: Path, options: RunOptions, progress: Progress | None = None) 
     fingerprint |= {"grid study": "yes"} if options.grid_study else {}
     with working_folder(options.out, fingerprint, options.fresh) as work, _logged(work / "log.txt") as warnings:
         summary = _run(case, path, options, work, hashes, _Clock(progress or Silent()), warnings)
-        if summary["status"] != Status.CONVERGED.name.lower():
+        if not Status[str(summary["status"]).upper()].usable:
             raise NotConverged(
                 f"{case.case.name}: a solver did not converge, so no FFR is claimed; "
                 f"see {partial_path(options.out) / 'summary.json'} and log.txt there."
@@ -159,6 +159,8 @@ def _run(
             if options.grid_study and result.fem is not None and result.fem.status is Status.CONVERGED:
                 with clock.stage("grid_study", f"Grid study of the {tree.name} tree", tree.name):
                     result = with_grid_study(case, meshed, result, again, reduced, work, options.ranks, tell)
+            elif options.grid_study:
+                log.warning("%s tree: no grid study: its flow is not steady.", tree.name)
             volumes.append(femresults.volume(meshed, solution))
             meshes.append(meshed)
         results.append(result)
@@ -180,7 +182,7 @@ def _run(
         write_report(page, build_summary(record, results), results, work / "figures", geometry.orientation_known)
     summary = build_summary(record, results)  # once more, for the time that writing took
     (work / "summary.json").write_text(json.dumps(summary, indent=1, allow_nan=False))
-    if overall_status(results) is not Status.CONVERGED:
+    if not overall_status(results).usable:
         (work / "NOT_CONVERGED").write_text("A solver did not converge: no FFR is claimed from these files.\n")
     return summary
 

@@ -16,9 +16,15 @@ class Status(Enum):
     """How a solve ended; the value is the sentence a person reads."""
 
     CONVERGED = "The solution converged to its tolerance."
+    AVERAGED = "The flow does not settle: FFR is that of its mean over time."
     NOT_CONVERGED = "The solver stopped before reaching its tolerance: no FFR is claimed."
     INTERRUPTED = "The solve was stopped on request; a checkpoint was written."
     FAILED = "The solve failed."
+
+    @property
+    def usable(self) -> bool:
+        """Whether FFR may be claimed."""
+        return self in (Status.CONVERGED, Status.AVERAGED)
 
 
 @dataclass(frozen=True)
@@ -85,6 +91,8 @@ class BeatCurves:
         (k,) into the tree, m^3/s.
     outflow
         Outlet branch -> (k,) flow out of its end, m^3/s.
+    change
+        Outlet branch -> largest change of that flow since the beat before, over its largest.
     """
 
     time: Array
@@ -92,11 +100,12 @@ class BeatCurves:
     pressure: dict[str, Array]
     inflow: Array
     outflow: dict[str, Array]
+    change: dict[str, float]
 
 
 @dataclass(frozen=True)
 class WallTraction:
-    """Traction of the fluid on the wall: steady, or its mean over a beat.
+    """Traction of the fluid on the wall: steady, or its mean over a beat or another stretch of time.
 
     Attributes
     ----------
@@ -113,7 +122,7 @@ class WallTraction:
     facet_shear
         (m, 3) mean shear vector of each triangle, Pa.
     instants
-        (k, n, 3) ``shear`` at k evenly spaced times of a beat, Pa; None where the flow is steady.
+        (k, n, 3) ``shear`` at k evenly spaced times of it, Pa; None where the flow is steady.
     """
 
     points: Array

@@ -21,7 +21,7 @@ from hemo.indices import (
 )
 from hemo.reduced.budget import Budget
 from hemo.reduced.pulsatile import RestingRatios
-from hemo.results import BeatCurves, Status, TreeFlow, WallTraction
+from hemo.results import BeatCurves, TreeFlow, WallTraction
 from hemo.tree import Branch, Lesion, VesselTree
 from hemo.units import MILLIMETRE, ML_PER_MIN, MMHG_MIN_PER_ML, SQUARE_MILLIMETRE
 
@@ -112,7 +112,7 @@ def _branch(branch: Branch, flows: dict[str, TreeFlow], result: TreeResult) -> d
     place = vessel_place(result.tree, branch)
     for name, flow in flows.items():
         along, curve = flow.branches[branch.name], flow.ffr(branch.name)
-        converged = flow.status is Status.CONVERGED
+        converged = flow.status.usable
         row[name] = {
             "ffr": plain(curve[-1]) if converged else None,
             "vessel_ffr": plain(np.interp(place, branch.arc, curve)) if converged and place is not None else None,
@@ -121,6 +121,8 @@ def _branch(branch: Branch, flows: dict[str, TreeFlow], result: TreeResult) -> d
             "distal_flow_ml_min": plain(along.flow[-1] / ML_PER_MIN),
         }
         row[name] |= _rest(branch, result if name == "reduced" else None)
+        if name == "fem" and result.fem_curves is not None:
+            row[name]["flow_change_of_beat"] = plain(result.fem_curves.change.get(branch.name, np.nan))
     return row
 
 
@@ -143,7 +145,7 @@ def _lesion(
     row = lesion_geometry(lesion)
     budget = result.budgets.get(lesion.id)
     for name, flow in flows.items():
-        if flow.status is not Status.CONVERGED:
+        if not flow.status.usable:
             row[name] = None
             continue
         pressure = lesion_pressure(result.tree, lesion, flow, density, reading)

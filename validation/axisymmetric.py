@@ -1,7 +1,7 @@
 """The axisymmetric flow through the straight stenoses, and whether it would keep to the axis.
 
-Base flow: steady Navier-Stokes in (z, r), P2-P1 without stabilisation, Newton from eight times the viscosity. Its
-drop is what the three-dimensional solver is held against. Then the waves a(z, r) exp(lambda t) of azimuthal number 1,
+Base flow: :mod:`validation.meridian`, from eight times the viscosity. Its drop is what the three-dimensional solver is
+held against. Then the waves a(z, r) exp(lambda t) of azimuthal number 1,
 which move the jet off the axis: the largest lambda by shift and invert (Sherwin and Blackburn 2005, J Fluid Mech
 533:297, who found that a stenosis of 75 % of the area loses its symmetry so, at Re 722). Lengths in mm, speeds in
 m/s, times in ms, pressure over density.
@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import basix.ufl
 import numpy as np
 import scipy.sparse as sp
 import ufl
@@ -25,6 +24,7 @@ from ufl import dot, dx, grad, inner
 from hemo.blood import Blood
 from hemo.geometry.synthetic.vessels import Stenosis
 from hemo.units import MMHG
+from validation.meridian import AXIS, INLET, OUTLET, WALL, Flow, fixed_rows, hold, mixed_space, sparse, tag_boundary
 from validation.table import Table, publish
 
 Array = NDArray[Any]
@@ -33,7 +33,6 @@ CASES = ((0.5, 1.5), (0.6, 2.0))
 REYNOLDS = (300.0, 350.0, 400.0)  # at which the 60 % stenosis is tried besides
 SLICES = (10, 16, 18, 19, 20, 20.5, 21, 21.5, 22, 23, 24, 26, 30, 34)  # mm
 ACROSS = (5, 8)  # cells along a radius
-WALL, AXIS, INLET, OUTLET = 1, 2, 3, 4
 
 
 def wall_radius(z: Array, severity: float) -> Array:
@@ -41,72 +40,24 @@ def wall_radius(z: Array, severity: float) -> Array:
     return RADIUS * Stenosis(CENTRE, LESION, severity).factor(z)
 
 
-class Flow:
-    """The axisymmetric flow on one mesh; velocity (u_z, u_r)."""
+class StenosedFlow(Flow):
+    """The axisymmetric flow through a straight stenosis."""
 
     def __init__(self, severity: float, flow: float, cells: int) -> None:
-        self.domain, tags = _mesh(severity, cells)
-        self.tags = tags
-        self.ds = ufl.Measure("ds", self.domain, subdomain_data=tags)
-        self.space = _space(self.domain, 2)
-        self.state, self.viscosity = fem.Function(self.space), fem.Constant(self.domain, 1.0)
-        (u, p), (v, q) = ufl.split(self.state), ufl.TestFunctions(self.space)
-        r = ufl.SpatialCoordinate(self.domain)[1]
-        self.radius = r
-
-        def divergence(a: Any) -> Any:
-            return r * (a[0].dx(0) + a[1].dx(1)) + a[1]
-
-        viscous = self.viscosity * (r * inner(grad(u), grad(v)) + u[1] * v[1] / r)
-        form = r * inner(dot(grad(u), u), v) * dx + viscous * dx(degree=6)
-        form -= (p * divergence(v) + q * divergence(u)) * dx
-        self.form, self.jacobian = fem.form(form), fem.form(ufl.derivative(form, self.state))
         mean = flow / (np.pi * RADIUS**2)  # mL/s are mm^3/ms
-        self.fixed = [
-            _hold(self.space.sub(0).sub(1), tags, AXIS),
-            _hold(
-                self.space.sub(0), tags, INLET, lambda x: np.stack([2 * mean * (1 - (x[1] / RADIUS) ** 2), 0 * x[0]])
-            ),
-            _hold(self.space.sub(0), tags, WALL),
-        ]
-        for condition in self.fixed:
-            condition.set(self.state.x.array)
+        super().__init__(*_mesh(severity, cells), RADIUS, mean)
         self.reynolds_times_viscosity = mean * 2.0 * RADIUS
-
-    def solve(self, viscosity: float, above: float = 1.0) -> None:
-        """Newton's method at ``above`` times the viscosity (mm^2/ms), at half of it, ... at the viscosity."""
-        rows = _rows(self.fixed)
-        for factor in 2.0 ** np.arange(np.log2(above), -1.0, -1.0):
-            self.viscosity.value = factor * viscosity
-            for _ in range(12):
-                force = petsc.assemble_vector(self.form).array.copy()
-                force[rows] = 0.0
-                if np.linalg.norm(force) < 1e-11:
-                    break
-                matrix = _sparse(petsc.assemble_matrix(self.jacobian, bcs=self.fixed))
-                self.state.x.array[:] -= splu(matrix.tocsc()).solve(force)
-            else:
-                raise RuntimeError("Newton's method did not converge")
 
     def drop(self) -> float:
         """Section-mean pressure at the inlet minus that at the outlet, mmHg."""
-        pressure = ufl.split(self.state)[1]
-
-        def mean(part: int) -> float:
-            one = fem.Constant(self.domain, 1.0)
-            total, area = (
-                fem.assemble_scalar(fem.form(what * self.radius * self.ds(part))) for what in (pressure, one)
-            )
-            return float(total / area)
-
-        return (mean(INLET) - mean(OUTLET)) * Blood().density / MMHG
+        return (self.section_pressure(INLET) - self.section_pressure(OUTLET)) * Blood().density / MMHG
 
     def waves(self) -> tuple[fem.FunctionSpace, Array, sp.csc_matrix, sp.csc_matrix]:
         """Space, free unknowns, rate of change and mass of the waves of azimuthal number 1 about the present state.
 
         The wave is (u_z cos, u_r cos, u_t sin, p cos); the unknowns are u_z, u_r and u_r + u_t, zero on the axis.
         """
-        space = _space(self.domain, 3)
+        space = mixed_space(self.domain, 3)
         (a, p), (b, q) = ufl.TrialFunctions(space), ufl.TestFunctions(space)
         r, base = self.radius, ufl.split(self.state)[0]
         u, v = (ufl.as_vector([c[0], c[1], c[2] - c[1]]) for c in (a, b))
@@ -121,11 +72,11 @@ class Flow:
         turning = (2.0 * (u[1] + u[2]) * (v[1] + v[2]) + u[0] * v[0]) / r
         viscous = self.viscosity * (r * inner(grad(u), grad(v)) + turning)
         form = -convection * dx - viscous * dx(degree=6) + (p * divergence(v) + q * divergence(u)) * dx
-        fixed = [_hold(space.sub(0), self.tags, part) for part in (WALL, INLET)]
-        fixed += [_hold(part, self.tags, AXIS) for part in (space.sub(0).sub(0), space.sub(0).sub(2), space.sub(1))]
-        free = np.setdiff1d(np.arange(space.dofmap.index_map.size_global), _rows(fixed))
+        fixed = [hold(space.sub(0), self.tags, part) for part in (WALL, INLET)]
+        fixed += [hold(part, self.tags, AXIS) for part in (space.sub(0).sub(0), space.sub(0).sub(2), space.sub(1))]
+        free = np.setdiff1d(np.arange(space.dofmap.index_map.size_global), fixed_rows(fixed))
         change, mass = (
-            _sparse(petsc.assemble_matrix(fem.form(part)))[free][:, free].tocsc()
+            sparse(petsc.assemble_matrix(fem.form(part)))[free][:, free].tocsc()
             for part in (form, r * inner(u, v) * dx)
         )
         return space, free, change, mass
@@ -170,40 +121,11 @@ def _mesh(severity: float, cells: int) -> tuple[mesh.Mesh, mesh.MeshTags]:
         MPI.COMM_SELF, [[0, 0], [len(places) - 1, 1]], [len(places) - 1, cells], diagonal=mesh.DiagonalType.crossed
     )
     sides = {WALL: (1, 1.0), AXIS: (1, 0.0), INLET: (0, 0.0), OUTLET: (0, len(places) - 1.0)}
-    facets = [
-        mesh.locate_entities_boundary(domain, 1, lambda x, k=k, at=at: np.isclose(x[k], at)) for k, at in sides.values()
-    ]
-    number, tag = np.concatenate(facets), np.repeat(list(sides), [len(part) for part in facets])
-    order = np.argsort(number)
-    tags = mesh.meshtags(domain, 1, number[order], tag[order].astype(np.int32))
+    tags = tag_boundary(domain, {part: lambda x, k=k, at=at: np.isclose(x[k], at) for part, (k, at) in sides.items()})
     x = domain.geometry.x
     x[:, 0] = np.interp(x[:, 0], np.arange(len(places)), places)
     x[:, 1] = (1.0 - (1.0 - x[:, 1]) ** 1.5) * wall_radius(x[:, 0], severity)
     return domain, tags
-
-
-def _space(domain: mesh.Mesh, components: int) -> fem.FunctionSpace:
-    cell = domain.basix_cell()
-    velocity = basix.ufl.element("Lagrange", cell, 2, shape=(components,))
-    return fem.functionspace(domain, basix.ufl.mixed_element([velocity, basix.ufl.element("Lagrange", cell, 1)]))
-
-
-def _hold(part: fem.FunctionSpace, tags: mesh.MeshTags, where: int, value: Any = None) -> fem.DirichletBC:
-    collapsed, _ = part.collapse()
-    held = fem.Function(collapsed)
-    if value is not None:
-        held.interpolate(value)
-    return fem.dirichletbc(held, fem.locate_dofs_topological((part, collapsed), 1, tags.find(where)), part)
-
-
-def _rows(conditions: list[fem.DirichletBC]) -> Array:
-    return np.unique(np.concatenate([condition.dof_indices()[0] for condition in conditions]))
-
-
-def _sparse(matrix: Any) -> sp.csr_matrix:
-    matrix.assemble()
-    start, column, value = matrix.getValuesCSR()
-    return sp.csr_matrix((value, column, start), shape=matrix.getSize())
 
 
 def main() -> None:
@@ -212,11 +134,11 @@ def main() -> None:
     viscosity = 1e3 * blood.viscosity / blood.density
     for severity, rate in CASES:
         for cells in ACROSS:
-            flow = Flow(severity, rate, cells)
+            flow = StenosedFlow(severity, rate, cells)
             flow.solve(viscosity, above=8.0)
             rows.append(_row(severity, flow, cells))
         if severity == CASES[-1][0]:
-            flow = Flow(severity, rate, ACROSS[0])
+            flow = StenosedFlow(severity, rate, ACROSS[0])
             flow.solve(viscosity, above=8.0)
             for reynolds in REYNOLDS:
                 flow.solve(flow.reynolds_times_viscosity / reynolds)
@@ -224,7 +146,7 @@ def main() -> None:
     columns = ("stenosis", "Re upstream", "cells along a radius", "drop / mmHg", "growth of the leaning / 1/s")
     note = "A negative growth: a jet put off its axis returns to it."
     publish(Table("axisymmetric", columns, tuple(rows), note))
-    flow = Flow(*CASES[-1], ACROSS[0])
+    flow = StenosedFlow(*CASES[-1], ACROSS[0])
     flow.solve(viscosity, above=8.0)
     _publish_sensitivity(*flow.sensitivity(40.0))
 
@@ -242,7 +164,7 @@ def _publish_sensitivity(points: Array, adjoint: Array) -> None:
     publish(Table("leaning", columns, tuple(rows), "Of the jet's distance from the axis at 40 mm; throat at 20 mm."))
 
 
-def _row(severity: float, flow: Flow, cells: int, drop: bool = True) -> tuple[str, ...]:
+def _row(severity: float, flow: StenosedFlow, cells: int, drop: bool = True) -> tuple[str, ...]:
     growth = 1e3 * flow.growth()
     reynolds = flow.reynolds_times_viscosity / float(flow.viscosity.value)
     turning = "" if abs(growth.imag) < 1e-6 else f" ± {abs(growth.imag):.1f} i"

@@ -6,7 +6,6 @@ last one are dying. Time steps are solved to 1e-10, so that what differs is the 
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import random
@@ -18,16 +17,14 @@ import tempfile
 import time
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import numpy as np
 
-from hemo.fem import launch
 from hemo.fem.job import read_status
 from hemo.fem.result import FemResult, read_result
-from hemo.pipeline import RunOptions, run_case
 from hemo.results import Status
 from validation.table import Table, publish
+from validation.workerjob import written_job
 
 KILLS = 20
 VICTIMS = ("driver", "mpirun", "rank")
@@ -63,21 +60,10 @@ DRIVER = (
 )
 
 
-class _Written(Exception):
-    """The job folder is there."""
-
-
 def job(folder: Path) -> Path:
     """The worker's inputs, its time steps solved tightly."""
     (folder / "case.toml").write_text(CASE)
-    place = folder / "job"
-
-    def instead(made: Path, *_: Any) -> None:
-        shutil.copytree(made, place)
-        raise _Written
-
-    with mock.patch.object(launch, "run_worker", instead), contextlib.suppress(_Written):
-        run_case(folder / "case.toml", RunOptions(folder / "out", "both", 1))
+    place = written_job(folder / "case.toml", folder)
     text = json.loads((place / "job.json").read_text())
     text["options"] |= {"step_tolerance": 1e-10}
     (place / "job.json").write_text(json.dumps(text))

@@ -31,10 +31,7 @@ STAGES = (
     ("writing the result", "output"),
 )
 
-NOTE = (
-    "Two ranks on two cores. The finite elements dominate, and in them assembling the Jacobian (2.5 s a step of the "
-    "demo) and the GMRES iterations (0.35 s each); then the factorisations."
-)
+NOTE = "Two ranks on two cores. The finite elements dominate, and in them the GMRES iterations and the factorisations."
 
 
 def run(case: str, ranks: int = 2) -> dict[str, Any]:

@@ -10,26 +10,23 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from petsc4py import PETSc
 
-from hemo.fem.domain import to_vertices
 from hemo.fem.drive import Drive
+from hemo.fem.intime import InTime, TimeStep, describe
 from hemo.fem.job import Probes, Pulse
 from hemo.fem.options import FemOptions
 from hemo.fem.outlets import cap_flux_vector
 from hemo.fem.problem import FlowProblem
 from hemo.fem.result import BeatRecord
-from hemo.fem.sections import SectionSampler
-from hemo.fem.timesteps import StepOutcome, TimeStepper
-from hemo.fem.wall import TractionRecovery, along_wall, traction_on
-from hemo.results import Status, WallTraction
-from hemo.tetmesh import INLET, WALL, TetMesh
-from hemo.triangles import vertex_normals
+from hemo.fem.timesteps import StepOutcome
+from hemo.results import Status
+from hemo.tetmesh import INLET, TetMesh
 
 log = logging.getLogger(__name__)
 
@@ -38,16 +35,7 @@ Array = NDArray[Any]
 LEAST_BEATS = 2
 
 
-@dataclass(frozen=True)
-class TimeStep(StepOutcome):
-    """One time step, as it was when it ended; ``time`` in s, that of the first beat's beginning being 0."""
-
-    number: int
-    time: float
-    seconds: float
-
-
-class BeatSolver:
+class BeatSolver(InTime):
     """Solves beat after beat from the problem's current state, that of one time step before the first beat.
 
     Parameters
@@ -63,18 +51,12 @@ class BeatSolver:
     def __init__(
         self, problem: FlowProblem, pulse: Pulse, tet: TetMesh | None, probes: Probes, options: FemOptions
     ) -> None:
-        self.problem, self.pulse, self.options, self.tet = problem, pulse, options, tet
-        self.drive = Drive(problem, pulse)
-        self.stepper = TimeStepper(problem, options, pulse.dt)
-        self.recovery = TractionRecovery(problem)
-        self.sampler = SectionSampler(problem, probes)
+        super().__init__(problem, tet, probes, options, pulse.dt)
+        self.pulse, self.drive, self.steps = pulse, Drive(problem, pulse), len(pulse.aortic)
         self.entrance = cap_flux_vector(problem.domain, problem.state.function_space, INLET)
-        self.mean: PETSc.Vec = problem.state.x.petsc_vec.duplicate()
-        self.on_wall = np.unique(tet.facets_of(WALL)) if tet is not None else np.empty(0, dtype=np.int64)
-        self.number, self.steps = 0, len(pulse.aortic)
         outlets = len(problem.outlets.names)
         # By phase: of the beat that runs, and, of the outflow, of the one before.
-        self.series: dict[str, Array] = {
+        self.series = {
             "outflow": np.full((2, self.steps, outlets), np.nan),
             "inflow": np.full(self.steps, np.nan),
             "outlet_pressure": np.full((self.steps, outlets), np.nan),
@@ -88,7 +70,7 @@ class BeatSolver:
         """March until the flow repeats; both functions as in :func:`hemo.fem.solver.solve_steady`."""
         while True:
             if self.whole:
-                change = self.change()
+                change = float(self.changes().max())
                 said = f"by at most {100 * change:.2g} % from one to the next."
                 if change <= self.options.periodic:
                     return Status.CONVERGED, f"{self.beats} beats; the flows change {said}"
@@ -120,10 +102,10 @@ class BeatSolver:
         """Whether the last step ended a beat that was recorded."""
         return self.number % self.steps == 0 and self.beats >= LEAST_BEATS
 
-    def change(self) -> float:
-        """Largest change of an outlet's flow since the beat before, over its largest; nan in the first beat."""
+    def changes(self) -> Array:
+        """(m,) largest change of each outlet's flow since the beat before, over its largest; nan in the first beat."""
         last, before = self.series["outflow"]
-        return float((np.abs(last - before).max(axis=0) / np.maximum(np.abs(last).max(axis=0), 1e-300)).max())
+        return np.asarray(np.abs(last - before).max(axis=0) / np.maximum(np.abs(last).max(axis=0), 1e-300))
 
     def _step(self) -> StepOutcome:
         phase = self.number % self.steps
@@ -148,10 +130,7 @@ class BeatSolver:
             return
         means = self.sampler.means()
         self.series["sections"][:, phase] = means.pressure, means.flow
-        total = problem.domain.points_total
-        viscous, pressure = to_vertices(self.recovery.viscous(), total), to_vertices(problem.pressure(), total)
-        if viscous is not None and pressure is not None:
-            self.series["traction"][phase] = np.column_stack([viscous, pressure])[self.on_wall]
+        self.record_traction(phase)
 
     def kept(self) -> tuple[list[PETSc.Vec], dict[str, Array]]:
         """States and arrays from which :meth:`resume` goes on; collective, the arrays on rank 0 are whole."""
@@ -167,59 +146,19 @@ class BeatSolver:
         self.series |= series
         if comm.rank == 0:
             self.series["traction"] = np.array(kept["traction"])
-        *earlier, mean = states
-        self.stepper.remember(earlier)
-        mean.copy(self.mean)
-        mean.destroy()
+        self.remember(states)
         self.number = number
-
-    def take_mean(self) -> None:
-        """Make the mean over the beat the problem's state."""
-        self.mean.copy(self.problem.state.x.petsc_vec)
-        self.problem.state.x.scatter_forward()
 
     def record(self) -> BeatRecord:
         """What happened within the last beat."""
         times: Array = np.arange(self.steps) * self.pulse.dt
         pressure, flow = self.series["sections"]
-        return BeatRecord(times, self.pulse.aortic, pressure, flow, self.series["inflow"], self.series["outflow"][0])
-
-    def wall(self) -> WallTraction | None:
-        """Traction on the wall over the beat, on rank 0."""
-        if self.tet is None:
-            return None
-        return traction_over_beat(self.tet, self.on_wall, self.series["traction"])
+        outflow = self.series["outflow"][0]
+        return BeatRecord(
+            times, self.pulse.aortic, pressure, flow, self.series["inflow"], outflow, outlet_change=self.changes()
+        )
 
     def destroy(self) -> None:
         """Free what PETSc holds."""
-        self.stepper.destroy()
-        self.recovery.destroy()
+        super().destroy()
         self.entrance.destroy()
-        self.mean.destroy()
-
-
-def traction_over_beat(tet: TetMesh, on_wall: NDArray[np.int64], traction: Array) -> WallTraction:
-    """Mean traction, and the shear at each time.
-
-    Parameters
-    ----------
-    on_wall
-        (n,) the wall's vertices.
-    traction
-        (steps, n, 4) viscous traction and pressure there, Pa.
-    """
-    whole = np.zeros((len(tet.points), 4))
-    whole[on_wall] = traction.mean(axis=0, dtype=np.float64)
-    mean = traction_on(tet, whole[:, 3], whole[:, :3])
-    normal = vertex_normals(mean.points, mean.triangles)
-    return replace(
-        mean, instants=np.array([along_wall(values, normal).astype(np.float32) for values in traction[..., :3]])
-    )
-
-
-def describe(step: TimeStep) -> str:
-    """One line of the log."""
-    return (
-        f"step {step.number}, {1e3 * step.time:.1f} ms: residual {step.residual:.1e} after {step.corrections} "
-        f"corrections{', factorised' if step.factorisations else ''}, {step.seconds:.2f} s"
-    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import resource
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, replace
@@ -15,8 +16,10 @@ from mpi4py import MPI
 from petsc4py import PETSc
 
 from hemo.fem import checkpoint
-from hemo.fem.beats import BeatSolver, TimeStep
-from hemo.fem.domain import distribute, from_vertices, vertex_spaces
+from hemo.fem.averaging import WindowSolver, schedule
+from hemo.fem.beats import BeatSolver
+from hemo.fem.domain import Domain, distribute, from_vertices, vertex_spaces
+from hemo.fem.intime import TimeStep
 from hemo.fem.jit import compilation
 from hemo.fem.job import Job, input_hash, read_job, write_status
 from hemo.fem.joblock import held
@@ -50,7 +53,7 @@ class Execution:
         One record for each step, those before an interruption included.
     timing
         Phase -> seconds, of this run alone.
-    beats
+    in_time
         What follows the flow in time; None where it is steady.
     """
 
@@ -63,7 +66,7 @@ class Execution:
     timing: dict[str, float] = field(default_factory=dict)
     saved: float = field(default_factory=time.perf_counter)
     interval: float = FemOptions.checkpoint_interval
-    beats: BeatSolver | None = None
+    in_time: BeatSolver | WindowSolver | None = None
 
     def run(self) -> None:
         """Solve the job, or go as far as it is allowed to."""
@@ -76,26 +79,32 @@ class Execution:
         self.interval = job.options.checkpoint_interval
         with self._phase("setup"):
             domain = distribute(tet, self.comm)
+        found = self._found()
         self.tell("setup", "compiling the forms")
-        with self._phase("compile"), compilation(self.comm):
-            unsteady = job.pulse is not None
-            problem = build_problem(domain, job.blood, job.conditions, job.options, leak=job.leak, unsteady=unsteady)
-            compile_post_processing(problem)
-        kept = self._start(problem, job)
+        averaging = job.pulse is None and bool(self.records) and not {"time", "in_time"}.isdisjoint(self.records[-1])
+        problem = self._problem(domain, job, unsteady=job.pulse is not None or averaging)
+        kept = self._start(problem, job, found)
         if job.pulse is not None:
             with compilation(self.comm):
-                self.beats = BeatSolver(problem, job.pulse, tet, job.probes, job.options)
-            if self.records:
-                self.beats.resume(checkpoint.steps_done(self.records), *kept)
+                self.in_time = BeatSolver(problem, job.pulse, tet, job.probes, job.options)
+        elif averaging:
+            self._average(problem, job, tet)
+        if self.in_time is not None and self.records:
+            self.in_time.resume(checkpoint.steps_done(self.records), *kept)
         outcome = self._solve(problem, job)
+        if self._unsettled(outcome, job):
+            log.info("no steady flow was found: following it in time")
+            problem = self._problem(domain, job, unsteady=True, state=problem)
+            self._average(problem, job, tet)
+            outcome = self._solve(problem, job)
         if outcome is None or outcome.status is Status.INTERRUPTED:
             self.save(problem)
             self.tell("interrupted", "Stopped on request; a checkpoint was written.")
             return
         self.tell("post-processing", outcome.message)
         result = self._finish(problem, job, tet, outcome)
-        if self.beats is not None:
-            self.beats.destroy()
+        if self.in_time is not None:
+            self.in_time.destroy()
         if result is not None:
             write_result(self.folder, result)
             checkpoint.remove_checkpoints(self.folder)
@@ -110,21 +119,50 @@ class Execution:
             log.info("%d ranks; %d cells; inputs %s", self.comm.size, len(tet.cells), self.hash[:12])
         return without_mesh(self.comm, job), tet
 
-    def _start(self, problem: FlowProblem, job: Job) -> tuple[list[PETSc.Vec], dict[str, Any]]:
-        """Continue from a checkpoint of these inputs, and return what it holds, or begin with the initial guess."""
-        found = None
-        if self.comm.rank == 0:
-            found = checkpoint.find_checkpoint(self.folder, self.hash)
+    def _found(self) -> checkpoint.Checkpoint | None:
+        """The checkpoint of these inputs to continue from."""
+        found = checkpoint.find_checkpoint(self.folder, self.hash) if self.comm.rank == 0 else None
         found = self.comm.bcast(found)
         if found is not None:
             self.records = list(found.records)
             log.info("continuing after step %d from %s", found.steps, found.folder)
+        return found
+
+    def _problem(
+        self, domain: Domain, job: Job, unsteady: bool = False, state: FlowProblem | None = None
+    ) -> FlowProblem:
+        """The job's problem, in the ``state`` of another one if given."""
+        with self._phase("compile"), compilation(self.comm):
+            problem = build_problem(domain, job.blood, job.conditions, job.options, leak=job.leak, unsteady=unsteady)
+            compile_post_processing(problem)
+            if state is not None:
+                set_state(problem, state.velocity(), state.pressure())
+        return problem
+
+    def _start(
+        self, problem: FlowProblem, job: Job, found: checkpoint.Checkpoint | None
+    ) -> tuple[list[PETSc.Vec], dict[str, Any]]:
+        """Continue from a checkpoint, and return what it holds, or begin with the initial guess."""
+        if found is not None:
             return checkpoint.read_checkpoint(problem, found)
         scalars, vectors = vertex_spaces(problem.domain)
         set_state(problem, from_vertices(vectors, job.velocity), from_vertices(scalars, job.pressure))
         if job.edges is not None and job.edge_velocity is not None:
             set_edges(problem, job.edges, job.edge_velocity)
         return [], {}
+
+    def _unsettled(self, outcome: SolveOutcome | None, job: Job) -> bool:
+        """Whether no steady flow was found, and flow is to be followed in time instead."""
+        allowed = self.in_time is None and job.options.most_window_steps > 0
+        return allowed and outcome is not None and outcome.status is Status.NOT_CONVERGED
+
+    def _average(self, problem: FlowProblem, job: Job, tet: TetMesh | None) -> None:
+        """Follow the flow in time from the problem's state."""
+        plan, done = schedule(problem, job.options), checkpoint.steps_done(self.records)
+        if self.records:
+            self.records[-1]["in_time"] = True  # what a checkpoint continues, also before the first time step
+        with compilation(self.comm):
+            self.in_time = WindowSolver(problem, tet, job.probes, job.options, plan, done)
 
     def _solve(self, problem: FlowProblem, job: Job) -> SolveOutcome | None:
         """Solve; None if a stop was asked for before the first step."""
@@ -134,8 +172,8 @@ class Execution:
             return None
         self.saved = time.perf_counter()
         with self._phase("solve"):
-            outcome = self._solve_beats(problem) if self.beats is not None else self._solve_steady(problem, job)
-        self.timing["factorisation"] = outcome.factor_seconds
+            outcome = self._solve_in_time(problem) if self.in_time is not None else self._solve_steady(problem, job)
+        self.timing["factorisation"] = self.timing.get("factorisation", 0.0) + outcome.factor_seconds
         log.info("%s %s", outcome.status.name, outcome.message)
         return outcome
 
@@ -148,10 +186,10 @@ class Execution:
             problem, job.options, lambda step: self._after_step(problem, step), self.stop_requested, done, factor
         )
 
-    def _solve_beats(self, problem: FlowProblem) -> SolveOutcome:
-        assert self.beats is not None
-        status, message = self.beats.run(lambda step: self._after_step(problem, step), self.stop_requested)
-        return SolveOutcome(status, message, self.beats.stepper.corrector.linear.factor_seconds)
+    def _solve_in_time(self, problem: FlowProblem) -> SolveOutcome:
+        assert self.in_time is not None
+        status, message = self.in_time.run(lambda step: self._after_step(problem, step), self.stop_requested)
+        return SolveOutcome(status, message, self.in_time.seconds_factorising)
 
     def _after_step(self, problem: FlowProblem, step: Step | TimeStep) -> None:
         self.records.append(asdict(step))
@@ -165,30 +203,34 @@ class Execution:
 
     def save(self, problem: FlowProblem) -> None:
         """Write a checkpoint; collective."""
-        kept = self.beats.kept() if self.beats is not None else ()
+        kept = self.in_time.kept() if self.in_time is not None else ()
         checkpoint.write_checkpoint(problem, self.folder, self.hash, self.records, *kept)
         self.saved = time.perf_counter()
 
     def _finish(self, problem: FlowProblem, job: Job, tet: TetMesh | None, outcome: SolveOutcome) -> FemResult | None:
-        """Post-process; the result is on rank 0. A beat that did not come to its end leaves its last instant."""
-        beats = self.beats if self.beats is not None and self.beats.whole else None
-        if beats is not None:
-            beats.take_mean()
+        """Post-process; the result is on rank 0. A beat or window that did not end leaves its last instant."""
+        in_time = self.in_time if self.in_time is not None and self.in_time.whole else None
+        if in_time is not None:
+            in_time.take_mean()
         with self._phase("sections"):
             inlet = inlet_means(problem)
             level = level_shift(problem, inlet)
             sections = section_means(problem, job.probes)
             fields, edges = vertex_fields(problem), edge_fields(problem)
         with self._phase("wall"):
-            wall = wall_traction(problem, tet, level) if beats is None else beats.wall()
+            wall = wall_traction(problem, tet, level) if in_time is None else in_time.wall(level)
         flows = problem.outlets.flows(problem.state.x.petsc_vec)
         pressures = problem.outlets.pressures(flows) + level
+        beats = in_time if isinstance(in_time, BeatSolver) else None
         if beats is not None:
             pressures = beats.series["outlet_pressure"].mean(axis=0)
         names = problem.outlets.names
+        # Of what each rank took at its most; Linux counts in KiB.
+        memory = self.comm.allreduce(1024.0 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
         if fields is None or edges is None or wall is None:
             return None
         self.timing["total"] = time.perf_counter() - self.started
+        log.info("peak memory %.2f GB on all ranks together", memory / 1e9)
         return FemResult(
             status=outcome.status,
             message=outcome.message,
@@ -216,7 +258,7 @@ class Execution:
     def _phase(self, name: str) -> Iterator[None]:
         start = time.perf_counter()
         yield
-        self.timing[name] = time.perf_counter() - start
+        self.timing[name] = self.timing.get(name, 0.0) + time.perf_counter() - start
         log.info("%s: %.1f s", name, self.timing[name])
 
     def tell(self, state: str, message: str) -> None:

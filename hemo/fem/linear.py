@@ -12,13 +12,14 @@ from dataclasses import dataclass, field
 
 from petsc4py import PETSc
 
+from hemo.fem.factors import Factors
 from hemo.fem.options import FemOptions
 from hemo.fem.outlets import CoupledOperator, ResistanceOutlets, WoodburyPreconditioner
 
 log = logging.getLogger(__name__)
 
 RESTART = 100
-WORTH_RENEWING = 20  # iterations; that many and some more cost what a factorisation does
+WORTH_RENEWING = 12  # iterations; that many and some more cost what a factorisation does
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,8 @@ class LaggedFactorisation:
         The sparse part of the Jacobian; assemble into it before :meth:`solve`.
     factor_seconds
         Running total.
+    factors
+        Those of the matrix when it was last factorised.
     """
 
     matrix: PETSc.Mat
@@ -46,13 +49,13 @@ class LaggedFactorisation:
     options: FemOptions
     stale: bool = True
     factor_seconds: float = 0.0
-    _factor: PETSc.PC = field(init=False)
+    factors: Factors = field(init=False)
     _ksp: PETSc.KSP = field(init=False)
     _preconditioner: WoodburyPreconditioner = field(init=False)
 
     def __post_init__(self) -> None:
         comm = self.matrix.getComm()
-        self._factor = PETSc.PC().create(comm)
+        self.factors = Factors(comm.tompi4py(), self.options.mumps)
         self._preconditioner = WoodburyPreconditioner(self.outlets)
         operator = PETSc.Mat().createPython(self.matrix.getSizes(), comm=comm)
         operator.setPythonContext(CoupledOperator(self.matrix, self.outlets))
@@ -72,17 +75,17 @@ class LaggedFactorisation:
         if self.stale:
             self.factorise()
         count, residual = self._iterate(right, x, tolerance)
-        if residual > tolerance and not factorised:
+        if not residual <= tolerance and not factorised:
             self.factorise()
             factorised = True
-            more, _ = self._iterate(right, x, tolerance)
+            more, residual = self._iterate(right, x, tolerance)
             count += more
-        self.stale = count > WORTH_RENEWING
+        self.stale = count > WORTH_RENEWING or not residual <= tolerance
         return LinearOutcome(count, factorised)
 
     def precondition(self, right: PETSc.Vec, x: PETSc.Vec) -> None:
         """x = M^{-1} right with the factors M that there are, and today's outlets."""
-        self._preconditioner.apply(self._factor, right, x)
+        self._preconditioner.apply(None, right, x)
 
     def _iterate(self, right: PETSc.Vec, x: PETSc.Vec, tolerance: float) -> tuple[int, float]:
         x.set(0.0)
@@ -94,23 +97,12 @@ class LaggedFactorisation:
     def factorise(self) -> None:
         """Factorise the matrix as it is."""
         start = time.perf_counter()
-        self._factor.setReusePreconditioner(False)
-        self._factor.reset()
-        self._factor.setOperators(self.matrix, self.matrix)
-        self._factor.setType("lu")
-        self._factor.setFactorSolverType("mumps")
-        self._factor.setFactorSetUpSolverType()
-        factor = self._factor.getFactorMatrix()
-        for number, value in {14: 60, **self.options.mumps}.items():
-            factor.setMumpsIcntl(number, value)
-        self._factor.setUp()
-        # Or PETSc would factorise again whenever the matrix has changed.
-        self._factor.setReusePreconditioner(True)
-        self._preconditioner.renew(self._factor)
+        self.factors.renew(self.matrix)
+        self._preconditioner.renew(self.factors)
         self.stale = False
         self.factor_seconds += time.perf_counter() - start
 
     def destroy(self) -> None:
         """Free the factors."""
-        for item in (self._ksp, self._factor, self.matrix):
+        for item in (self._ksp, self.factors, self.matrix):
             item.destroy()

@@ -16,7 +16,7 @@ class FemOptions:
     flow_tolerance
         ... and no outlet flow changed by more than this fraction of the inflow in the last step.
     max_steps
-        Nonlinear steps before giving up.
+        Nonlinear steps, those of pseudo-time that led nowhere not counted, before no steady flow is claimed.
     solved
         Whether the initial state is a solution, of another mesh: Newton's steps begin at the viscosity of blood, steps
         of pseudo-time follow where they do not soon converge, and the continuation where these fail.
@@ -31,6 +31,17 @@ class FemOptions:
     most_beats, periodic
         Beats before giving up; periodic when no outlet's flow changes by more than this fraction of its largest from
         one beat to the next.
+    settling, settling_steps
+        Time for the vessels' profiles to settle where no steady flow was found, in those that one takes to develop, and
+        the long steps that it is divided into.
+    window_step
+        Short time steps after them, in times that the fastest fluid takes to cross the inlet's diameter.
+    least_window, most_window_steps
+        Time of the first two windows that means are taken over, as ``settling``, and short steps of all windows before
+        giving up; 0 not to follow the flow in time at all.
+    averaged
+        Change of a mean, from one window to the next, that is small enough: of a pressure over the aortic one, of an
+        outlet's share of the flow.
     linear_tolerance
         Relative residual of each linear solve, the loosest allowed.
     max_linear_iterations
@@ -55,6 +66,12 @@ class FemOptions:
     step_tolerance: float = 1e-5
     most_beats: int = 6
     periodic: float = 0.01
+    settling: float = 2.0
+    settling_steps: int = 100
+    window_step: float = 0.1
+    least_window: float = 0.5
+    most_window_steps: int = 4000
+    averaged: float = 0.003
     linear_tolerance: float = 0.1
     max_linear_iterations: int = 60
     checkpoint_interval: float = 60.0

@@ -23,6 +23,7 @@ from petsc4py import PETSc
 from hemo.errors import InputError
 from hemo.fem import forms
 from hemo.fem.domain import Domain
+from hemo.fem.factors import Factors
 from hemo.fem.jit import jit_options
 from hemo.tetmesh import INLET, WALL
 
@@ -111,11 +112,11 @@ class WoodburyPreconditioner:
 
     def __init__(self, outlets: ResistanceOutlets) -> None:
         self.outlets = outlets
-        self.inner: PETSc.PC | None = None
+        self.inner: Factors | None = None
         self.solved: list[PETSc.Vec] = []
         self.gram = np.zeros((0, 0))
 
-    def renew(self, inner: PETSc.PC) -> None:
+    def renew(self, inner: Factors) -> None:
         """Take a freshly factorised A: solve for A^{-1} b_i."""
         self.inner = inner
         for vector in self.solved:
@@ -127,7 +128,7 @@ class WoodburyPreconditioner:
             self.solved.append(z)
         self.gram = np.array([[b.dot(z) for z in self.solved] for b in self.outlets.free_flux])
 
-    def apply(self, _: PETSc.PC, x: PETSc.Vec, y: PETSc.Vec) -> None:
+    def apply(self, _: PETSc.PC | None, x: PETSc.Vec, y: PETSc.Vec) -> None:
         """Apply the preconditioner."""
         assert self.inner is not None
         self.inner.apply(x, y)

@@ -15,6 +15,7 @@ from petsc4py import PETSc
 from hemo.blood import Blood
 from hemo.boundary import FlowConditions
 from hemo.fem.carryover import edge_rows
+from hemo.fem.celljacobian import CellJacobian, empty_matrix, every_pair
 from hemo.fem.domain import Domain, edge_nodes, from_cells
 from hemo.fem.jit import jit_options
 from hemo.fem.options import FemOptions
@@ -63,7 +64,12 @@ class FlowProblem:
     coefficients
         What the forms read and the solvers set.
     residual_form, jacobian_form, balance_form
-        Compiled forms; the last is the viscous and inertial part of the residual alone.
+        Compiled forms; of the Jacobian the part that ``cell_jacobian`` does not make; the last is the viscous and
+        inertial part of the residual alone.
+    cell_jacobian
+        Where blood does not thin and no body force acts.
+    pattern_form
+        Has every entry that a matrix may have.
     prescribed
         Dirichlet conditions.
     inlet_velocity
@@ -84,6 +90,8 @@ class FlowProblem:
     coefficients: Coefficients
     residual_form: fem.Form
     jacobian_form: fem.Form
+    cell_jacobian: CellJacobian | None
+    pattern_form: fem.Form
     balance_form: fem.Form
     prescribed: tuple[fem.DirichletBC, ...]
     inlet_velocity: fem.Function | None
@@ -134,9 +142,15 @@ class FlowProblem:
         vector.ghostUpdate(addv=PETSc.InsertMode.ADD, mode=PETSc.ScatterMode.REVERSE)
         return vector
 
+    def create_matrix(self) -> PETSc.Mat:
+        """A matrix for :meth:`assemble_jacobian`."""
+        return empty_matrix(self.pattern_form)
+
     def assemble_jacobian(self, matrix: PETSc.Mat) -> None:
         """The sparse part of the Jacobian at the current state (without the resistance coupling)."""
         matrix.zeroEntries()
+        if self.cell_jacobian is not None:
+            self.cell_jacobian.add_to(matrix)
         fem_petsc.assemble_matrix_mat(matrix, self.jacobian_form, bcs=list(self.prescribed))
         matrix.assemble()
 
@@ -198,8 +212,16 @@ def build_problem(
     velocity, pressure = (Part(part, np.asarray(places)) for part, places in (space.sub(k).collapse() for k in (0, 1)))
     prescribed, inlet_velocity, rows = _prescribed(domain, space, velocity.space, conditions, prescribed_velocity)
     outlets = resistance_outlets(domain, space, conditions.outlet_resistance, conditions.venous_pressure, rows)
+    cell_jacobian, jacobian = None, whole.jacobian_on_caps
+    if blood.thinning is None and force is None:
+        held = np.concatenate([bc.dof_indices()[0] for bc in prescribed])
+        cell_jacobian = CellJacobian(
+            state, _cell_unknowns(velocity, pressure), held, coefficients, blood, options, unit
+        )
+    else:
+        jacobian += whole.jacobian
     residual_form, jacobian_form, balance_form = (
-        fem.form(form, jit_options=jit_options()) for form in (whole.residual, whole.jacobian, whole.balance)
+        fem.form(form, jit_options=jit_options()) for form in (whole.residual, jacobian, whole.balance)
     )
     return FlowProblem(
         domain=domain,
@@ -212,12 +234,21 @@ def build_problem(
         coefficients=coefficients,
         residual_form=residual_form,
         jacobian_form=jacobian_form,
+        cell_jacobian=cell_jacobian,
+        pattern_form=every_pair(space),
         balance_form=balance_form,
         prescribed=prescribed,
         inlet_velocity=inlet_velocity,
         prescribed_rows=rows,
         outlets=outlets,
     )
+
+
+def _cell_unknowns(velocity: Part, pressure: Part) -> NDArray[np.int32]:
+    """(cells, 34) local unknowns: those of node after node, three each, then the pressures."""
+    vectors = velocity.places.reshape(-1, 3)[velocity.space.dofmap.list]
+    scalars = pressure.places[pressure.space.dofmap.list]
+    return np.concatenate([vectors.reshape(len(vectors), -1), scalars], axis=1).astype(np.int32)
 
 
 def _coefficients(

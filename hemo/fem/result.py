@@ -44,6 +44,8 @@ class BeatRecord:
         (steps,) into the inlet cap, m^3/s.
     outlet_flow
         (steps, m) m^3/s, in the order of the result's ``outlet_flow``.
+    outlet_change
+        (m,) largest change of each outlet's flow since the beat before, over its largest.
     """
 
     time: Array
@@ -52,11 +54,12 @@ class BeatRecord:
     section_flow: Array
     inlet_flow: Array
     outlet_flow: Array
+    outlet_change: Array
 
 
 @dataclass(frozen=True)
 class FemResult:
-    """What the worker found, on the input mesh's own numbering; of a whole beat, the means over it.
+    """What the worker found, on the input mesh's own numbering; of a beat or an average, the means over it.
 
     Attributes
     ----------

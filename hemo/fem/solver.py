@@ -1,12 +1,11 @@
 """The nonlinear solve: Newton's method, led to the patient's viscosity from a higher one.
 
 Newton's method started far from the solution diverges at a tight stenosis (throat Reynolds number above about
-600), and so do fixed-point iterations, damped or in pseudo-time, where the jet is not stable in time. A fluid some
-times as viscous has a steady flow that Picard's iteration finds; from there the viscosity goes down to that of
-blood, each solution, extrapolated in the logarithm of the viscosity, being the guess of the next (natural-parameter
-continuation; Allgower and Georg 1990, Numerical Continuation Methods, chapter 2). Where a reduction fails, blood's own
-viscosity is tried at once in steps of pseudo-time (:mod:`hemo.fem.marching`), and if these do not settle the reduction
-is repeated in smaller ones. Newton's method finds a steady solution whether or not a real flow would keep to it.
+600). A fluid some times as viscous has a steady flow that Picard's iteration finds; from there steps of pseudo-time at
+the viscosity of blood (:mod:`hemo.fem.marching`) settle in ten to twenty. Where the jet keeps them from it, the
+viscosity goes down in reductions, each solution, extrapolated in the logarithm of the viscosity, being the guess of the
+next (natural-parameter continuation; Allgower and Georg 1990, Numerical Continuation Methods, chapter 2); one that
+fails is repeated in smaller ones. Newton's method finds a steady solution whether or not a real flow would keep to it.
 """
 
 from __future__ import annotations
@@ -18,7 +17,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from dolfinx.fem import petsc as fem_petsc
 from numpy.typing import NDArray
 from petsc4py import PETSc
 
@@ -95,10 +93,14 @@ def solve_steady(
         Steps already taken before an interruption.
     viscosity_factor
         Where to continue after an interruption; None to begin with ``options.viscosity_factor``.
+
+    Where it does not converge but may be followed in time, the state is that of the last viscosity with a steady flow.
     """
     continuation = _Continuation(problem, options, on_step, stop, done)
     try:
         status, message = continuation.run(viscosity_factor)
+        if status is Status.NOT_CONVERGED and options.most_window_steps:
+            continuation.fall_back()
         return SolveOutcome(status, message, continuation.linear.factor_seconds)
     finally:
         problem.set_viscosity_factor(1.0)
@@ -130,7 +132,7 @@ class _Continuation:
         self.x: PETSc.Vec = problem.state.x.petsc_vec
         self.increment = self.x.duplicate()
         self.force = self.x.duplicate()
-        self.linear = LaggedFactorisation(fem_petsc.create_matrix(problem.jacobian_form), problem.outlets, options)
+        self.linear = LaggedFactorisation(problem.create_matrix(), problem.outlets, options)
         self.number, self.most = done, options.max_steps
         self.flows = problem.outlets.flows(self.x)
         self.solved: list[tuple[float, PETSc.Vec]] = []  # the last levels: log of the factor, state
@@ -149,22 +151,29 @@ class _Continuation:
         factor = self.options.viscosity_factor if continued_at is None else continued_at
         reduction = self.options.viscosity_reduction
         self.continued = continued_at is not None
+        # Lower levels come only where steps of pseudo-time led nowhere; at blood's own viscosity they were under way.
+        self.marched = self.continued and 1.0 < factor < self.options.viscosity_factor
+        marching = self.continued and factor == 1.0 and not self.options.solved
         while True:
             before = self.number
-            end = self._correct(factor)
-            if end is _End.FAILED and not self.marched and (self.solved or self.continued):
+            end, marching = _End.FAILED if marching else self._correct(factor), False
+            corrections = self.number - before
+            level = end is _End.SOLVED and factor > 1.0
+            if level:
+                self._remember(factor)
+            if (level or end is _End.FAILED) and not self.marched and (self.solved or self.continued):
                 end = self._march()
-                factor = 1.0 if end is _End.SOLVED else factor
+                if end is _End.SOLVED:
+                    factor, level = 1.0, False
             if end is _End.STOPPED:
                 return Status.INTERRUPTED, f"Stopped on request after step {self.number}."
             if end is _End.EXHAUSTED:
                 return Status.NOT_CONVERGED, self._blame(f"{self.number} steps were not enough")
             if end is _End.SOLVED and factor == 1.0:
                 return Status.CONVERGED, f"Converged in {self.number} steps; residual {self.relative():.1e}."
-            if end is _End.SOLVED:
-                self._remember(factor)
+            if level:
                 if len(self.solved) > 1:
-                    reduction = adapted(reduction, self.number - before)
+                    reduction = adapted(reduction, corrections)
             elif not self.solved:
                 factor = max(4.0 * factor, self.options.viscosity_factor)
                 if factor > HIGHEST_VISCOSITY:
@@ -179,6 +188,10 @@ class _Continuation:
                     return Status.NOT_CONVERGED, self._blame("no steady flow was found beyond there")
             factor = max(1.0, float(np.exp(self.solved[-1][0])) * reduction)
             self._predict(factor)
+
+    def fall_back(self) -> None:
+        """Leave the last state that was a solution, of whatever viscosity, or else the one at the start."""
+        self._set_state(self.solved[-1][1] if self.solved else self.start)
 
     def _correct(self, factor: float) -> _End:
         """Newton's steps (Picard's first, at the first level) at one viscosity."""
@@ -201,9 +214,9 @@ class _Continuation:
         return _End.FAILED
 
     def _march(self) -> _End:
-        """Steps of pseudo-time at the viscosity of blood, from the last state that was solved for."""
-        self.marched = True
-        self._set_state(self.solved[-1][1] if self.solved else self.start)
+        """Steps of pseudo-time at the viscosity of blood, from the last state that was solved for, once in a solve."""
+        self.marched, before = True, self.number
+        self.fall_back()
         self.problem.set_viscosity_factor(1.0)
         self._renew_force()
         first = 1.0 / max(crossing_rate(self.problem), 1e-300)
@@ -217,6 +230,8 @@ class _Continuation:
             if end is not None:
                 break
         self.problem.set_time_step(None)
+        if end is None or end is _End.FAILED:
+            self.most += self.number - before  # they take nothing from the continuation
         return end or _End.FAILED
 
     def _ended(self, factor: float, relative: float, change: float, worst: float) -> _End | None:

@@ -12,7 +12,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from dolfinx.fem import petsc as fem_petsc
 from numpy.typing import NDArray
 from petsc4py import PETSc
 
@@ -46,7 +45,7 @@ class Corrector:
 
     def __init__(self, problem: FlowProblem, options: FemOptions) -> None:
         self.problem = problem
-        self.linear = LaggedFactorisation(fem_petsc.create_matrix(problem.jacobian_form), problem.outlets, options)
+        self.linear = LaggedFactorisation(problem.create_matrix(), problem.outlets, options)
         x = problem.state.x.petsc_vec
         self.moved, self.seen = x.duplicate(), x.duplicate()  # the last correction, and M^{-1} F before it
         self.correction = x.duplicate()

@@ -50,10 +50,11 @@ class Coefficients:
 
 @dataclass(frozen=True)
 class WeakForm:
-    """UFL forms: the residual, its derivative, and the viscous and inertial part of the residual alone."""
+    """UFL forms: the residual, its derivative in cells and on caps, the viscous and inertial part of the residual."""
 
     residual: ufl.Form
     jacobian: ufl.Form
+    jacobian_on_caps: ufl.Form
     balance: ufl.Form
 
 
@@ -121,7 +122,6 @@ def weak_form(
         + newton * forms.convection(du, u, v, rho)
         + forms.pressure_gradient(dp, v)
         + forms.continuity(du, q)
-        + boundary_jacobian
         + forms.streamline_upwind(u, v, along, strong_change)
         + newton * forms.streamline_upwind(du, v, along, strong)
         + newton * forms.streamline_upwind(u, v, along / tau * tau_change, strong)
@@ -135,7 +135,7 @@ def weak_form(
         residual += forms.leakage(rate, q) + forms.grad_leak(rate, v, bulk)
         jacobian += forms.leakage(rate_change, q) + forms.grad_leak(rate_change, v, bulk)
         jacobian -= newton * forms.grad_leak(rate, v, bulk / tau * tau_change)
-    return WeakForm(residual, jacobian, balance)
+    return WeakForm(residual, jacobian, boundary_jacobian, balance)
 
 
 def local_viscosity(mu: Any, blood: Blood, u: Any) -> Any:

@@ -49,6 +49,12 @@ def done(tmp_path_factory):
     return folder / "out", json.loads((folder / "out" / "summary.json").read_text())
 
 
+def test_each_outlet_says_how_far_its_flow_repeats(done):
+    (branch,) = done[1]["trees"][0]["branches"]
+    assert 0.0 < branch["fem"]["flow_change_of_beat"] <= 0.01
+    assert "flow_change_of_beat" not in branch["reduced"]
+
+
 def test_ratios_are_those_of_the_reduced_model(done):
     """Both models over the same beat; means over it are what FFR is."""
     jsonschema.validate(done[1], load_schema("summary"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from dolfinx.fem import petsc as fem_petsc
 from mpi4py import MPI
 
 from hemo.blood import Blood
@@ -72,7 +71,7 @@ def jacobian_error(problem: FlowProblem, start: np.ndarray, way: np.ndarray) -> 
         vector.destroy()
     x.array[:] = start
     problem.state.x.scatter_forward()
-    matrix = fem_petsc.create_matrix(problem.jacobian_form)
+    matrix = problem.create_matrix()
     problem.assemble_jacobian(matrix)
     direction, image = matrix.createVecs()
     direction.array[:] = way

@@ -144,7 +144,7 @@ def test_interruption_before_the_first_step(vessel, tmp_path):
 
 
 def test_unconverged_solve_is_written_and_says_so(vessel, tmp_path):
-    folder = write(tmp_path / "fem", vessel, options=FemOptions(max_steps=1))
+    folder = write(tmp_path / "fem", vessel, options=FemOptions(max_steps=1, most_window_steps=0))
     run_worker(folder, 1)
     result = read_result(folder)
     assert result.status is Status.NOT_CONVERGED
@@ -271,7 +271,7 @@ def test_failure_of_one_rank_ends_them_all(vessel, tmp_path):
 
 def test_a_solve_that_does_not_converge_says_where(tmp_path, vessel):
     """On two ranks each cap has its facets on one of them only."""
-    folder = write(tmp_path / "fem", vessel, options=FemOptions(max_steps=2))
+    folder = write(tmp_path / "fem", vessel, options=FemOptions(max_steps=2, most_window_steps=0))
     run_worker(folder, 2)
     result = read_result(folder)
     assert result.status is Status.NOT_CONVERGED

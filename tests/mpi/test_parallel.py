@@ -108,6 +108,20 @@ def test_residual(pair):
     assert pair[0].unknowns == pair[1].unknowns
 
 
+def test_jacobian(pair):
+    """All its entries, by its norm and by the residual's own as a direction."""
+    found = []
+    for problem in pair:
+        matrix, way = problem.create_matrix(), problem.residual()
+        problem.assemble_jacobian(matrix)
+        image = way.duplicate()
+        matrix.mult(way, image)
+        found.append([matrix.norm(), image.norm(), way.dot(image)])
+        for item in (matrix, way, image):
+            item.destroy()
+    assert found[0] == pytest.approx(found[1], rel=1e-10)
+
+
 def test_sections_and_wall_of_the_same_state(pair, vessel):
     assert_same(everything(pair[0], vessel), everything(pair[1], vessel), 1e-10)
 

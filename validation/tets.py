@@ -1,0 +1,84 @@
+"""Meshes of the benchmarks: plane triangles drawn out to tetrahedra, what gmsh filled, the boundary of either."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+import gmsh
+import numpy as np
+from numpy.typing import NDArray
+
+from hemo.tetmesh import FACES, TetMesh, face_neighbours
+
+Array = NDArray[Any]
+
+# A prism of corners a < b < c and, above them, d, e, f; neighbours that take the same order agree on their diagonals.
+PRISM = ((0, 1, 2, 5), (0, 1, 4, 5), (0, 3, 4, 5))
+
+
+def split_quads(corners: Array) -> Array:
+    """(2 n, 3) triangles of (n, 4) quadrilaterals, by the diagonal of the first and third corner."""
+    return np.concatenate([corners[:, [0, 1, 2]], corners[:, [0, 2, 3]]])
+
+
+def split_prisms(lower: Array, upper: Array) -> Array:
+    """(3 n, 4) tetrahedra between (n, 3) triangles and those above, by the order of ``lower``'s corners."""
+    order = np.argsort(lower, axis=1)
+    corners = np.concatenate([np.take_along_axis(part, order, axis=1) for part in (lower, upper)], axis=1)
+    return np.concatenate([corners[:, list(part)] for part in PRISM])
+
+
+def drawn_out(plane: Array, triangles: Array, heights: Array, to_and_fro: bool = False) -> tuple[Array, Array]:
+    """Points and tetrahedra between copies of a plane mesh, (n, 2) points, at each height."""
+    points = np.column_stack([np.tile(plane, (len(heights), 1)), np.repeat(heights, len(plane))])
+    return points, between([triangles + len(plane) * k for k in range(len(heights))], to_and_fro)
+
+
+def between(layers: list[Array], to_and_fro: bool) -> Array:
+    """(n, 4) tetrahedra between each (m, 3) triangles and the next, whose diagonals lean one way or to and fro."""
+    pairs = [pair[::-1] if to_and_fro and k % 2 else pair for k, pair in enumerate(pairwise(layers))]
+    return np.concatenate([split_prisms(*pair) for pair in pairs])
+
+
+def from_gmsh() -> tuple[Array, Array]:
+    """Points and tetrahedra of gmsh's present model."""
+    tags, coordinates, _ = gmsh.model.mesh.getNodes()
+    _, nodes = gmsh.model.mesh.getElementsByType(4)
+    place = np.zeros(int(tags.max()) + 1, dtype=np.int64)
+    place[tags.astype(np.int64)] = np.arange(len(tags))
+    return used(coordinates.reshape(-1, 3), place[nodes.astype(np.int64)].reshape(-1, 4))
+
+
+def used(points: Array, cells: Array) -> tuple[Array, Array]:
+    """The points that cells have as corners, and the cells by their new numbers."""
+    kept, cells = np.unique(cells, return_inverse=True)
+    return points[kept], cells.reshape(-1, 4).astype(np.int64)
+
+
+def tagged(points: Array, cells: Array, tag: Callable[[Array], Array], names: dict[int, str]) -> TetMesh:
+    """Cells put the right way round, and boundary facets with outward normals, tagged by their corners (k, 3, 3)."""
+    untagged = TetMesh(points, cells, np.empty((0, 3), dtype=np.int64), np.empty(0, dtype=np.int32), {})
+    turned = untagged.cell_volumes() < 0.0
+    cells = np.where(turned[:, None], cells[:, [1, 0, 2, 3]], cells)
+    cell, face = np.nonzero(face_neighbours(cells) < 0)
+    facets = cells[cell[:, None], FACES[face]]
+    corners = points[facets]
+    normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    inward = np.einsum("ij,ij->i", normal, points[cells[cell, face]] - corners[:, 0]) > 0.0
+    facets[inward] = facets[inward][:, [1, 0, 2]]
+    return TetMesh(points, cells, facets, tag(points[facets]).astype(np.int32), names)
+
+
+def between_planes(axis: int, first: float, last: float) -> Callable[[Array], Array]:
+    """Tag 2 on the plane where fluid enters, 3 where it leaves, 1 elsewhere."""
+    rounding = 1e-9 * (last - first)
+
+    def tag(corners: Array) -> Array:
+        place = corners[:, :, axis]
+        return np.where(
+            (place < first + rounding).all(axis=1), 2, np.where((place > last - rounding).all(axis=1), 3, 1)
+        )
+
+    return tag
