@@ -27,11 +27,14 @@ ENDS = 0.6  # how much of the steps along the cylinder follows a cosine: 0 none,
 FAR = 0.06
 
 
-def structured(edges: int) -> TetMesh:
-    """Blocks of prisms split into tetrahedra; ``edges`` of the prism, a multiple of 8, set all sizes."""
+def structured(edges: int, layers: int = 1) -> TetMesh:
+    """Blocks of prisms split into tetrahedra; ``edges`` of the prism, a multiple of 8, set all sizes.
+
+    ``layers`` times as many cells as along a side of the channel lie between it and the cylinder.
+    """
     across = edges // 4
-    upper, quads = _half(across, HEIGHT - CENTRE[1])
-    lower, _ = _half(across, CENTRE[1])
+    upper, quads = _half(across, HEIGHT - CENTRE[1], layers)
+    lower, _ = _half(across, CENTRE[1], layers)
     _, first, same = np.unique(np.round(upper, 9), axis=0, return_index=True, return_inverse=True)
     upper, lower = upper[first], lower[first]
     # The deeper in the fluid, the later: then no cell in a corner has all its corners on the walls.
@@ -48,13 +51,18 @@ def structured(edges: int) -> TetMesh:
     return _channel(*drawn_out(plane, triangles.reshape(-1, 3), heights, to_and_fro=True))
 
 
-def _half(across: int, gap: float) -> tuple[Array, Array]:
+def layered(edges: int) -> TetMesh:
+    """With twice as many cells outwards from the cylinder."""
+    return structured(edges, layers=2)
+
+
+def _half(across: int, gap: float, layers: int) -> tuple[Array, Array]:
     """Points about the cylinder's axis, some of them twice, and quadrilaterals of the channel on one side of it."""
     turns = np.linspace(np.pi, 0.0, 2 * across + 1)
     inner = polygon_radius(4 * across) * np.column_stack([np.cos(turns), np.sin(turns)])
     side, top = np.linspace(0.0, gap, across // 2 + 1), np.linspace(-BESIDE, BESIDE, across + 1)
     outer = np.concatenate([_product([-BESIDE], side), _product(top, [gap])[1:-1], _product([BESIDE], side)[::-1]])
-    share = _graded(across, CLOSER)[:, None, None]
+    share = _graded(layers * across, CLOSER)[:, None, None]
     before = np.linspace(-CENTRE[0], -BESIDE, across // 2 + 1)
     behind = BESIDE + (LENGTH - CENTRE[0] - BESIDE) * _graded(5 * across // 4, LONGER)
     grids = (
