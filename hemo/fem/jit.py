@@ -54,9 +54,11 @@ def compilation(comm: MPI.Comm) -> Iterator[None]:
 
 
 def clear_stale(folder: Path) -> tuple[Path, ...]:
-    """Remove sources whose compilation never ended; call it only while holding the lock."""
-    stale = tuple(path for path in folder.glob("*.c") if not path.with_suffix(".c.cached").exists())
+    """Remove sources whose compilation never ended, and marks without a source; only while holding the lock."""
+    stale = [path for path in folder.glob("*.c") if not path.with_suffix(".c.cached").exists()]
+    # A mark without its source lets FFCx compile anew and then fail on the mark, for ever.
+    stale += [path for path in folder.glob("*.c.cached") if not path.with_suffix("").exists()]
     for path in stale:
         log.warning("removing %s, left by a compilation that was killed", path.name)
         path.unlink(missing_ok=True)
-    return stale
+    return tuple(stale)
