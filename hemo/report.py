@@ -130,10 +130,15 @@ def beat_figure(result: TreeResult, curves: BeatCurves) -> str:
     for number, name in enumerate(curves.outflow):
         upper.plot(time, curves.pressure[name][:, -1] / MMHG, color=f"C{number}", label=name)
         lower.plot(time, curves.outflow[name] / ML_PER_MIN, color=f"C{number}", label=name)
-    upper.set_ylabel("pressure at the vessel's end / mmHg")
-    lower.set_ylabel("flow out of its end / mL/min")
+    upper.set_ylabel("pressure / mmHg")
+    lower.set_ylabel("flow / mL/min")
     lower.set_xlabel("time from the opening of the aortic valve / ms")
-    upper.set_title(f"one beat of the {result.tree.name} tree (3D)", fontsize=10, loc="left", parse_math=False)
+    upper.set_title(
+        f"one beat of the {result.tree.name} tree (3D): pressure at the vessels' ends, flow out of them",
+        fontsize=10,
+        loc="left",
+        parse_math=False,
+    )
     for axes in (upper, lower):
         axes.spines[["top", "right"]].set_visible(False)
         axes.legend(fontsize=7, frameon=False, ncols=3)
