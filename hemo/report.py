@@ -133,12 +133,8 @@ def beat_figure(result: TreeResult, curves: BeatCurves) -> str:
     upper.set_ylabel("pressure / mmHg")
     lower.set_ylabel("flow / mL/min")
     lower.set_xlabel("time from the opening of the aortic valve / ms")
-    upper.set_title(
-        f"one beat of the {result.tree.name} tree (3D): pressure at the vessels' ends, flow out of them",
-        fontsize=10,
-        loc="left",
-        parse_math=False,
-    )
+    title = f"one beat of the {result.tree.name} tree (3D): pressure at the vessels' ends, flow out of them"
+    upper.set_title(title, fontsize=10, loc="left", parse_math=False)
     for axes in (upper, lower):
         axes.spines[["top", "right"]].set_visible(False)
         axes.legend(fontsize=7, frameon=False, ncols=3)

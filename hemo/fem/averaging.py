@@ -64,6 +64,8 @@ class WindowSolver(InTime):
         The input mesh, on rank 0.
     probes
         Where pressure is followed.
+    plan
+        The steps' lengths and numbers.
     done
         Steps of any kind taken before.
     """
