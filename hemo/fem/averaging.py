@@ -105,9 +105,10 @@ class WindowSolver(InTime):
         """March until the means agree; both functions as in :func:`hemo.fem.solver.solve_steady`."""
         while True:
             if self.whole:
+                log.info("window of %d steps: %s", self.length, self._said())
                 if self.change() <= self.options.averaged:
                     return Status.AVERAGED, f"No steady flow was found; {self._said()}"
-                if self.number >= self.options.most_window_steps:
+                if 2 * self.number > self.options.most_window_steps:  # the next window is as long as all before it
                     return Status.NOT_CONVERGED, f"No steady flow was found, and none in the mean: {self._said()}"
             if stop is not None and stop():
                 return Status.INTERRUPTED, f"Stopped on request after step {self.done}."
