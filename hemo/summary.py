@@ -57,8 +57,8 @@ def build_summary(run: RunRecord, results: Sequence[TreeResult]) -> dict[str, An
 def overall_status(results: Sequence[TreeResult]) -> Status:
     """The worst status of all solves."""
     solves = [flow for r in results for flow in (r.reduced, r.reduced_rest, r.fem) if flow is not None]
-    bad = sorted((flow.status for flow in solves if flow.status is not Status.CONVERGED), key=lambda one: one.usable)
-    return bad[0] if bad else Status.CONVERGED
+    bad = [flow.status for flow in solves if flow.status is not Status.CONVERGED]
+    return min(bad, key=lambda status: status.usable, default=Status.CONVERGED)
 
 
 def software() -> dict[str, str]:

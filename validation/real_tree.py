@@ -175,7 +175,3 @@ def _draw(found: dict[tuple[float, int], Run], finest: dict[str, float]) -> None
     axes.set(xlabel="seconds", ylabel="FFR off the finest mesh, at most", xscale="log", yscale="log")
     axes.legend(frameon=False)
     figure.savefig(DOCS / "figures" / "real_tree.svg", metadata={"Date": None})
-
-
-if __name__ == "__main__":
-    main()

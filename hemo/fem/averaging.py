@@ -105,11 +105,13 @@ class WindowSolver(InTime):
         """March until the means agree; both functions as in :func:`hemo.fem.solver.solve_steady`."""
         while True:
             if self.whole:
-                log.info("window of %d steps: %s", self.length, self._said())
-                if self.change() <= self.options.averaged:
-                    return Status.AVERAGED, f"No steady flow was found; {self._said()}"
+                change = self.change()
+                said = self._said(change)
+                log.info("window of %d steps: %s", self.length, said)
+                if change <= self.options.averaged:
+                    return Status.AVERAGED, f"No steady flow was found; {said}"
                 if 2 * self.number > self.options.most_window_steps:  # the next window is as long as all before it
-                    return Status.NOT_CONVERGED, f"No steady flow was found, and none in the mean: {self._said()}"
+                    return Status.NOT_CONVERGED, f"No steady flow was found, and none in the mean: {said}"
             if stop is not None and stop():
                 return Status.INTERRUPTED, f"Stopped on request after step {self.done}."
             start = time.perf_counter()
@@ -186,11 +188,11 @@ class WindowSolver(InTime):
         """Largest change of a mean since the window before: of pressures over the aortic one, of shares of the flow."""
         return float(np.abs(self._means() - self.series["before"]).max())
 
-    def _said(self) -> str:
+    def _said(self, change: float) -> str:
         pressures = self.series["means"][:, : self.sampler.count]
         return (
             f"averaged over {self.length} time steps, {1e3 * self.length * self.stepper.dt:.3g} ms: the means differ "
-            f"by at most {self.change():.2g} of the aortic pressure from those of the window before; pressures "
+            f"by at most {change:.2g} of the aortic pressure from those of the window before; pressures "
             f"fluctuate by {pressures.std(axis=0).max():.2g} of it (standard deviation)."
         )
 

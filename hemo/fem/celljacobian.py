@@ -59,7 +59,8 @@ class CellJacobian:
         mesh, index_map = state.function_space.mesh, state.function_space.dofmap.index_map
         native.require_short_integers()
         self.coefficients, self.owned = coefficients, index_map.size_local
-        kernel = native.module(SOURCE.stem, native.text(HEADER), native.text(SOURCE), str(SOURCE.parent))
+        header, source = (path.read_text(encoding="utf-8") for path in (HEADER, SOURCE))
+        kernel = native.module(SOURCE.stem, header, source, str(SOURCE.parent))
         self.ffi, self.lib = kernel.ffi, kernel.lib
         self.cells = self.ffi.new("Cells *")
         unknowns = self.owned + index_map.num_ghosts

@@ -72,8 +72,3 @@ def require_short_integers() -> None:
     """Refuse a PETSc of 64-bit integers: its arrays are handed to C as they are."""
     if np.dtype(PETSc.IntType) != np.int32:
         raise EnvironmentMissing("hemo needs PETSc with 32-bit integers; this one has 64-bit ones.")
-
-
-def text(path: Path) -> str:
-    """A source file beside a module."""
-    return path.read_text(encoding="utf-8")
