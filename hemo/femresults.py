@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from hemo.boundary import FlowConditions
 from hemo.case import Case
 from hemo.geometry.mesh.extensions import Extension, in_extensions
-from hemo.indices import facet_geometry, lesion_wall, map_to_centreline
+from hemo.indices import Reading, facet_geometry, lesion_wall, map_to_centreline, measurement_place
 from hemo.meshstage import MeshedTree
 from hemo.output import VolumeFields
 from hemo.reduced.pulsatile import lesion_ratios
 from hemo.reduced.waveform import patients_beat
 from hemo.results import BeatCurves, BranchFlow, Status, TreeFlow, WallTraction
-from hemo.tree import flow_between_points
+from hemo.tree import Lesion, VesselTree, flow_between_points
 from hemo.treesummary import TreeResult
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def with_fem(result: TreeResult, meshed: MeshedTree, solution: FemResult) -> TreeResult:
+def with_fem(result: TreeResult, meshed: MeshedTree, solution: FemResult, reading: Reading | None = None) -> TreeResult:
     """Add the finite-element flow, the wall traction and the lesions' wall indices to a tree's result."""
     branches = _branch_flows(meshed, solution, result.conditions)
     subtracted = 0.0 if result.reduced is None else result.reduced.subtracted
@@ -37,6 +37,12 @@ def with_fem(result: TreeResult, meshed: MeshedTree, solution: FemResult) -> Tre
         means = "FFR and axial plaque stress are those of the mean, WSS the mean of its magnitude."
         log.warning("%s tree: %s %s", meshed.tree.name, solution.message, means)
     flow = TreeFlow("fem", solution.status, pressure, branches, solution.message, subtracted)
+    scatter = branch_pressures(meshed, solution, solution.section_scatter)
+    budgets = {
+        lesion.id: replace(result.budgets[lesion.id], averaging=_averaging(meshed.tree, lesion, flow, scatter, reading))
+        for lesion in meshed.tree.lesions
+        if lesion.id in result.budgets
+    }
     walls = {}
     wall = _true_wall(solution.wall, meshed.extensions)
     where = map_to_centreline(meshed.tree, facet_geometry(wall)[0])
@@ -47,7 +53,20 @@ def with_fem(result: TreeResult, meshed: MeshedTree, solution: FemResult) -> Tre
             walls[lesion.id] = lesion_wall(meshed.tree, lesion, wall, where, datum)
         except ValueError as error:
             log.warning("%s", error)
-    return replace(result, fem=flow, traction=wall, lesion_walls=walls, mesh=meshed.info)
+    return replace(result, fem=flow, budgets=budgets, traction=wall, lesion_walls=walls, mesh=meshed.info)
+
+
+def _averaging(
+    tree: VesselTree,
+    lesion: Lesion,
+    flow: TreeFlow,
+    scatter: Mapping[str, NDArray[np.float64]],
+    reading: Reading | None,
+) -> float:
+    """How far the lesion's FFR may be off because a mean over time is not sure; ``scatter`` in Pa, by branch."""
+    branch = tree[lesion.branch]
+    at = np.interp(measurement_place(branch, lesion, reading), branch.arc, scatter[lesion.branch])
+    return float(at) / (flow.aortic_pressure - flow.subtracted)
 
 
 def with_beat(case: Case, result: TreeResult, meshed: MeshedTree, solution: FemResult) -> TreeResult:

@@ -16,6 +16,7 @@ from hemo.case import Case
 from hemo.errors import InputError, NotConverged
 from hemo.files import file_name
 from hemo.geometry.mesh.extensions import in_extensions
+from hemo.indices import reading_places
 from hemo.meshstage import MeshedTree, Mesher, same_vessels
 from hemo.results import Status, TreeFlow
 from hemo.tetmesh import INLET
@@ -85,7 +86,10 @@ def solve_fem(
         if not (in_time and case.fem.average_unsteady):
             options = replace(options, most_window_steps=0)
         leak = None if shares is None else np.asarray(shares.sum(axis=1)).ravel()
-        write_job(job, meshed.mesh, meshed.probes, initial, case.fluid(), conditions, options, leak, pulse, between)
+        read = meshed.probes.beside(reading_places(meshed.tree, case.reading()), meshed.tree)
+        write_job(
+            job, meshed.mesh, meshed.probes, initial, case.fluid(), conditions, options, leak, pulse, between, read
+        )
         run_worker(job, ranks, lambda status: tell(_progress_line(status)))
         _keep_logs(job, logs, meshed.tree.name)
     return read_result(job)

@@ -79,6 +79,17 @@ def vessel_place(tree: VesselTree, branch: Branch) -> float | None:
     return float(arc[good][-1]) if good.any() else None
 
 
+def reading_places(tree: VesselTree, reading: Reading | None = None) -> list[tuple[str, float]]:
+    """Branch and arc length (m) of every place where a reported FFR is read, the inlet among them."""
+    found = [(tree.root.name, 0.0)]
+    for branch in tree.branches:
+        found += [(branch.name, branch.length), (branch.name, vessel_place(tree, branch) or branch.length)]
+    for lesion in tree.lesions:
+        places = lesion.start, measurement_place(tree[lesion.branch], lesion, reading)
+        found += [(lesion.branch, place) for place in places]
+    return found
+
+
 def lesion_pressure(
     tree: VesselTree, lesion: Lesion, flow: TreeFlow, density: float | None, reading: Reading | None = None
 ) -> LesionPressure:

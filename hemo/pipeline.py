@@ -154,7 +154,7 @@ def _run(
                 tell = clock.progress.detail
                 solution = femstages.solve_fem(case, meshed, result, place, work, options.ranks, tell, again)
             clock.seconds |= {f"fem_{tree.name}_{key}": value for key, value in solution.timing.items()}
-            result = femresults.with_fem(result, meshed, solution)
+            result = femresults.with_fem(result, meshed, solution, case.reading())
             result = femresults.with_beat(case, result, meshed, solution)
             if options.grid_study and result.fem is not None and result.fem.status is Status.CONVERGED:
                 with clock.stage("grid_study", f"Grid study of the {tree.name} tree", tree.name):

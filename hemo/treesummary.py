@@ -218,6 +218,7 @@ def _budget(budget: Budget, methods: Sequence[str]) -> dict[str, Any]:
         "flow": budget.flow,
         "loss_law": budget.loss_law,
         "discretisation": budget.discretisation,
+        "averaging": budget.averaging,
         "location": budget.location,
         "largest": {method: budget.largest(method) for method in methods},
     }

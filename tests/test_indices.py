@@ -13,6 +13,7 @@ from hemo.indices import (
     map_to_centreline,
     measurement_place,
     oscillation,
+    reading_places,
     reserves,
     stenosis_resistance,
     transverse_shear,
@@ -104,6 +105,17 @@ def test_a_throat_or_a_thin_tip_never_decides_a_vessel():
     at_the_end = replace(tree, lesions=(replace(lesion, end=lad.length),))
     assert vessel_place(at_the_end, lad) == pytest.approx(lesion.start, abs=0.3e-3)
     assert vessel_place(tree, replace(lad, area=np.full_like(lad.area, 2.0e-6))) is None
+
+
+def test_places_where_ffr_is_read():
+    tree = left_coronary().tree
+    (lesion,) = tree.lesions
+    places = reading_places(tree)
+    assert (tree.root.name, 0.0) in places
+    assert {name for name, _ in places} == {branch.name for branch in tree.branches}
+    assert ("LAD", lesion.start) in places
+    assert ("LAD", pytest.approx(lesion.end + 20e-3)) in places
+    assert ("LAD", 31e-3) in reading_places(tree, Reading(wire={"LAD": 31e-3}))
 
 
 def test_venous_pressure_is_taken_off_both_where_asked():

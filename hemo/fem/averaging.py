@@ -1,9 +1,10 @@
 """Flow behind a severe lesion that does not settle: followed in time under what drives it, and averaged.
 
-Long steps, which damp what fluctuates, first bring the slow profiles of the vessels to rest. Then the means over a
-window of short steps are compared with those over the window before. The first two take half of the time in which a
-profile develops, so that what is still on its way shows; each later one is as long as all before it. The wire averages
-over beats, too: FFR is the mean of what fluctuates.
+Long steps, which damp what fluctuates, first bring the slow profiles of the vessels to rest. Then means are taken over
+windows of short steps, the first two half of the time in which a profile develops, each later one as long as all before
+it, until they are sure where FFR is read: the means of a window's parts tell how far its own may be off (batch means),
+and those of the window before whether anything is still on its way. The wire averages over beats, too: FFR is the mean
+of what fluctuates.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from petsc4py import PETSc
+from scipy.special import stdtrit
 
 from hemo.fem.intime import InTime, TimeStep, describe
 from hemo.fem.job import Probes
@@ -32,6 +34,7 @@ log = logging.getLogger(__name__)
 Array = NDArray[Any]
 
 INSTANTS = 64  # of the wall's traction, at most, in a window
+PARTS = 8  # of a window
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,8 @@ class WindowSolver(InTime):
         The steps' lengths and numbers.
     done
         Steps of any kind taken before.
+    read
+        (n_sections,) whether FFR is read at a section; None for all of them.
     """
 
     def __init__(
@@ -78,9 +83,12 @@ class WindowSolver(InTime):
         options: FemOptions,
         plan: Schedule,
         done: int = 0,
+        read: NDArray[np.bool_] | None = None,
     ) -> None:
         super().__init__(problem, tet, probes, options, plan.long)
         self.plan, self.done = plan, done
+        sections = np.ones(self.sampler.count, dtype=bool) if read is None else read
+        self.read = np.append(sections, np.ones(len(problem.outlets.names), dtype=bool))  # of the columns of the means
         self.time = 0.0  # s since the start
         self.begun = self.length = 0  # short steps before the window that runs, and of it; ``number`` counts them
 
@@ -105,10 +113,10 @@ class WindowSolver(InTime):
         """March until the means agree; both functions as in :func:`hemo.fem.solver.solve_steady`."""
         while True:
             if self.whole:
-                change = self.change()
-                said = self._said(change)
+                off, change = float(self.scatter()[self.read].max()), float(self.changes()[self.read].max())
+                said = self._said(off, change)
                 log.info("window of %d steps: %s", self.length, said)
-                if change <= self.options.averaged:
+                if max(off, change) <= self.options.averaged:
                     return Status.AVERAGED, f"No steady flow was found; {said}"
                 if 2 * self.number > self.options.most_window_steps:  # the next window is as long as all before it
                     return Status.NOT_CONVERGED, f"No steady flow was found, and none in the mean: {said}"
@@ -175,7 +183,10 @@ class WindowSolver(InTime):
         """Section pressures over the aortic one, outlet flows over their sum, and now and then the wall's traction."""
         problem, at = self.problem, self.within - 1
         flows = problem.outlets.flows(problem.state.x.petsc_vec)
-        pressure = np.nan_to_num(self.sampler.means().pressure) / problem.conditions.aortic_pressure
+        sections = self.sampler.means()
+        pressure = np.where(sections.area > 0.0, sections.pressure, 0.0) / problem.conditions.aortic_pressure
+        if problem.conditions.inlet_flow is not None:
+            pressure -= pressure[np.argmax(sections.area > 0.0)]  # the level follows from the inlet's
         self.series["means"][at] = np.concatenate([pressure, flows / max(float(np.abs(flows).sum()), 1e-300)])
         self.mean.axpy(1.0 / self.length, problem.state.x.petsc_vec)
         if at % self._every == 0:
@@ -184,16 +195,25 @@ class WindowSolver(InTime):
     def _means(self) -> Array:
         return np.asarray(self.series["means"].mean(axis=0))
 
-    def change(self) -> float:
-        """Largest change of a mean since the window before: of pressures over the aortic one, of shares of the flow."""
-        return float(np.abs(self._means() - self.series["before"]).max())
+    def changes(self) -> Array:
+        """Of each mean since the window before: of pressures over the aortic one, of shares of the flow."""
+        return np.asarray(np.abs(self._means() - self.series["before"]))
 
-    def _said(self, change: float) -> str:
+    def scatter(self) -> Array:
+        """How far each mean may be off, as :meth:`changes`: half-widths of 95 % intervals."""
+        return half_width(self.series["means"])
+
+    def section_scatter(self) -> Array:
+        """(n_sections,) how far each section's mean pressure may be off, Pa."""
+        return self.scatter()[: self.sampler.count] * self.problem.conditions.aortic_pressure
+
+    def _said(self, off: float, change: float) -> str:
         pressures = self.series["means"][:, : self.sampler.count]
         return (
-            f"averaged over {self.length} time steps, {1e3 * self.length * self.stepper.dt:.3g} ms: the means differ "
-            f"by at most {change:.2g} of the aortic pressure from those of the window before; pressures "
-            f"fluctuate by {pressures.std(axis=0).max():.2g} of it (standard deviation)."
+            f"averaged over {self.length} time steps, {1e3 * self.length * self.stepper.dt:.3g} ms: where FFR is read, "
+            f"the means are sure within {off:.2g} of the aortic pressure (95 %) and differ by at most {change:.2g} "
+            f"from those of the window before; pressures fluctuate by up to {pressures.std(axis=0).max():.2g} of it "
+            "(standard deviation)."
         )
 
     def kept(self) -> tuple[list[PETSc.Vec], dict[str, Array]]:
@@ -215,3 +235,15 @@ class WindowSolver(InTime):
         if comm.rank == 0 and "traction" in kept:
             self.series["traction"] = np.array(kept["traction"])
         self.remember(states)
+
+
+def half_width(series: Array) -> Array:
+    """Half-widths of the 95 % intervals of the (n,) means of a (steps, n) series, from those of its parts.
+
+    Non-overlapping batch means with Student's t (Conway 1963, Manag Sci 10:47): right where a part is much longer than
+    what fluctuates remembers; slow changes show as scatter, too. Infinite where the steps do not fill the parts.
+    """
+    if len(series) < PARTS:
+        return np.full(series.shape[1], np.inf)
+    means = np.array([part.mean(axis=0) for part in np.array_split(series, PARTS)])
+    return np.asarray(stdtrit(PARTS - 1, 0.975) * means.std(axis=0, ddof=1) / np.sqrt(PARTS))

@@ -162,7 +162,7 @@ class Execution:
         if self.records:
             self.records[-1]["in_time"] = True  # what a checkpoint continues, also before the first time step
         with compilation(self.comm):
-            self.in_time = WindowSolver(problem, tet, job.probes, job.options, plan, done)
+            self.in_time = WindowSolver(problem, tet, job.probes, job.options, plan, done, job.read)
 
     def _solve(self, problem: FlowProblem, job: Job) -> SolveOutcome | None:
         """Solve; None if a stop was asked for before the first step."""
@@ -238,6 +238,9 @@ class Execution:
             section_pressure=sections.pressure + level,
             section_flow=sections.flow,
             section_momentum=sections.momentum,
+            section_scatter=in_time.section_scatter()
+            if isinstance(in_time, WindowSolver)
+            else np.zeros(job.probes.n_sections),
             velocity=fields[0],
             pressure=fields[1] + level,
             edges=edges[0],

@@ -102,7 +102,7 @@ class Pulse:
 
 @dataclass(frozen=True)
 class Job:
-    """Everything the worker needs; ``leak``, ``pulse`` and what lies between vertices as in :func:`write_job`."""
+    """Everything the worker needs; what may be None as in :func:`write_job`."""
 
     mesh: TetMesh
     probes: ProbeArrays
@@ -115,6 +115,7 @@ class Job:
     pulse: Pulse | None = None
     edges: Integers | None = None
     edge_velocity: Array | None = None
+    read: NDArray[np.bool_] | None = None
 
 
 def write_job(
@@ -128,6 +129,7 @@ def write_job(
     leak: Array | None = None,
     pulse: Pulse | None = None,
     between: tuple[Integers, Array] | None = None,
+    read: NDArray[np.bool_] | None = None,
 ) -> None:
     """Write the inputs of one solve into ``folder`` (made if missing).
 
@@ -143,6 +145,8 @@ def write_job(
     between
         (e, 2) vertices that each edge joins, and (e, 3) the initial velocity at its middle; the mean of its ends'
         without it.
+    read
+        (n_sections,) whether FFR is read at a section: there an average over time must be sure; all without it.
 
     Raises
     ------
@@ -160,6 +164,8 @@ def write_job(
     kind = extra.pop("pulse_kind", None)
     if between is not None:
         extra |= {"edges": between[0], "edge_velocity": between[1]}
+    if read is not None:
+        extra["read"] = read
     np.savez(folder / "initial.npz", velocity=velocity, pressure=pressure, **extra)
     np.savez(
         folder / "probes.npz",
@@ -234,7 +240,7 @@ def read_job(folder: Path) -> Job:
     options["mumps"] = {int(key): int(value) for key, value in options.get("mumps", {}).items()}
     with np.load(folder / "initial.npz") as data:
         velocity, pressure, leak = data["velocity"], data["pressure"], data.get("leak")
-        edges, edge_velocity = data.get("edges"), data.get("edge_velocity")
+        edges, edge_velocity, read = (data.get(name) for name in ("edges", "edge_velocity", "read"))
         given = unpacked("pulse", data)
     if given:
         given |= {"period": float(given["period"]), "kind": BedKind(**text["beds"])}
@@ -252,6 +258,7 @@ def read_job(folder: Path) -> Job:
         Pulse(**given) if given else None,
         edges,
         edge_velocity,
+        read,
     )
 
 

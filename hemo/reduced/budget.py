@@ -4,8 +4,9 @@ Half-widths of 95 % intervals (1.96 standard deviations, or half of a range), in
 
 *lumen*: the calibre of all vessels together, larger and smaller. *flow*: the resting flow's scale, the resistance
 reserve and the law of division, as independent factors. *loss_law* (reduced model): the expansion constant between
-Borda-Carnot's 1 and Young and Tsai's 1.52. *discretisation* (3D): a fraction of the pressure lost. *location*: where it
-is read, 10 to 30 mm beyond the lesion. The parts are added as squares. The ranges are :class:`Spread`'s, each with its
+Borda-Carnot's 1 and Young and Tsai's 1.52. *discretisation* (3D): a fraction of the pressure lost. *averaging* (3D):
+what the mean over time of a flow that does not settle may be off by. *location*: where it is read, 10 to 30 mm beyond
+the lesion. The parts are added as squares. The ranges are :class:`Spread`'s, each with its
 reason.
 """
 
@@ -76,11 +77,12 @@ class Budget:
     loss_law: float
     discretisation: float
     location: float
+    averaging: float = 0.0
 
     def parts(self, method: str) -> dict[str, float]:
         """Those that concern ``"reduced"`` or ``"fem"``, by name."""
-        own = "loss_law" if method == "reduced" else "discretisation"
-        return {name: getattr(self, name) for name in ("lumen", "flow", own, "location")}
+        own = ("loss_law",) if method == "reduced" else ("discretisation", "averaging")
+        return {name: getattr(self, name) for name in ("lumen", "flow", *own, "location")}
 
     def total(self, method: str) -> float:
         """Half-width of the whole."""

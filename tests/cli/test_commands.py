@@ -146,7 +146,7 @@ def test_the_tree_found_goes_into_reduced_and_run(found, tmp_path):
     for key, value in lesion["reduced"].items():
         if key not in ("ffr_wire_equivalent", "other_reserves"):
             assert first["lesions"][0][key] == pytest.approx(value, abs=1e-6), key
-    for key in ("lumen", "flow", "loss_law", "discretisation", "location"):
+    for key in ("lumen", "flow", "loss_law", "discretisation", "averaging", "location"):
         found_part = first["lesions"][0]["error_budget"][key]
         assert found_part == pytest.approx(lesion["error_budget"][key], abs=1e-6), key
     assert lesion["reduced"]["rest_beat"]["wave_free_ratio"] < lesion["reduced"]["rest_pd_pa"]

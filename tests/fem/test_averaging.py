@@ -5,10 +5,13 @@ import signal
 
 import numpy as np
 import pytest
+from scipy.signal import lfilter
+from scipy.special import stdtrit
 
 from hemo.blood import Blood
 from hemo.boundary import FlowConditions
 from hemo.errors import Interrupted
+from hemo.fem.averaging import half_width
 from hemo.fem.job import write_job
 from hemo.fem.launch import run_worker
 from hemo.fem.options import FemOptions
@@ -34,11 +37,12 @@ def mesh():
     return tubes.tube(lambda z: whole(z + 10e-3), stations, rings=2)
 
 
-def write(folder, mesh, inlet_flow=None, **options):
+def write(folder, mesh, inlet_flow=None, read=None, **options):
     conditions = FlowConditions(AORTIC, 600.0, {"out": (AORTIC - 600.0) / FLOW}, inlet_flow)
     velocity = parabola(mesh, lambda z: tubes.cosine_stenosis(0.5)(z + 10e-3), FLOW)
     initial = velocity, np.full(len(mesh.points), AORTIC)
-    write_job(folder, mesh, probes_at(mesh, HEIGHTS), initial, Blood(), conditions, FemOptions(**options))
+    options = FemOptions(**options)
+    write_job(folder, mesh, probes_at(mesh, HEIGHTS), initial, Blood(), conditions, options, read=read)
     return folder
 
 
@@ -70,6 +74,7 @@ def test_says_that_it_is_a_mean(steady, averaged):
     assert times[19] == pytest.approx(2 * profile, rel=0.05)  # the inlet is a polygon
     window = round(0.03 * times[19] / 2 / short)
     assert (len(times) - 20) / window in (2, 4, 8, 16)
+    assert np.all((averaged.section_scatter > 0.0) & (averaged.section_scatter < 5e-4 * AORTIC))
 
 
 def test_mean_is_the_steady_flow_where_there_is_one(steady, averaged):
@@ -89,6 +94,29 @@ def test_prescribed_flow_brings_the_pressure_to_its_level(mesh, steady, tmp_path
     expected = solve(write(tmp_path / "steady", mesh, inlet_flow=steady.inlet_flow))
     assert found.section_pressure == pytest.approx(expected.section_pressure, abs=1e-3 * AORTIC)
     assert found.wall.pressure.mean() == pytest.approx(expected.wall.pressure.mean(), abs=1e-3 * AORTIC)
+
+
+def test_half_width_holds_the_mean_of_what_remembers():
+    """A first-order autoregression whose memory, 20 steps, is short beside the 500 of a part."""
+    generator = np.random.default_rng(1)
+    noise, memory = generator.standard_normal((4000, 2000)), np.exp(-1 / 20)
+    series = lfilter([np.sqrt(1 - memory**2)], [1.0, -memory], noise, axis=0)
+    off = half_width(series)
+    assert (np.abs(series.mean(axis=0)) < off).mean() == pytest.approx(0.95, abs=0.02)
+    deviation = np.sqrt((1 + memory) / (1 - memory) / 4000)
+    assert np.sqrt((off**2).mean()) == pytest.approx(stdtrit(7, 0.975) * deviation, rel=0.05)
+    assert np.isinf(half_width(series[:7])).all()
+
+
+def test_half_width_counts_what_is_still_on_its_way():
+    ramp = np.linspace(0.0, 1.0, 4000)[:, None]
+    assert half_width(ramp)[0] == pytest.approx(stdtrit(7, 0.975) * np.sqrt(63 / 12 * 8 / 7) / 8 / np.sqrt(8), rel=1e-3)
+
+
+def test_what_is_not_read_need_not_be_sure(mesh, averaged, tmp_path):
+    """A pressure of which nobody reads FFR decides nothing: the outlets' shares are sure from the first."""
+    folder = write(tmp_path, mesh, read=np.zeros(len(HEIGHTS), dtype=bool), **IN_TIME)
+    assert len(solve(folder).iterations) <= len(averaged.iterations)
 
 
 def test_means_that_do_not_agree_are_no_result(mesh, tmp_path):

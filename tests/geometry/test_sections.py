@@ -155,6 +155,17 @@ def test_points_lie_in_their_cells_and_planes() -> None:
     assert np.abs(off).max() < 1e-15
 
 
+def test_sections_beside_a_place() -> None:
+    path = straight(30e-3)
+    mesh, vessel = tube(path, 1.5e-3), branch(path, 1.5e-3)
+    tree = VesselTree("t", (vessel,))
+    probes = section_probes(mesh, tree)
+    arc = vessel.arc
+    between, last = 0.4 * arc[3] + 0.6 * arc[4], len(arc) - 1
+    assert np.flatnonzero(probes.beside([("A", between)], tree)).tolist() == [3, 4]
+    assert np.flatnonzero(probes.beside([("A", 0.0), ("A", arc[-1])], tree)).tolist() == [0, last - 1, last]
+
+
 def test_a_vessel_alongside_has_no_part() -> None:
     one, two = tube(straight(30e-3), 1.5e-3), tube(straight(30e-3, 3.1e-3), 1.5e-3)
     both = TetMesh(

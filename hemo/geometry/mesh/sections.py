@@ -9,6 +9,7 @@ its flow is not that of one vessel.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,6 +62,18 @@ class SectionProbes:
     section: Index
     n_sections: int
     branch_slices: dict[str, tuple[int, int]]
+
+    def beside(self, places: Sequence[tuple[str, float]], tree: VesselTree) -> NDArray[np.bool_]:
+        """(n_sections,) whether a section is one of the two next to a place: branch and arc length, m.
+
+        The probes must lie at every point of the tree's centrelines.
+        """
+        found = np.zeros(self.n_sections, dtype=bool)
+        for name, place in places:
+            start, stop = self.branch_slices[name]
+            after = start + int(np.searchsorted(tree[name].arc, place))
+            found[[max(after - 1, start), min(after, stop - 1)]] = True
+        return found
 
     def save(self, path: Path) -> None:
         """Write a ``.npz``."""
