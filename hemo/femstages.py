@@ -33,7 +33,8 @@ log = logging.getLogger(__name__)
 COARSE_FROM = 60_000  # cells of a mesh that is worth a coarser one before it
 COARSENING = 2.0
 FEWEST_CELLS = 3.0  # across a diameter
-STRONG_JET = 500.0  # Reynolds number of a throat above which a coarse mesh's jet is too unlike a fine one's
+# Reynolds number of a throat above which a coarse mesh's jet is too unlike a fine one's, and which may not be stable.
+STRONG_JET = 500.0
 WORTHWHILE = 1.4  # times as many cells across as the coarser mesh has
 
 
@@ -82,7 +83,11 @@ def solve_fem(
         initial, between = initial_fields(meshed.mesh.points, meshed.tree, flow), None
         if solved is not None:
             initial, between = (solved.velocity, solved.pressure), (solved.edges, solved.edge_velocity)
-        options = FemOptions(solved=solved is not None, checkpoint_interval=case.fem.checkpoint_interval)
+        options = FemOptions(
+            solved=solved is not None,
+            stability=_largest_reynolds(case, start) >= STRONG_JET,
+            checkpoint_interval=case.fem.checkpoint_interval,
+        )
         if not (in_time and case.fem.average_unsteady):
             options = replace(options, most_window_steps=0)
         leak = None if shares is None else np.asarray(shares.sum(axis=1)).ravel()

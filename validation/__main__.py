@@ -26,6 +26,7 @@ BENCHMARKS = (
     "ethier_steinman",
     "dfg_cylinder",
     "fda_nozzle",
+    "ranks",
     "kills",
     "real_meshes",
     "mesh_cost",

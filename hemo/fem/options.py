@@ -15,6 +15,8 @@ class FemOptions:
         Converged when the residual is below this fraction of the viscous and inertial forces it balances.
     flow_tolerance
         ... and no outlet flow changed by more than this fraction of the inflow in the last step.
+    stability
+        Whether a steady flow that was found is judged by whether small disturbances of it die out.
     max_steps
         Nonlinear steps, those of pseudo-time that led nowhere not counted, before no steady flow is claimed.
     solved
@@ -58,6 +60,7 @@ class FemOptions:
 
     tolerance: float = 1e-6
     flow_tolerance: float = 1e-7
+    stability: bool = False
     max_steps: int = 100
     solved: bool = False
     viscosity_factor: float = 8.0

@@ -5,7 +5,8 @@ Newton's method started far from the solution diverges at a tight stenosis (thro
 the viscosity of blood (:mod:`hemo.fem.marching`) settle in ten to twenty. Where the jet keeps them from it, the
 viscosity goes down in reductions, each solution, extrapolated in the logarithm of the viscosity, being the guess of the
 next (natural-parameter continuation; Allgower and Georg 1990, Numerical Continuation Methods, chapter 2); one that
-fails is repeated in smaller ones. Newton's method finds a steady solution whether or not a real flow would keep to it.
+fails is repeated in smaller ones. Newton's method finds a steady solution whether or not a real flow would keep to it:
+that is judged afterwards, where it is asked for (:mod:`hemo.fem.stability`).
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from hemo.fem.linear import LaggedFactorisation
 from hemo.fem.marching import MARCHES, crossing_rate, time_step
 from hemo.fem.options import FemOptions
 from hemo.fem.problem import FlowProblem
+from hemo.fem.stability import leading_mode
 from hemo.results import Status
 
 log = logging.getLogger(__name__)
@@ -40,6 +42,7 @@ BOLDEST_REDUCTION = 0.5
 SMALLEST_REDUCTION = 0.97  # of the viscosity: below this the continuation has met its end
 PREDICTED_FROM = 3  # solutions
 HIGHEST_VISCOSITY = 1000.0  # times that of blood
+DISTURBANCE = 0.05  # of a flow that does not last, over its state
 
 
 @dataclass(frozen=True)
@@ -99,6 +102,9 @@ def solve_steady(
     continuation = _Continuation(problem, options, on_step, stop, done)
     try:
         status, message = continuation.run(viscosity_factor)
+        if status is Status.CONVERGED and options.stability:
+            status, lasting = continuation.judge()
+            return SolveOutcome(status, f"{message} {lasting}", continuation.linear.factor_seconds)
         if status is Status.NOT_CONVERGED and options.most_window_steps:
             continuation.fall_back()
         return SolveOutcome(status, message, continuation.linear.factor_seconds)
@@ -188,6 +194,22 @@ class _Continuation:
                     return Status.NOT_CONVERGED, self._blame("no steady flow was found beyond there")
             factor = max(1.0, float(np.exp(self.solved[-1][0])) * reduction)
             self._predict(factor)
+
+    def judge(self) -> tuple[Status, str]:
+        """Whether the solution lasts; one that does not is left disturbed."""
+        start = time.perf_counter()
+        mode = leading_mode(self.problem, self.linear, 1.0 / max(crossing_rate(self.problem), 1e-300))
+        log.info("stability: %.1f s", time.perf_counter() - start)
+        if mode is None:
+            return Status.CONVERGED, "Whether it lasts is not known."
+        rate = mode.growth.real
+        if rate > 0.0:
+            self.x.axpy(DISTURBANCE * self.x.norm() / mode.shape.norm(), mode.shape)
+            self.problem.hold_prescribed()
+        mode.shape.destroy()
+        if rate > 0.0:
+            return Status.NOT_CONVERGED, f"That steady flow does not last: small disturbances grow, by {rate:.3g} 1/s."
+        return Status.CONVERGED, f"It lasts: small disturbances die out, by {-rate:.3g} 1/s."
 
     def fall_back(self) -> None:
         """Leave the last state that was a solution, of whatever viscosity, or else the one at the start."""
