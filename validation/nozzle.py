@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from hemo.tetmesh import INLET, WALL, TetMesh
 from validation import meridian
-from validation.tets import between, between_planes, split_quads, tagged
+from validation.tets import between, between_planes, disk, same_area, split_quads, tagged
 
 Array = NDArray[Any]
 
@@ -107,22 +107,11 @@ def _section(share: Array, beyond: Array) -> tuple[Array, Array, Array]:
     """(n, 2) points of a section after the expansion, triangles of the throat's, and of the whole."""
     inner = len(share) - 1
     corners = 6 * inner
-    stretch = np.sqrt(2 * np.pi / corners / np.sin(2 * np.pi / corners))
-    points, triangles, start = [np.zeros((1, 2))], [], [0, 1]
-    for ring in range(1, inner + 1):
-        turns = 2 * np.pi * np.arange(6 * ring) / (6 * ring)
-        points.append(stretch * NARROW * share[ring] * np.column_stack([np.cos(turns), np.sin(turns)]))
-        start.append(start[-1] + 6 * ring)
-        for sector in range(6):
-            for k in range(ring):
-                outside = [start[ring] + (sector * ring + k + j) % (6 * ring) for j in (0, 1)]
-                inside = [start[ring - 1] + (sector * (ring - 1) + k + j) % max(6 * (ring - 1), 1) for j in (0, 1)]
-                triangles.append([inside[0], *outside])
-                if k < ring - 1:
-                    triangles.append([inside[0], outside[1], inside[1]])
-    rim = points[-1] / NARROW
-    number = start[inner] + np.arange(len(beyond) * corners).reshape(-1, corners)
+    core, triangles = disk(share)
+    core *= NARROW * same_area(corners)
+    rim = core[-corners:] / NARROW
+    number = len(core) - corners + np.arange(len(beyond) * corners).reshape(-1, corners)
     after = np.roll(number, -1, axis=1)
     quads = np.stack([number[:-1], number[1:], after[1:], after[:-1]], axis=-1).reshape(-1, 4)
-    points += [radius * rim for radius in beyond[1:]]
-    return np.concatenate(points), np.array(triangles), np.concatenate([np.array(triangles), split_quads(quads)])
+    points = [core, *(radius * rim for radius in beyond[1:])]
+    return np.concatenate(points), triangles, np.concatenate([triangles, split_quads(quads)])

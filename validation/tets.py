@@ -10,7 +10,7 @@ import gmsh
 import numpy as np
 from numpy.typing import NDArray
 
-from hemo.tetmesh import FACES, TetMesh, face_neighbours
+from hemo.tetmesh import FACES, INLET, WALL, TetMesh, face_neighbours
 
 Array = NDArray[Any]
 
@@ -28,6 +28,49 @@ def split_prisms(lower: Array, upper: Array) -> Array:
     order = np.argsort(lower, axis=1)
     corners = np.concatenate([np.take_along_axis(part, order, axis=1) for part in (lower, upper)], axis=1)
     return np.concatenate([corners[:, list(part)] for part in PRISM])
+
+
+def disk(shares: Array) -> tuple[Array, Array]:
+    """Unit disk: (n, 2) points, 6 k of them on ring k, and (m, 3) triangles; (rings + 1,) radii from 0 to 1."""
+    rings = len(shares) - 1
+    points, triangles, start = [np.zeros((1, 2))], [], [0, 1]
+    for ring in range(1, rings + 1):
+        turns = 2 * np.pi * np.arange(6 * ring) / (6 * ring)
+        points.append(shares[ring] * np.column_stack([np.cos(turns), np.sin(turns)]))
+        start.append(start[-1] + 6 * ring)
+        for sector in range(6):
+            for k in range(ring):
+                outside = [start[ring] + (sector * ring + k + j) % (6 * ring) for j in (0, 1)]
+                inside = [start[ring - 1] + (sector * (ring - 1) + k + j) % max(6 * (ring - 1), 1) for j in (0, 1)]
+                triangles.append([inside[0], *outside])
+                if k < ring - 1:
+                    triangles.append([inside[0], outside[1], inside[1]])
+    return np.concatenate(points), np.array(triangles, dtype=np.int64)
+
+
+def same_area(corners: int) -> float:
+    """Circumradius of a regular polygon that has the unit circle's area: n/2 r^2 sin(2 pi / n) = pi."""
+    return float(np.sqrt(2 * np.pi / corners / np.sin(2 * np.pi / corners)))
+
+
+def tube(radius: Callable[[Array], Array], stations: Array, rings: int = 4, outlet: str = "out") -> TetMesh:
+    """A straight tube along z whose polygonal sections have the area pi R(z)^2.
+
+    ``stations`` are the z of the vertex layers, m; ``radius`` gives R at them, m.
+    """
+    flat, triangles = disk(np.linspace(0.0, 1.0, rings + 1))
+    points, cells = drawn_out(flat, triangles, stations)
+    points[:, :2] *= np.repeat(radius(stations) * same_area(6 * rings), len(flat))[:, None]
+    return tagged(points, cells, between_planes(2, stations[0], stations[-1]), {1: WALL, 2: INLET, 3: outlet})
+
+
+def graded_stations(radius: Callable[[Array], Array], length: float, per_radius: float) -> Array:
+    """Layer positions whose spacing is the local radius divided by ``per_radius``."""
+    z = np.linspace(0.0, length, 20001)
+    density = per_radius / radius(z)
+    count = np.concatenate([[0.0], np.cumsum(0.5 * (density[1:] + density[:-1]) * np.diff(z))])
+    layers = round(count[-1]) + 1
+    return np.interp(np.linspace(0.0, count[-1], layers), count, z)
 
 
 def drawn_out(plane: Array, triangles: Array, heights: Array, to_and_fro: bool = False) -> tuple[Array, Array]:

@@ -42,8 +42,8 @@ class FemOptions:
         Time of the first two windows that means are taken over, as ``settling``, and short steps of all windows before
         giving up; 0 not to follow the flow in time at all.
     averaged
-        Change of a mean, from one window to the next, that is small enough: of a pressure over the aortic one, of an
-        outlet's share of the flow.
+        What a mean may be off by where FFR is read, as the 95 % interval and the change since the window before tell:
+        of a pressure over the aortic one, of an outlet's share of the flow.
     linear_tolerance
         Relative residual of each linear solve, the loosest allowed.
     max_linear_iterations
@@ -73,8 +73,8 @@ class FemOptions:
     settling_steps: int = 100
     window_step: float = 0.1
     least_window: float = 0.5
-    most_window_steps: int = 4000
-    averaged: float = 0.003
+    most_window_steps: int = 8000
+    averaged: float = 0.005
     linear_tolerance: float = 0.1
     max_linear_iterations: int = 60
     checkpoint_interval: float = 60.0
