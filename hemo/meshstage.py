@@ -197,11 +197,13 @@ def same_vessels(one: VesselTree, other: VesselTree) -> bool:
 
 
 def mesh_tree(case: Case, geometry: Geometry, tree: VesselTree, work: Path) -> MeshedTree:
-    """Mesh one tree, or take the mesh that an interrupted run left."""
-    from hemo.geometry.mesh.meshing import MeshOptions, build_mesh
+    """Mesh one tree, or take the mesh that an interrupted run left.
 
-    if geometry.surface is None:
-        raise InputError("the finite-element method needs a lumen: give a label map or a surface.")
+    A tree without a lumen gets one of round sections.
+    """
+    from hemo.geometry.mesh.meshing import MeshOptions, build_mesh
+    from hemo.geometry.synthetic.roundlumen import round_lumen
+
     work.mkdir(parents=True, exist_ok=True)
     record = work / MESHED
     if not record.is_file():
@@ -214,7 +216,11 @@ def mesh_tree(case: Case, geometry: Geometry, tree: VesselTree, work: Path) -> M
             layers=case.fem.layers,
         )
         try:
-            result = build_mesh(geometry.surface, tree, options)
+            surface = geometry.surface
+            if surface is None:
+                log.warning("%s tree: it came without a lumen; round sections of its areas are one.", tree.name)
+                surface = round_lumen(tree)
+            result = build_mesh(surface, tree, options)
         except InputError as error:
             raise error if str(error).startswith("tree ") else InputError(f"tree {tree.name!r}: {error}") from error
         report = result.report

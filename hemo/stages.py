@@ -94,12 +94,6 @@ def check_case(case: Case, methods: Sequence[str]) -> None:
         )
     if "fem" in methods:
         check_beat(case)
-    for key in ("tree", "centreline", "contours"):
-        given = getattr(source, key) is not None and source.surface is None and source.label_map is None
-        if "fem" in methods and given:
-            raise InputError(
-                f"geometry.{key} holds no lumen surface: use --method reduced, or give a label map or a surface."
-            )
 
 
 def load_geometry(case: Case, path: Path, work: Path) -> Geometry:

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from hemo.cli.console import Stages, emit_json, show_warnings, table
-from hemo.errors import InputError, TreesNotMeshed
+from hemo.errors import TreesNotMeshed
 from hemo.files import file_name
 from hemo.resultfolder import working_folder
 from hemo.tetmesh import TetMesh
@@ -55,8 +55,6 @@ def mesh(
 
     loaded = with_extensions(read_case(case), flow_extension, inlet_extension)
     stages.input_files(loaded, case)
-    if not {"label_map", "surface", "analytic"} & loaded.geometry.model_fields_set:
-        raise InputError(f"{case}: the case holds vessels without a lumen; give a label map or a surface to mesh.")
     with (
         Stages(quiet or as_json) as progress,
         working_folder(out, {}, fresh=True) as folder,

@@ -155,12 +155,16 @@ def test_the_tree_found_goes_into_reduced_and_run(found, tmp_path):
     assert "LAO 45°" in (tmp_path / "out" / "figures" / "tree.svg").read_text()
 
 
-def test_a_tree_alone_cannot_be_meshed(found, tmp_path):
+def test_a_tree_alone_is_meshed_round(found, tmp_path):
     case = tmp_path / "case.toml"
-    case.write_text(f'[case]\nname = "t"\n[geometry]\ntree = "{found[0] / "left.json"}"\n')
+    source = f'[geometry]\ntree = "{found[0] / "left.json"}"\n[fem]\ncells_per_diameter = 3\n'
+    case.write_text(f'[case]\nname = "t"\n{source}')
     done = run("mesh", case, "--out", tmp_path / "mesh")
-    assert done.returncode == 2 and "without a lumen" in done.stderr
-    assert not (tmp_path / "mesh").exists()
+    assert done.returncode == 0 and "came without a lumen" in done.stderr, done.stderr
+    meshed, given = (json.loads(file.read_text()) for file in (tmp_path / "mesh" / "tree.json", found[0] / "left.json"))
+    assert meshed["trees"][0]["branches"][1]["name"] == given["trees"][0]["branches"][1]["name"]
+    (tree,) = json.loads((tmp_path / "mesh" / "report.json").read_text())["trees"]
+    assert tree["min_quality"] > 0.2
 
 
 def test_tree_goes_to_one_place(tmp_path):

@@ -32,7 +32,12 @@ _BITS = 20
 
 
 def lumen_surface(vessels: SyntheticVessels, resolution: float = 0.25e-3, fillet: float = 0.3e-3) -> Surface:
-    """The wall of the aortic stub and all coronaries as one closed surface.
+    """The wall of the aortic stub and all coronaries as one closed surface; see :func:`wall_of`."""
+    return wall_of(vessels.tubes, resolution, fillet)
+
+
+def wall_of(tubes: tuple[Tube, ...], resolution: float = 0.25e-3, fillet: float = 0.3e-3) -> Surface:
+    """The closed wall of a union of tubes.
 
     Parameters
     ----------
@@ -41,7 +46,6 @@ def lumen_surface(vessels: SyntheticVessels, resolution: float = 0.25e-3, fillet
     fillet
         Rounds the edges at junctions; sections are not touched where only one wall is within it, m.
     """
-    tubes = vessels.tubes
     origin = np.min([t.points.min(axis=0) - t.radius.max() for t in tubes], axis=0) - 4.0 * resolution
 
     def field(places: Array) -> tuple[Array, Array]:
