@@ -22,7 +22,10 @@ Array = NDArray[Any]
 
 
 class Drive:
-    """The beds of the outlets and of what leaves on the way, and their states.
+    """What holds at the inlet, and the beds of the outlets and of what leaves on the way, with their states.
+
+    A prescribed flow enters with the profile of steady flow at every time; that of one time step before the first beat
+    is put into the problem's state at once.
 
     What leaves on the way has a bed in each cell, in which flow is counted as the pressure that it takes to drive it:
     beds of one kind differ in their resistance alone, and the cells' are as those of the leak that they belong to.
@@ -30,6 +33,12 @@ class Drive:
 
     def __init__(self, problem: FlowProblem, pulse: Pulse) -> None:
         self.problem, self.pulse = problem, pulse
+        self.entering: Array | None = None  # velocity at the inlet of a flow of one
+        if pulse.inflow is not None:
+            assert problem.inlet_velocity is not None and problem.conditions.inlet_flow is not None
+            self.entering = problem.inlet_velocity.x.array / problem.conditions.inlet_flow
+            self._enter(-1)
+            problem.hold_prescribed()
         venous = problem.conditions.venous_pressure
         beds = problem.conditions.outlet_resistance
         resistance = np.array([beds[name] for name in problem.outlets.names])
@@ -81,6 +90,7 @@ class Drive:
         coefficients, outlets = self.problem.coefficients, self.problem.outlets
         muscle = self._at(self.pulse.muscle, step)
         coefficients.aortic.value = self._at(self.pulse.aortic, step)
+        self._enter(step)
         outlets.resistance[:], outlets.level[:] = self.outlet_beds.seen(muscle)
         if self.leak_beds is not None:
             self.slope, level = self.leak_beds.seen(muscle)
@@ -97,6 +107,12 @@ class Drive:
             assert coefficients.leak_level is not None
             driving = _cell_values(self.total) / self.volume - coefficients.leak_level.x.array
             self.leak_beds.advance(driving / self.slope, muscle)
+
+    def _enter(self, step: int) -> None:
+        """Prescribe the velocity at the inlet, where a flow is prescribed."""
+        if self.entering is not None and self.pulse.inflow is not None:
+            assert self.problem.inlet_velocity is not None
+            self.problem.inlet_velocity.x.array[:] = self._at(self.pulse.inflow, step) * self.entering
 
     def _at(self, series: Array, step: int) -> float:
         return float(series[step % len(series)])

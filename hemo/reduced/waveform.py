@@ -100,7 +100,7 @@ def patients_beat(patient: Physiology, mean: float, steps: int = 200) -> Beat:
         unsqueezed = Beat(time, np.full(steps, mean), np.zeros(steps), ejection_time(1.0 / patient.inflow.period))
         return _carrying(unsqueezed, patient.inflow)
     if patient.inlet_flow is not None and patient.inflow is None:
-        raise InputError("a beat needs the flow at every time; give flow.inlet_waveform instead of flow.inlet_flow.")
+        raise InputError("flow.inlet_flow: a beat needs the flow at every time; give flow.inlet_waveform instead.")
     if patient.systolic is None or patient.diastolic is None:
         raise InputError("patient: a beat needs systolic and diastolic pressure; give both.")
     changed = mean / aortic_pressure(patient, "rest")
