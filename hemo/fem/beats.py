@@ -125,8 +125,7 @@ class BeatSolver(InTime):
             for name in ("outflow", "inlet_pressure"):
                 self.series[name][1] = self.series[name][0]
             self.mean.set(0.0)
-        self.drive.set(self.number)
-        outcome = self.stepper.step()
+        outcome = self.stepper.step(lambda: self.drive.set(self.number))
         self._record(phase)
         self.drive.advance(self.number)
         self.number += 1

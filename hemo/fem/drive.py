@@ -24,8 +24,7 @@ Array = NDArray[Any]
 class Drive:
     """What holds at the inlet, and the beds of the outlets and of what leaves on the way, with their states.
 
-    A prescribed flow enters with the profile of steady flow at every time; that of one time step before the first beat
-    is put into the problem's state at once.
+    A prescribed flow of one time step before the first beat is put into the problem's state at once.
 
     What leaves on the way has a bed in each cell, in which flow is counted as the pressure that it takes to drive it:
     beds of one kind differ in their resistance alone, and the cells' are as those of the leak that they belong to.
@@ -33,11 +32,8 @@ class Drive:
 
     def __init__(self, problem: FlowProblem, pulse: Pulse) -> None:
         self.problem, self.pulse = problem, pulse
-        self.entering: Array | None = None  # velocity at the inlet of a flow of one
         if pulse.inflow is not None:
-            assert problem.inlet_velocity is not None and problem.conditions.inlet_flow is not None
-            self.entering = problem.inlet_velocity.x.array / problem.conditions.inlet_flow
-            self._enter(-1)
+            problem.enter(self._at(pulse.inflow, -1))
             problem.hold_prescribed()
         venous = problem.conditions.venous_pressure
         beds = problem.conditions.outlet_resistance
@@ -86,11 +82,12 @@ class Drive:
         return found
 
     def set(self, step: int) -> None:
-        """Impose what holds at the end of the time step."""
+        """Impose what holds at the end of the time step, whose past the problem knows."""
         coefficients, outlets = self.problem.coefficients, self.problem.outlets
         muscle = self._at(self.pulse.muscle, step)
         coefficients.aortic.value = self._at(self.pulse.aortic, step)
-        self._enter(step)
+        if self.pulse.inflow is not None:
+            self.problem.enter(self._at(self.pulse.inflow, step))
         outlets.resistance[:], outlets.level[:] = self.outlet_beds.seen(muscle)
         if self.leak_beds is not None:
             self.slope, level = self.leak_beds.seen(muscle)
@@ -107,12 +104,6 @@ class Drive:
             assert coefficients.leak_level is not None
             driving = _cell_values(self.total) / self.volume - coefficients.leak_level.x.array
             self.leak_beds.advance(driving / self.slope, muscle)
-
-    def _enter(self, step: int) -> None:
-        """Prescribe the velocity at the inlet, where a flow is prescribed."""
-        if self.entering is not None and self.pulse.inflow is not None:
-            assert self.problem.inlet_velocity is not None
-            self.problem.inlet_velocity.x.array[:] = self._at(self.pulse.inflow, step) * self.entering
 
     def _at(self, series: Array, step: int) -> float:
         return float(series[step % len(series)])
