@@ -212,7 +212,7 @@ def _repeating(
     """(steps, sinks) flows, m^3/s, and (steps,) total pressure at the ostium, Pa, of the last beat; if it repeats."""
     q = (beat.aortic.mean() - conditions.venous_pressure) / network.sink_linear
     if beat.inflow is not None:
-        q *= beat.inflow.mean() / q.sum()
+        q = beat.inflow.mean() / network.sink_linear / np.sum(1.0 / network.sink_linear)
     bed.start(q, float(muscle[-1]))
     flows, ostium = np.zeros((len(beat.time), len(q))), beat.aortic.copy()
     states = np.zeros((len(beat.time), 2, len(q)))

@@ -50,7 +50,7 @@ class Beat:
     time
         (n,) evenly spaced from 0, s; the period is ``time[-1] + time[1]``.
     aortic
-        (n,) Pa; of a beat of flow, before it is solved, anything.
+        (n,) Pa; of a beat of flow without meaning until it is solved.
     ventricle
         (n,) of the left ventricle, Pa.
     ejection
