@@ -32,10 +32,8 @@ def check_beat(case: Case) -> None:
     if not case.fem.pulsatile:
         return
     patient = case.physiology()
-    if patient.inlet_flow is not None:
-        raise InputError("fem.pulsatile: a beat needs a pressure at the inlet; leave flow.inlet_flow out.")
     if case.geometry.inlet_extension is not None:
-        raise InputError("fem.pulsatile: a beat needs its pressure at the ostium; leave the inlet extension out.")
+        raise InputError("fem.pulsatile: a beat is driven at the ostium; leave the inlet extension out.")
     patients_beat(patient, aortic_pressure(patient, patient.state), case.fem.steps_per_beat)
 
 
@@ -93,4 +91,5 @@ def pulse_of(found: BeatFlow, tree: VesselTree, caps: tuple[str, ...], shares: c
         beds[2, order],
         leaks,
         leak_opening,
+        found.beat.inflow,
     )

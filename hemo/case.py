@@ -25,14 +25,14 @@ from pydantic import (
     model_validator,
 )
 
+from hemo.beattrace import BeatTrace, read_flow_trace, read_pressure_trace
 from hemo.blood import Blood, CarreauYasuda
 from hemo.boundary import Physiology
-from hemo.boundary.patient import Scale, with_trace
+from hemo.boundary.patient import Scale, with_inflow, with_trace
 from hemo.errors import InputError
 from hemo.geometry.mesh.extensions import ExtensionLength
 from hemo.geometry.mesh.layers import LayerOptions
 from hemo.indices import Reading
-from hemo.pressuretrace import PressureTrace, read_pressure_trace
 from hemo.units import parse
 
 SCHEMA_VERSION = 1
@@ -224,6 +224,10 @@ class FlowSection(_Section):
     vessel_flow: dict[str, Flow] = Field({}, description="measured flow at the start of vessels, by their names")
     vessel_flow_state: Literal["rest", "hyperaemia"] = "rest"
     inlet_flow: Flow | None = Field(None, description="prescribed flow through the inlet of a single tree")
+    inlet_waveform: str | None = Field(
+        None,
+        description="CSV of a measured beat: time_s or time_ms, flow_mL/s; instead of inlet_flow and heart_rate",
+    )
     venous_pressure: Pressure | None = Field(None, description="beyond the microvasculature, 5 mmHg without it")
 
 
@@ -321,7 +325,8 @@ class Case(_Section):
     perfusion: PerfusionSection | None = None
     lesion: LesionSection = LesionSection()
     uncertainty: UncertaintySection = UncertaintySection()
-    _trace: PressureTrace | None = PrivateAttr(None)
+    _trace: BeatTrace | None = PrivateAttr(None)
+    _inflow: BeatTrace | None = PrivateAttr(None)
 
     def fluid(self) -> Blood:
         """The blood as the solvers take it."""
@@ -333,14 +338,19 @@ class Case(_Section):
 
     def physiology(self) -> Physiology:
         """The patient as the boundary conditions take it."""
-        given = {name: value for name, value in self.patient if name != "aortic_waveform"}
-        patient = Physiology(**given, **dict(self.flow))
-        return patient if self._trace is None else with_trace(patient, self._trace)
+        given = {**dict(self.patient), **dict(self.flow)}
+        patient = Physiology(**{name: value for name, value in given.items() if not name.endswith("_waveform")})
+        if self._trace is not None:
+            patient = with_trace(patient, self._trace)
+        return patient if self._inflow is None else with_inflow(patient, self._inflow)
 
-    def with_trace(self, trace: PressureTrace) -> Case:
-        """The same case with the beat that its waveform holds."""
-        case = self.model_copy()
-        case._trace = trace
+    def with_waveforms(self, path: Path) -> Case:
+        """The same case with the beats that its waveforms hold; ``path`` is that of the case file."""
+        case, pressure, flow = self.model_copy(), self.patient.aortic_waveform, self.flow.inlet_waveform
+        if pressure is not None:
+            case._trace = read_pressure_trace(resolve_path(path, pressure))
+        if flow is not None:
+            case._inflow = read_flow_trace(resolve_path(path, flow))
         return case
 
 
@@ -363,10 +373,7 @@ def read_case(path: Path) -> Case:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{path}: not valid TOML ({error}); correct that place.") from error
-    case = check_case(data, str(path))
-    if case.patient.aortic_waveform is None:
-        return case
-    return case.with_trace(read_pressure_trace(resolve_path(path, case.patient.aortic_waveform)))
+    return check_case(data, str(path)).with_waveforms(path)
 
 
 def check_case(data: Mapping[str, Any], where: str) -> Case:

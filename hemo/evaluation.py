@@ -64,8 +64,8 @@ def evaluate(
 def _resting(
     tree: VesselTree, patient: Physiology, blood: Blood, states: States, reading: Reading
 ) -> dict[str, RestingRatios]:
-    """Pressure ratios of a beat at rest beyond each lesion, where the cuff's pressures are given."""
-    if None in (patient.systolic, patient.diastolic) or patient.inlet_flow is not None or not tree.lesions:
+    """Pressure ratios of a beat at rest beyond each lesion, where what drives it is known."""
+    if not patient.has_beat or not tree.lesions or (patient.inflow is not None and patient.state != "rest"):
         return {}
     try:
         found = tree_beat(tree, patient, states.rest_conditions, blood)

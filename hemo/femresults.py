@@ -76,7 +76,7 @@ def with_beat(case: Case, result: TreeResult, meshed: MeshedTree, solution: FemR
     beat = solution.beat
     pressures = branch_pressures(meshed, solution, beat.section_pressure)
     driven = patients_beat(case.physiology(), result.conditions.aortic_pressure, len(beat.time))
-    ratios = lesion_ratios(meshed.tree, driven, pressures, case.reading())
+    ratios = lesion_ratios(meshed.tree, replace(driven, aortic=beat.aortic), pressures, case.reading())
     outflow = {name: beat.outlet_flow[:, column] for column, name in enumerate(solution.outlet_flow)}
     change = {name: float(value) for name, value in zip(solution.outlet_flow, beat.outlet_change, strict=True)}
     curves = BeatCurves(beat.time, beat.aortic, pressures, beat.inlet_flow, outflow, change)

@@ -84,7 +84,7 @@ class BeatCurves:
     time
         (k,) from the opening of the aortic valve, s.
     aortic
-        (k,) Pa.
+        (k,) Pa; where a flow is prescribed, the total pressure that it takes at the inlet.
     pressure
         Branch name -> (k, n) static pressure at the points of its centreline, Pa.
     inflow

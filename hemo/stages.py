@@ -54,8 +54,9 @@ def input_files(case: Case, path: Path) -> dict[str, Path]:
         If a file named in the case is missing.
     """
     found = {str(path): Path(path)}
-    if case.patient.aortic_waveform is not None:
-        found[case.patient.aortic_waveform] = resolve_path(path, case.patient.aortic_waveform)
+    for text in (case.patient.aortic_waveform, case.flow.inlet_waveform):
+        if text is not None:
+            found[text] = resolve_path(path, text)
     for text in (case.perfusion.map, case.perfusion.myocardium) if case.perfusion is not None else ():
         found[text] = resolve_path(path, text)
         if not found[text].is_file():

@@ -83,3 +83,11 @@ def test_a_leg(tmp_path):
     assert branch["reduced"]["rest_pd_pa"] == pytest.approx(lesion["reduced"]["rest_pd_pa"], abs=0.01)
     assert branch["reduced"]["ffr"] + 0.03 < branch["reduced"]["rest_pd_pa"] < 1.0
     assert "SFA" in json.dumps(summary["boundary"])
+
+
+def test_a_leg_by_the_flow_measured_in_it(tmp_path):
+    summary = ran("femoropopliteal/flow_waveform.toml", tmp_path)
+    (branch,), (lesion,) = summary["trees"][0]["branches"], summary["trees"][0]["lesions"]
+    assert branch["reduced"]["flow_ml_min"] == pytest.approx(78.4, abs=0.1)
+    ratios = lesion["reduced"]["rest_beat"]
+    assert ratios["lowest_ratio"] < ratios["systolic_ratio"] < ratios["pd_pa"] < 1.0

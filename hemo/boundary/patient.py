@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from hemo.beattrace import BeatTrace
 from hemo.boundary.conditions import State
-from hemo.boundary.territory import Dominance, Territory, territory_named
+from hemo.boundary.territory import CORONARY, Dominance, Territory, territory_named
 from hemo.errors import InputError
-from hemo.pressuretrace import PressureTrace
 from hemo.units import MMHG
 
 Scale = Literal["automatic", "measured", "perfusion", "cardiac output", "rate and pressure", "mass", "population"]
@@ -63,7 +63,9 @@ class Physiology:
     leakage
         Whether tapering vessels lose flow to branches too thin to be seen.
     inlet_flow
-        Prescribed flow through a single tree's inlet, m^3/s; wins over all of the above.
+        Prescribed flow through a single tree's inlet, m^3/s, the mean over a beat; wins over all of the above.
+    inflow
+        A measured beat of that flow, which drives a beat in time; see :func:`with_inflow`.
     state
         The state that ``inlet_flow`` describes and that FFR is computed in.
     """
@@ -96,7 +98,8 @@ class Physiology:
     leakage: bool = True
     inlet_flow: float | None = None
     state: State = "hyperaemia"
-    trace: PressureTrace | None = None
+    trace: BeatTrace | None = None
+    inflow: BeatTrace | None = None
 
     @property
     def typical(self) -> Territory:
@@ -124,8 +127,16 @@ class Physiology:
         typical = self.typical.bed_impedance
         return typical.value if self.bed_impedance is None and typical is not None else self.bed_impedance
 
+    @property
+    def has_beat(self) -> bool:
+        """Whether enough is known for a beat in time: what drives it, and what squeezes a coronary tree's beds."""
+        cuff = self.systolic is not None and self.diastolic is not None
+        if self.inlet_flow is None:
+            return cuff
+        return self.inflow is not None and (cuff or self.territory != CORONARY.name)
 
-def with_trace(patient: Physiology, trace: PressureTrace) -> Physiology:
+
+def with_trace(patient: Physiology, trace: BeatTrace) -> Physiology:
     """The patient whose pressures at rest and heart rate are those of a measured beat.
 
     Raises
@@ -133,17 +144,37 @@ def with_trace(patient: Physiology, trace: PressureTrace) -> Physiology:
     InputError
         If one of them is given besides.
     """
-    for name in ("systolic", "diastolic", "mean_pressure", "heart_rate"):
-        if getattr(patient, name) is not None:
-            raise InputError(f"patient: the aortic_waveform tells {name}; leave one of them out.")
+    _leave_to(patient, "aortic_waveform", ("systolic", "diastolic", "mean_pressure", "heart_rate"))
     return replace(
         patient,
-        systolic=float(trace.pressure.max()),
-        diastolic=float(trace.pressure.min()),
+        systolic=float(trace.values.max()),
+        diastolic=float(trace.values.min()),
         mean_pressure=trace.mean,
         heart_rate=1.0 / trace.period,
         trace=trace,
     )
+
+
+def with_inflow(patient: Physiology, trace: BeatTrace) -> Physiology:
+    """The patient whose inlet flow and heart rate are those of a measured beat of flow.
+
+    Raises
+    ------
+    InputError
+        If one of them is given besides, or a beat of aortic pressure: pressure is what the flow takes.
+    """
+    if patient.trace is not None:
+        raise InputError("flow.inlet_waveform: patient.aortic_waveform drives the inlet too; leave one of them out.")
+    _leave_to(patient, "inlet_waveform", ("inlet_flow", "heart_rate"))
+    return replace(patient, inlet_flow=trace.mean, heart_rate=1.0 / trace.period, inflow=trace)
+
+
+def _leave_to(patient: Physiology, waveform: str, told: tuple[str, ...]) -> None:
+    """Refuse what a waveform tells besides."""
+    for name in told:
+        if getattr(patient, name) is not None:
+            section = "flow" if name == "inlet_flow" else "patient"
+            raise InputError(f"{section}: the {waveform} tells {name}; leave one of them out.")
 
 
 MEAN_ABOVE_DIASTOLIC = 0.40  # of the pulse pressure

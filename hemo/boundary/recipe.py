@@ -72,7 +72,8 @@ def demand(tree: VesselTree, patient: Physiology) -> Demand:
     if patient.inlet_flow is not None:
         if patient.inlet_flow <= 0.0:
             raise InputError("flow: inlet_flow must be positive.")
-        row = Assumption("inlet flow", patient.inlet_flow / ML_PER_MIN, "mL/min", "case file")
+        source = "case file" if patient.inflow is None else "case file: mean of flow.inlet_waveform"
+        row = Assumption("inlet flow", patient.inlet_flow / ML_PER_MIN, "mL/min", source)
         flows = shares.scaled(dict.fromkeys(_names(tree), patient.inlet_flow))
         return Demand(flows, patient.state, (row,), prescribed=True)
     vessels = {name: flow for name, flow in patient.vessel_flow.items() if name in _names(tree)}
@@ -305,7 +306,7 @@ def assumptions(tree: VesselTree, patient: Physiology, conditions: FlowCondition
             "computed: tapers and side branches left out, by the flow-diameter exponent",
         ),
     ]
-    if patient.systolic is not None and patient.diastolic is not None and not known.prescribed:
+    if patient.has_beat:
         stored = source("bed_time_constant", typical.bed_time_constant)
         rows.append(Assumption("time constant of the beds at rest", patient.storage_time, "s", stored))
         if typical.bed_impedance is not None and patient.wave_impedance is not None:

@@ -1,8 +1,8 @@
 """Heart beats in time: step after step until they repeat, and what is kept of the last one.
 
-Aortic pressure and the muscle's pressure on its vessels repeat from beat to beat. The beds' states start from the
-reduced model's periodic beat and the velocity from its flow, so that the vessels alone have to forget their start: they
-do in some R^2 / nu, a tenth of a second.
+What drives (aortic pressure or the flow through the inlet, and the muscle's pressure on its vessels) repeats from beat
+to beat. The beds' states start from the reduced model's periodic beat and the velocity from its flow, so that the
+vessels alone have to forget their start: they do in some R^2 / nu, a tenth of a second.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from hemo.fem.drive import Drive
 from hemo.fem.intime import InTime, TimeStep, describe
 from hemo.fem.job import Probes, Pulse
 from hemo.fem.options import FemOptions
-from hemo.fem.outlets import cap_flux_vector
 from hemo.fem.problem import FlowProblem
 from hemo.fem.result import BeatRecord
+from hemo.fem.sections import InletGauge
 from hemo.fem.timesteps import StepOutcome
 from hemo.results import Status
-from hemo.tetmesh import INLET, TetMesh
+from hemo.tetmesh import TetMesh
 
 log = logging.getLogger(__name__)
 
@@ -51,12 +51,13 @@ class BeatSolver(InTime):
     def __init__(
         self, problem: FlowProblem, pulse: Pulse, tet: TetMesh | None, probes: Probes, options: FemOptions
     ) -> None:
-        super().__init__(problem, tet, probes, options, pulse.dt)
         self.pulse, self.drive, self.steps = pulse, Drive(problem, pulse), len(pulse.aortic)
-        self.entrance = cap_flux_vector(problem.domain, problem.state.function_space, INLET)
+        super().__init__(problem, tet, probes, options, pulse.dt)
+        self.inlet = InletGauge(problem)
         outlets = len(problem.outlets.names)
-        # By phase: of the beat that runs, and, of the outflow, of the one before.
+        # By phase: of the beat that runs, and, of what has to repeat, of the one before.
         self.series = {
+            "inlet_pressure": np.full((2, self.steps), np.nan),
             "outflow": np.full((2, self.steps, outlets), np.nan),
             "inflow": np.full(self.steps, np.nan),
             "outlet_pressure": np.full((self.steps, outlets), np.nan),
@@ -70,12 +71,13 @@ class BeatSolver(InTime):
         """March until the flow repeats; both functions as in :func:`hemo.fem.solver.solve_steady`."""
         while True:
             if self.whole:
-                change = float(self.changes().max())
+                change = max(float(self.changes().max()), self.pressure_change())
                 said = f"by at most {100 * change:.2g} % from one to the next."
                 if change <= self.options.periodic:
-                    return Status.CONVERGED, f"{self.beats} beats; the flows change {said}"
+                    return Status.CONVERGED, f"{self.beats} beats; flows and inlet pressure change {said}"
                 if self.beats >= self.options.most_beats:
-                    return Status.NOT_CONVERGED, f"{self.beats} beats are not enough: the flows still change {said}"
+                    complaint = f"{self.beats} beats are not enough: flows and inlet pressure still change {said}"
+                    return Status.NOT_CONVERGED, complaint
             if stop is not None and stop():
                 return Status.INTERRUPTED, f"Stopped on request after time step {self.number}."
             start = time.perf_counter()
@@ -107,13 +109,23 @@ class BeatSolver(InTime):
         last, before = self.series["outflow"]
         return np.asarray(np.abs(last - before).max(axis=0) / np.maximum(np.abs(last).max(axis=0), 1e-300))
 
+    def pressure_change(self) -> float:
+        """Largest change of the inlet's total pressure since the beat before, over its swing; nan in the first beat."""
+        last, before = self.series["inlet_pressure"]
+        return float(np.abs(last - before).max() / max(np.ptp(last), 1e-300))
+
+    @property
+    def inlet_pressure(self) -> float:
+        """Mean total pressure at the inlet over the last beat, Pa."""
+        return float(self.series["inlet_pressure"][0].mean())
+
     def _step(self) -> StepOutcome:
         phase = self.number % self.steps
         if phase == 0:
-            self.series["outflow"][1] = self.series["outflow"][0]
+            for name in ("outflow", "inlet_pressure"):
+                self.series[name][1] = self.series[name][0]
             self.mean.set(0.0)
-        self.drive.set(self.number)
-        outcome = self.stepper.step()
+        outcome = self.stepper.step(lambda: self.drive.set(self.number))
         self._record(phase)
         self.drive.advance(self.number)
         self.number += 1
@@ -123,7 +135,9 @@ class BeatSolver(InTime):
         problem = self.problem
         flows = problem.outlets.flows(problem.state.x.petsc_vec)
         self.series["outflow"][0, phase] = flows
-        self.series["inflow"][phase] = -self.entrance.dot(problem.state.x.petsc_vec)
+        inlet = self.inlet.means()
+        self.series["inflow"][phase] = inlet.inflow
+        self.series["inlet_pressure"][0, phase] = inlet.total_pressure(problem.blood.density)
         self.series["outlet_pressure"][phase] = problem.outlets.pressures(flows)
         self.mean.axpy(1.0 / self.steps, problem.state.x.petsc_vec)
         if self.beats + 1 < LEAST_BEATS:
@@ -149,16 +163,21 @@ class BeatSolver(InTime):
         self.remember(states)
         self.number = number
 
-    def record(self) -> BeatRecord:
-        """What happened within the last beat."""
-        times: Array = np.arange(self.steps) * self.pulse.dt
+    def record(self, level: float) -> BeatRecord:
+        """What happened within the last beat; ``level``, Pa, is added to the pressures that were found."""
         pressure, flow = self.series["sections"]
-        outflow = self.series["outflow"][0]
+        prescribed = self.pulse.inflow is not None
         return BeatRecord(
-            times, self.pulse.aortic, pressure, flow, self.series["inflow"], outflow, outlet_change=self.changes()
+            time=self.pulse.dt * np.arange(self.steps, dtype=np.float64),
+            aortic=self.series["inlet_pressure"][0] + level if prescribed else self.pulse.aortic,
+            section_pressure=pressure + level,
+            section_flow=flow,
+            inlet_flow=self.series["inflow"],
+            outlet_flow=self.series["outflow"][0],
+            outlet_change=self.changes(),
         )
 
     def destroy(self) -> None:
         """Free what PETSc holds."""
         super().destroy()
-        self.entrance.destroy()
+        self.inlet.destroy()

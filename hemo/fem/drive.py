@@ -22,7 +22,9 @@ Array = NDArray[Any]
 
 
 class Drive:
-    """The beds of the outlets and of what leaves on the way, and their states.
+    """What holds at the inlet, and the beds of the outlets and of what leaves on the way, with their states.
+
+    A prescribed flow of one time step before the first beat is put into the problem's state at once.
 
     What leaves on the way has a bed in each cell, in which flow is counted as the pressure that it takes to drive it:
     beds of one kind differ in their resistance alone, and the cells' are as those of the leak that they belong to.
@@ -30,6 +32,9 @@ class Drive:
 
     def __init__(self, problem: FlowProblem, pulse: Pulse) -> None:
         self.problem, self.pulse = problem, pulse
+        if pulse.inflow is not None:
+            problem.enter(self._at(pulse.inflow, -1))
+            problem.hold_prescribed()
         venous = problem.conditions.venous_pressure
         beds = problem.conditions.outlet_resistance
         resistance = np.array([beds[name] for name in problem.outlets.names])
@@ -77,10 +82,12 @@ class Drive:
         return found
 
     def set(self, step: int) -> None:
-        """Impose what holds at the end of the time step."""
+        """Impose what holds at the end of the time step, whose past the problem knows."""
         coefficients, outlets = self.problem.coefficients, self.problem.outlets
         muscle = self._at(self.pulse.muscle, step)
         coefficients.aortic.value = self._at(self.pulse.aortic, step)
+        if self.pulse.inflow is not None:
+            self.problem.enter(self._at(self.pulse.inflow, step))
         outlets.resistance[:], outlets.level[:] = self.outlet_beds.seen(muscle)
         if self.leak_beds is not None:
             self.slope, level = self.leak_beds.seen(muscle)

@@ -26,7 +26,7 @@ from hemo.fem.joblock import held
 from hemo.fem.options import FemOptions
 from hemo.fem.problem import FlowProblem, build_problem, set_edges, set_state
 from hemo.fem.result import FemResult, write_result
-from hemo.fem.sections import CapMeans, edge_fields, inlet_means, section_means, vertex_fields
+from hemo.fem.sections import edge_fields, inlet_means, section_means, vertex_fields
 from hemo.fem.solver import SolveOutcome, Step, solve_steady
 from hemo.fem.wall import TractionRecovery, wall_traction
 from hemo.results import Status
@@ -214,16 +214,15 @@ class Execution:
             in_time.take_mean()
         with self._phase("sections"):
             inlet = inlet_means(problem)
-            level = level_shift(problem, inlet)
+            beats = in_time if isinstance(in_time, BeatSolver) else None
+            total = inlet.total_pressure(problem.blood.density) if beats is None else beats.inlet_pressure
+            level = level_shift(problem, total)
             sections = section_means(problem, job.probes)
             fields, edges = vertex_fields(problem), edge_fields(problem)
         with self._phase("wall"):
             wall = wall_traction(problem, tet, level) if in_time is None else in_time.wall(level)
         flows = problem.outlets.flows(problem.state.x.petsc_vec)
-        pressures = problem.outlets.pressures(flows) + level
-        beats = in_time if isinstance(in_time, BeatSolver) else None
-        if beats is not None:
-            pressures = beats.series["outlet_pressure"].mean(axis=0)
+        pressures = problem.outlets.pressures(flows) if beats is None else beats.series["outlet_pressure"].mean(axis=0)
         names = problem.outlets.names
         # Of what each rank took at its most; Linux counts in KiB.
         memory = self.comm.allreduce(1024.0 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
@@ -247,14 +246,14 @@ class Execution:
             edge_velocity=edges[1],
             wall=wall,
             outlet_flow={name: float(flow) for name, flow in zip(names, flows, strict=True)},
-            outlet_pressure={name: float(pressure) for name, pressure in zip(names, pressures, strict=True)},
+            outlet_pressure={name: float(value) for name, value in zip(names, pressures + level, strict=True)},
             inlet_flow=inlet.inflow,
             level_shift=level,
             timing=self.timing,
             iterations=tuple(self.records),
             ranks=self.comm.size,
             unknowns=problem.unknowns,
-            beat=None if beats is None else beats.record(),
+            beat=None if beats is None else beats.record(level),
         )
 
     @contextlib.contextmanager
@@ -291,8 +290,6 @@ def compile_post_processing(problem: FlowProblem) -> None:
     recovery.destroy()
 
 
-def level_shift(problem: FlowProblem, inlet: CapMeans) -> float:
+def level_shift(problem: FlowProblem, inlet_pressure: float) -> float:
     """What brings the mean total pressure at the inlet to the aortic pressure after a flow-driven solve, Pa."""
-    if problem.conditions.inlet_flow is None:
-        return 0.0
-    return problem.conditions.aortic_pressure - inlet.total_pressure(problem.blood.density)
+    return 0.0 if problem.conditions.inlet_flow is None else problem.conditions.aortic_pressure - inlet_pressure

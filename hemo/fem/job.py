@@ -73,7 +73,8 @@ class Pulse:
     period
         s.
     aortic, muscle
-        (steps,) pressure at the inlet (total where fluid enters), and of the muscle on its vessels, Pa.
+        (steps,) pressure at the inlet (total where fluid enters), and of the muscle on its vessels, Pa. Where a flow
+        is prescribed at the inlet, the former drives nothing.
     kind
         Of the beds.
     outlet_beds
@@ -83,6 +84,8 @@ class Pulse:
         (m,) how many times less the outlets' beds resist than unopened at rest.
     leak_beds, leak_opening
         (times, 2, cells) and (cells,) the same for the beds of what leaves in each cell; None where nothing leaves.
+    inflow
+        (steps,) flow through the inlet, m^3/s; None where pressure drives.
     """
 
     period: float
@@ -93,6 +96,7 @@ class Pulse:
     outlet_opening: Array
     leak_beds: Array | None = None
     leak_opening: Array | None = None
+    inflow: Array | None = None
 
     @property
     def dt(self) -> float:
@@ -214,12 +218,13 @@ def check_pulse(mesh: TetMesh, conditions: FlowConditions, leak: Array | None, p
     """Refuse a pulse that does not fit; raises InputError."""
     if pulse is None:
         return
-    if conditions.inlet_flow is not None:
-        raise InputError("a beat needs a pressure at the inlet, not a prescribed flow.")
+    if (conditions.inlet_flow is None) != (pulse.inflow is None):
+        raise InputError("pulse: a prescribed flow at the inlet needs its value at every time, a pressure none.")
     if min(conditions.outlet_resistance.values()) <= 0.0:
         raise InputError("a beat needs a resistance that is positive at every outlet.")
     steps, times = len(pulse.aortic), len(pulse.outlet_beds)
     fits = pulse.muscle.shape == pulse.aortic.shape == (steps,)
+    fits &= pulse.inflow is None or pulse.inflow.shape == (steps,)
     fits &= times in (1, 2) and pulse.outlet_beds.shape[1:] == (2, len(mesh.outlets))
     fits &= (pulse.leak_beds is None) == (pulse.leak_opening is None) == (leak is None)
     fits &= pulse.outlet_opening.shape == (len(mesh.outlets),)

@@ -1,4 +1,4 @@
-r"""Resistance outlets coupled implicitly, and the velocity profile of a flow-driven inlet.
+r"""Resistance outlets coupled implicitly.
 
 Outlet i carries the pressure :math:`p_i = \bar p_i + R_i Q_i`, the level :math:`\bar p_i` that of the veins in steady
 flow, with :math:`Q_i = \int_{\Gamma_i} u \cdot n = b_i \cdot x`, where :math:`b_i` is the cap's flux vector. Its
@@ -11,7 +11,6 @@ Eng 195:3776.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import ufl
@@ -20,7 +19,6 @@ from dolfinx.fem import petsc as fem_petsc
 from numpy.typing import NDArray
 from petsc4py import PETSc
 
-from hemo.errors import InputError
 from hemo.fem import forms
 from hemo.fem.domain import Domain
 from hemo.fem.factors import Factors
@@ -138,79 +136,3 @@ class WoodburyPreconditioner:
         weights = np.linalg.solve(small, self.outlets.resistance * flows)
         for z, weight in zip(self.solved, weights, strict=True):
             y.axpy(-weight, z)
-
-
-def inlet_profile(domain: Domain, flow: float) -> fem.Function:
-    """Fully developed velocity that carries ``flow`` (m^3/s) INTO the inlet cap, as a P2 vector function.
-
-    The profile w solves -laplace w = 1 on the cap with w = 0 on its rim: the parabola on a circle, and what a
-    long straight vessel of the cap's own shape would send anywhere else, of Newtonian fluid. The cap is planar; its
-    mean normal is the direction.
-
-    Raises
-    ------
-    InputError
-        If the cap is too coarse to carry a flow (every P2 node of it lies on the rim).
-    """
-    velocity_space = fem.functionspace(domain.mesh, ("Lagrange", 2, (3,)), jit_options=jit_options())
-    scalar = fem.functionspace(domain.mesh, ("Lagrange", 2), jit_options=jit_options())
-    shape = _cap_poisson(domain, scalar)
-    normal = _mean_normal(domain)
-    ds = domain.boundary_measure(INLET)
-    carried = _sum(domain, shape * ufl.dot(ufl.FacetNormal(domain.mesh), ufl.as_vector(list(normal))) * ds)
-    if not carried > 0.0:
-        raise InputError("the inlet cap is too coarse to carry a flow; refine the mesh there.")
-    velocity = fem.Function(velocity_space, dtype=np.float64)
-    velocity.x.array[:] = np.outer(shape.x.array, -normal * flow / carried).ravel()
-    return velocity
-
-
-def _mean_normal(domain: Domain) -> Array:
-    normal = ufl.FacetNormal(domain.mesh)
-    ds = domain.boundary_measure(INLET, 1)
-    vector = np.array([_sum(domain, normal[i] * ds) for i in range(3)])
-    return np.asarray(vector / np.linalg.norm(vector))
-
-
-def _sum(domain: Domain, form: Any) -> float:
-    local = fem.assemble_scalar(fem.form(form, jit_options=jit_options()))
-    return float(domain.comm.allreduce(local))
-
-
-def _cap_poisson(domain: Domain, space: fem.FunctionSpace) -> fem.Function:
-    """Solve -laplace w = 1 on the inlet cap, w = 0 at its rim and (by definition) everywhere off it."""
-    w, z = ufl.TrialFunction(space), ufl.TestFunction(space)
-    n = ufl.FacetNormal(domain.mesh)
-    ds = domain.boundary_measure(INLET, 2)
-
-    def tangential(f: Any) -> Any:
-        return ufl.grad(f) - ufl.dot(ufl.grad(f), n) * n
-
-    a = fem.form(ufl.inner(tangential(w), tangential(z)) * ds, jit_options=jit_options())
-    load = fem.form(z * ds, jit_options=jit_options())
-    cap = fem.locate_dofs_topological(space, 2, domain.facets(INLET))
-    rim = fem.locate_dofs_topological(space, 2, domain.facets(WALL))
-    count = space.dofmap.index_map.size_local + space.dofmap.index_map.num_ghosts
-    marks = fem.Function(space, dtype=np.float64)
-    marks.x.array[cap] = 1.0
-    marks.x.scatter_forward()
-    marks.x.array[rim] = 0.0
-    marks.x.scatter_forward()
-    fixed = np.setdiff1d(np.arange(count, dtype=np.int32), np.flatnonzero(marks.x.array > 0.5).astype(np.int32))
-    bc = fem.dirichletbc(np.float64(0.0), fixed, space)
-    matrix = fem_petsc.assemble_matrix(a, bcs=[bc])
-    matrix.assemble()
-    right = fem_petsc.assemble_vector(load)
-    right.ghostUpdate(addv=PETSc.InsertMode.ADD, mode=PETSc.ScatterMode.REVERSE)
-    fem_petsc.set_bc(right, [bc])
-    solution = fem.Function(space, dtype=np.float64)
-    ksp = PETSc.KSP().create(domain.comm)
-    ksp.setOperators(matrix)
-    ksp.setType("cg")
-    ksp.getPC().setType("jacobi")
-    ksp.setTolerances(rtol=1e-13, atol=0.0, max_it=5000)
-    ksp.solve(right, solution.x.petsc_vec)
-    solution.x.scatter_forward()
-    for item in (ksp, matrix, right):
-        item.destroy()
-    return solution

@@ -17,9 +17,10 @@ from hemo.boundary import FlowConditions
 from hemo.fem.carryover import edge_rows
 from hemo.fem.celljacobian import CellJacobian, empty_matrix, every_pair
 from hemo.fem.domain import Domain, edge_nodes, from_cells
+from hemo.fem.entrance import Entrance
 from hemo.fem.jit import jit_options
 from hemo.fem.options import FemOptions
-from hemo.fem.outlets import ResistanceOutlets, inlet_profile, resistance_outlets
+from hemo.fem.outlets import ResistanceOutlets, resistance_outlets
 from hemo.fem.weakform import Coefficients, constant, weak_form
 from hemo.tetmesh import INLET, WALL
 
@@ -72,8 +73,9 @@ class FlowProblem:
         Has every entry that a matrix may have.
     prescribed
         Dirichlet conditions.
-    inlet_velocity
-        Where a flow is prescribed, the velocity that holds at the inlet.
+    inlet_velocity, entrance
+        Where a flow is prescribed, the velocity that holds at the inlet, and what makes it; for verification a velocity
+        may be prescribed without the latter.
     prescribed_rows
         Owned rows they fix.
     outlets
@@ -95,6 +97,7 @@ class FlowProblem:
     balance_form: fem.Form
     prescribed: tuple[fem.DirichletBC, ...]
     inlet_velocity: fem.Function | None
+    entrance: Entrance | None
     prescribed_rows: NDArray[np.int32]
     outlets: ResistanceOutlets
 
@@ -160,6 +163,14 @@ class FlowProblem:
             bc.set(self.state.x.array, None, 1.0)
         self.state.x.scatter_forward()
 
+    def enter(self, flow: float) -> None:
+        """Prescribe a flow through the inlet, m^3/s, for a time step whose length and past are set."""
+        assert self.entrance is not None and self.coefficients.past is not None
+        past = self.velocity_part.of(self.coefficients.past)
+        past.x.array[:] *= self.blood.density
+        viscosity, rate = (float(item.value) for item in (self.coefficients.viscosity, self.coefficients.density_rate))
+        self.entrance.carry(flow, viscosity, rate, past)
+
     def set_time_step(self, step: float | None, weight: float = 1.0) -> None:
         """The length of a time step, s, and the new value's weight in the time derivative; None for none."""
         self.coefficients.density_rate.value = 0.0 if step is None else self.blood.density * weight / step
@@ -210,7 +221,12 @@ def build_problem(
     coefficients = _coefficients(domain, blood, conditions, leak, space if unsteady else None)
     whole = weak_form(domain, blood, conditions, options, state, unit, coefficients, force)
     velocity, pressure = (Part(part, np.asarray(places)) for part, places in (space.sub(k).collapse() for k in (0, 1)))
-    prescribed, inlet_velocity, rows = _prescribed(domain, space, velocity.space, conditions, prescribed_velocity)
+    entrance = None
+    if conditions.inlet_flow is not None and prescribed_velocity is None:
+        entrance = Entrance(domain)
+        entrance.carry(conditions.inlet_flow)
+    entering = None if entrance is None else entrance.velocity
+    prescribed, inlet_velocity, rows = _prescribed(domain, space, velocity.space, entering, prescribed_velocity)
     outlets = resistance_outlets(domain, space, conditions.outlet_resistance, conditions.venous_pressure, rows)
     cell_jacobian, jacobian = None, whole.jacobian_on_caps
     if blood.thinning is None and force is None:
@@ -239,6 +255,7 @@ def build_problem(
         balance_form=balance_form,
         prescribed=prescribed,
         inlet_velocity=inlet_velocity,
+        entrance=entrance,
         prescribed_rows=rows,
         outlets=outlets,
     )
@@ -267,17 +284,16 @@ def _coefficients(
 
 
 def _prescribed(
-    domain: Domain, space: fem.FunctionSpace, own: fem.FunctionSpace, conditions: FlowConditions, velocity: Any
+    domain: Domain, space: fem.FunctionSpace, own: fem.FunctionSpace, entering: fem.Function | None, velocity: Any
 ) -> tuple[tuple[fem.DirichletBC, ...], fem.Function | None, NDArray[np.int32]]:
     """No slip on the wall, which wins over the inlet's profile on the rim they share; ``own``: the velocity's space."""
-    still, entering = fem.Function(own, dtype=np.float64), None
+    still = fem.Function(own, dtype=np.float64)
     parts = [(WALL, still)]
     if velocity is not None:
         still.interpolate(velocity)
         entering = still
         parts.append((INLET, still))
-    elif conditions.inlet_flow is not None:
-        entering = inlet_profile(domain, conditions.inlet_flow)
+    elif entering is not None:
         parts.insert(0, (INLET, entering))
     conditions_found = []
     for name, value in parts:

@@ -38,7 +38,7 @@ class BeatRecord:
     time
         (steps,) from the opening of the aortic valve, s.
     aortic
-        (steps,) Pa.
+        (steps,) Pa; where a flow is prescribed, the total pressure that was found at the inlet.
     section_pressure, section_flow
         (steps, n_sections) mean static pressure, Pa, and flow along the section's normal, m^3/s.
     inlet_flow

@@ -8,8 +8,10 @@ import basix
 import numpy as np
 import ufl
 from dolfinx import fem
+from dolfinx.fem import petsc as fem_petsc
 from mpi4py import MPI
 from numpy.typing import NDArray
+from petsc4py import PETSc
 from scipy.sparse import csr_array
 
 from hemo.fem.domain import Domain, edge_nodes, owned_input_cells, to_vertices, vertex_spaces
@@ -129,21 +131,37 @@ class CapMeans:
         return self.pressure + 0.5 * density * (self.inflow / self.area) ** 2
 
 
+class InletGauge:
+    """Means over the inlet cap of the problem's current state, by two vectors that are assembled once."""
+
+    def __init__(self, problem: FlowProblem) -> None:
+        domain, self.problem = problem.domain, problem
+        ds = domain.boundary_measure(INLET, 1)
+        one = fem.form(fem.Constant(domain.mesh, np.float64(1.0)) * ds, jit_options=jit_options())
+        self.area = float(domain.comm.allreduce(fem.assemble_scalar(one)))
+        self.flux = cap_flux_vector(domain, problem.state.function_space, INLET)
+        _, q = ufl.TestFunctions(problem.state.function_space)
+        self.force = fem_petsc.assemble_vector(fem.form(q * ds, jit_options=jit_options()))
+        self.force.ghostUpdate(addv=PETSc.InsertMode.ADD, mode=PETSc.ScatterMode.REVERSE)
+
+    def means(self) -> CapMeans:
+        """The means, the same on every rank."""
+        x = self.problem.state.x.petsc_vec
+        pressure = self.problem.pressure_unit * self.force.dot(x) / self.area
+        return CapMeans(self.area, pressure, -self.flux.dot(x))
+
+    def destroy(self) -> None:
+        """Free what PETSc holds."""
+        self.flux.destroy()
+        self.force.destroy()
+
+
 def inlet_means(problem: FlowProblem) -> CapMeans:
     """Means over the inlet cap."""
-    domain = problem.domain
-    ds = domain.boundary_measure(INLET, 1)
-    one = fem.Constant(domain.mesh, np.float64(1.0))
-    area, force = (_integral(domain, form) for form in (one * ds, problem.pressure() * ds))
-    flux = cap_flux_vector(domain, problem.state.function_space, INLET)
-    outflow = float(flux.dot(problem.state.x.petsc_vec))
-    flux.destroy()
-    return CapMeans(area, force / area, -outflow)
-
-
-def _integral(domain: Domain, form: ufl.Form) -> float:
-    local = fem.assemble_scalar(fem.form(form, jit_options=jit_options()))
-    return float(domain.comm.allreduce(local))
+    gauge = InletGauge(problem)
+    means = gauge.means()
+    gauge.destroy()
+    return means
 
 
 def vertex_fields(problem: FlowProblem) -> tuple[Array, Array] | None:

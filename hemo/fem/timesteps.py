@@ -9,6 +9,7 @@ J Numer Anal 49:1715); the Jacobian changes slowly, so the pairs outlast their t
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -138,9 +139,12 @@ class TimeStepper:
             vector.destroy()
         self.states = states
 
-    def step(self) -> StepOutcome:
-        """Go one step on; what drives the flow must have been set to the step's end."""
+    def step(self, impose: Callable[[], None] | None = None) -> StepOutcome:
+        """Go one step on; what drives the flow must have been set to the step's end, or ``impose`` does it."""
         self._begin()
+        if impose is not None:
+            impose()
+        self.problem.hold_prescribed()
         force, scale = self.problem.residual(), max(self.problem.balance_norm(), 1e-300)
         relative = [float(force.norm()) / scale]  # since the factors were made
         corrections = factorisations = 0
@@ -174,7 +178,6 @@ class TimeStepper:
         _combine(past.x.petsc_vec, np.array(old) / self.dt, self.states)
         past.x.scatter_forward()
         _combine(self.x, EXTRAPOLATION[len(self.states)], self.states)
-        self.problem.hold_prescribed()
 
     def _keep(self) -> None:
         self.states.insert(0, self.x.copy())

@@ -104,6 +104,23 @@ class Beds:
         within = self.venous + self.rv * flow
         self.past = [(within + self.ram * flow, within - muscle)]
 
+    def fill(self, mean: Array, muscle: float, flow: float) -> None:
+        """Add what the beds lack to a beat that repeats, where a given flow goes into all of them together.
+
+        Parameters
+        ----------
+        mean
+            (2, m) means of the states over the last beat, Pa.
+        muscle, flow
+            Means of the muscle's pressure, Pa, and of the whole flow, m^3/s: as much must leave the beds.
+        """
+        leaving = (mean[1] + muscle - self.venous) / self.rv
+        share = 1.0 / (self.ram + self.rv)
+        missing = (flow - leaving.sum()) * share / share.sum()
+        self.past = [
+            (arterial + (self.ram + self.rv) * missing, stored + self.rv * missing) for arterial, stored in self.past
+        ]
+
     def resume(self, past: list[tuple[Array, Array]]) -> None:
         """Go on from the states Pp and Pc - Pim, (m,) each, Pa, of one or two times, the latest first."""
         self.past = past

@@ -99,7 +99,7 @@ def solve_sinks(
         drive = np.full(len(network.sink_linear), conditions.aortic_pressure - conditions.venous_pressure)
         flows, converged = minimise(network, drive)
     else:
-        flows, converged = _minimise_constrained(network, conditions.inlet_flow)
+        flows, _, converged = minimise_carrying(network, conditions.inlet_flow)
     status = Status.CONVERGED if converged else Status.NOT_CONVERGED
     along = distributed(tree, conditions.leak_places, losses, blood, conditions.aortic_pressure, flows)
     return TreeFlow("reduced", status, conditions.aortic_pressure, along), flows
@@ -204,24 +204,32 @@ def minimise(network: Network, drive: Array, start: Array | None = None) -> tupl
     return q, False
 
 
-def _minimise_constrained(network: Network, total: float) -> tuple[Array, bool]:
-    """The same with sum q = ``total``: Newton in the plane of the constraint."""
+def minimise_carrying(
+    network: Network, total: float, drive: Array | float = 0.0, start: Array | float = 0.0
+) -> tuple[Array, float, bool]:
+    """The same with sum q = ``total``, m^3/s: Newton in the plane of the constraint.
+
+    Returns
+    -------
+    The sinks' flows (m^3/s), the pressure that joins ``drive`` to push them, Pa, and whether the tolerance was met.
+    """
     n = network.feeds.shape[1]
     conductance = 1.0 / (network.feeds.T @ network.linear + network.sink_linear)
-    q = total * conductance / conductance.sum()
+    q = start + (total - np.sum(start)) * conductance / conductance.sum()
     for _ in range(MAX_ITERATIONS):
-        gradient = _gradient(network, q)
+        losses = _gradient(network, q)
+        gradient = losses - drive
         spread = gradient - gradient.mean()
-        if np.abs(spread).max() <= TOLERANCE * np.abs(gradient).max():
-            return q, True
+        if np.abs(spread).max() <= TOLERANCE * max(np.abs(losses).max(), np.abs(drive).max()):
+            return q, float(gradient.mean()), True
         bordered = np.ones((n + 1, n + 1))
         bordered[:n, :n] = _hessian(network, q)
         scale = bordered[0, 0]
         bordered[:n, n] = bordered[n, :n] = scale
         bordered[n, n] = 0.0
         step = np.linalg.solve(bordered, np.concatenate([-gradient, [0.0]]))[:n]
-        q = _backtrack(network, q, step, 0.0, float(gradient @ step))
-    return q, False
+        q = _backtrack(network, q, step, drive, float(gradient @ step))
+    return q, float(gradient.mean()), False
 
 
 def distributed(

@@ -4,6 +4,9 @@ Every place where flow leaves ends in a bed of :mod:`hemo.reduced.lumped`. A ste
 each a resistance in series with a pressure, and the inertia rho int ds / A dQ/dt another: so every step is the convex
 problem of :mod:`hemo.reduced.network`, which always has its one solution. The capacitances carry no mean flow, so that
 the mean over a beat differs from steady flow only by the quadratic losses.
+
+Where the flow through the inlet is prescribed, pressure at the ostium is what it takes. Its level is shifted, as that
+of steady flow is (:class:`~hemo.boundary.FlowConditions`), so that its mean over the beat is the aortic pressure.
 """
 
 from __future__ import annotations
@@ -22,7 +25,15 @@ from hemo.errors import InputError
 from hemo.indices import Reading, measurement_place
 from hemo.reduced.beds import unopened
 from hemo.reduced.lumped import CORONARY_BED, MOST_IMPEDANCE, BedKind, Beds, windkessel
-from hemo.reduced.network import Network, assembled, branch_losses, distributed, minimise, sink_resistances
+from hemo.reduced.network import (
+    Network,
+    assembled,
+    branch_losses,
+    distributed,
+    minimise,
+    minimise_carrying,
+    sink_resistances,
+)
 from hemo.reduced.waveform import SQUEEZE, Beat, patients_beat
 from hemo.tree import Branch, VesselTree
 
@@ -39,7 +50,7 @@ class BeatFlow:
     Attributes
     ----------
     beat
-        What the heart does.
+        What the heart does; ``aortic`` is the total pressure at the ostium.
     muscle
         (steps,) pressure of the muscle on its vessels, Pa.
     pressure, flow
@@ -88,30 +99,19 @@ def solve_beat(
     Raises
     ------
     InputError
-        For conditions with a prescribed inlet flow.
+        If conditions and beat do not agree on whether flow or pressure drives.
     """
-    if conditions.inlet_flow is not None:
-        raise InputError("a beat needs a pressure at the inlet, not a prescribed flow.")
+    if (conditions.inlet_flow is None) != (beat.inflow is None):
+        raise InputError("a beat needs the flow at every time where the inlet's flow is prescribed, and there alone.")
     losses = branch_losses(tree, blood)
     network = assembled(tree, conditions, losses, blood)
     muscle = squeeze * beat.ventricle
     opening = np.broadcast_to(opening, network.sink_linear.shape)
     bed = Beds(kind, network.sink_linear, opening, conditions.venous_pressure, float(beat.time[1]))
-    flows = np.zeros((len(beat.time), len(network.sink_linear)))
-    q = (beat.aortic.mean() - conditions.venous_pressure) / network.sink_linear
-    bed.start(q, float(muscle[-1]))
-    periodic = False
-    for _ in range(MOST_BEATS):
-        before = flows.copy()
-        for step in range(len(beat.time)):
-            slope, level = bed.seen(float(muscle[step]))
-            now, drive = _with_inertia(replace(network, sink_linear=slope), beat.aortic[step] - level, q, bed.dt)
-            q, _ = minimise(now, drive, q)
-            bed.advance(q, float(muscle[step]))
-            flows[step] = q
-        if np.abs(flows - before).max() <= PERIODIC * np.abs(flows).max():
-            periodic = True
-            break
+    flows, ostium, periodic = _repeating(network, bed, beat, muscle, conditions)
+    if beat.inflow is not None:
+        ostium += conditions.aortic_pressure - ostium.mean()
+    beat = replace(beat, aortic=ostium)
     pressure: dict[str, list[Array]] = {branch.name: [] for branch in tree.branches}
     along: dict[str, list[Array]] = {branch.name: [] for branch in tree.branches}
     for step, aortic in enumerate(beat.aortic):
@@ -151,8 +151,10 @@ class RestingRatios:
 def tree_beat(
     tree: VesselTree, patient: Physiology, conditions: FlowConditions, blood: Blood, steps: int = 200
 ) -> BeatFlow:
-    """A patient's beat in a tree, in the state whose resistances ``conditions`` has."""
+    """A patient's beat in a tree, in the state whose resistances, and inlet flow if any, ``conditions`` has."""
     beat = patients_beat(patient, conditions.aortic_pressure, steps)
+    if beat.inflow is not None and conditions.inlet_flow is not None:
+        beat = replace(beat, inflow=beat.inflow * (conditions.inlet_flow / beat.inflow.mean()))
     squeeze = SQUEEZE[side_of(tree) or "left"] if patient.territory == CORONARY.name else 0.0
     opening = unopened(tree, patient, blood) / sink_resistances(tree, conditions)
     return solve_beat(tree, conditions, beat, blood, squeeze, bed_kind(patient), opening)
@@ -202,6 +204,45 @@ def lesion_ratios(
             beat, branch, measurement_place(branch, lesion, reading), pressure[branch.name]
         )
     return found
+
+
+def _repeating(
+    network: Network, bed: Beds, beat: Beat, muscle: Array, conditions: FlowConditions
+) -> tuple[Array, Array, bool]:
+    """(steps, sinks) flows, m^3/s, and (steps,) total pressure at the ostium, Pa, of the last beat; if it repeats."""
+    q = (beat.aortic.mean() - conditions.venous_pressure) / network.sink_linear
+    if beat.inflow is not None:
+        q = beat.inflow.mean() / network.sink_linear / np.sum(1.0 / network.sink_linear)
+    bed.start(q, float(muscle[-1]))
+    flows, ostium = np.zeros((len(beat.time), len(q))), beat.aortic.copy()
+    states = np.zeros((len(beat.time), 2, len(q)))
+    for _ in range(MOST_BEATS):
+        before, pressed = flows.copy(), ostium.copy()
+        for step in range(len(beat.time)):
+            q, ostium[step] = _step(network, bed, beat, step, float(muscle[step]), q)
+            flows[step], states[step] = q, bed.past[0]
+        if _alike(flows, before, float(np.abs(flows).max())) and _alike(ostium, pressed, float(np.ptp(ostium))):
+            return flows, ostium, True
+        if beat.inflow is not None:  # alone, by the prescribed flow, they would take long to fill
+            bed.fill(states.mean(axis=0), float(muscle.mean()), float(beat.inflow.mean()))
+    return flows, ostium, False
+
+
+def _alike(new: Array, old: Array, scale: float) -> bool:
+    return bool(np.abs(new - old).max() <= PERIODIC * scale)
+
+
+def _step(network: Network, bed: Beds, beat: Beat, step: int, muscle: float, q: Array) -> tuple[Array, float]:
+    """The sinks' flows and the total pressure at the ostium at the end of a step that starts from the flows ``q``."""
+    slope, level = bed.seen(muscle)
+    now, drive = _with_inertia(replace(network, sink_linear=slope), -level, q, bed.dt)
+    if beat.inflow is None:
+        ostium = float(beat.aortic[step])
+        q, _ = minimise(now, ostium + drive, q)
+    else:
+        q, ostium, _ = minimise_carrying(now, float(beat.inflow[step]), drive, q)
+    bed.advance(q, muscle)
+    return q, ostium
 
 
 def _with_inertia(network: Network, drive: Array, q: Array, dt: float) -> tuple[Network, Array]:

@@ -6,7 +6,9 @@ height of the incisura is chosen so that the mean is that of the patient, and wh
 heart rates, a slower fall. Ejection lasts 413 ms - 1.7 ms x heart rate (1/min)
 (Weissler, Harris and Schoenfeld 1968, Circulation 37:149, men; not confirmed).
 
-A measured beat (``patient.aortic_waveform``) takes the place of all this but for the ejection's duration.
+A measured beat (``patient.aortic_waveform``) takes the place of all this but for the ejection's duration. A measured
+beat of flow through the inlet (``flow.inlet_waveform``) begins where the valve opens, and what it takes of pressure is
+for the vessels and beds to tell.
 
 *Muscle.* The left ventricle's pressure follows the aorta's during ejection and is ``FILLING`` otherwise, with
 ``ISOVOLUMIC`` rise and fall. Kim et al. 2010 (Ann Biomed Eng 38:3195) let the muscle press on its vessels with the
@@ -16,16 +18,17 @@ pressure of its ventricle; the right ventricle's is a fifth of the left one's. T
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
 
+from hemo.beattrace import BeatTrace
 from hemo.boundary import Physiology, aortic_pressure
+from hemo.boundary.territory import CORONARY
 from hemo.errors import InputError
-from hemo.pressuretrace import PressureTrace
 from hemo.units import MMHG
 
 Array = NDArray[Any]
@@ -47,17 +50,20 @@ class Beat:
     time
         (n,) evenly spaced from 0, s; the period is ``time[-1] + time[1]``.
     aortic
-        (n,) Pa.
+        (n,) Pa; of a beat of flow without meaning until it is solved.
     ventricle
         (n,) of the left ventricle, Pa.
     ejection
         How long the valve is open, s: diastole begins then.
+    inflow
+        (n,) prescribed flow through the inlet, m^3/s; None where the pressure drives.
     """
 
     time: Array
     aortic: Array
     ventricle: Array
     ejection: float
+    inflow: Array | None = None
 
     @property
     def period(self) -> float:
@@ -79,25 +85,39 @@ class Beat:
 
 
 def patients_beat(patient: Physiology, mean: float, steps: int = 200) -> Beat:
-    """A beat of a patient whose cuff pressures are known, at a mean aortic pressure (Pa).
+    """A beat of a patient at a mean aortic pressure (Pa), by the measured flow or the pressures that are known.
 
     Where the mean is not that of rest, systolic and diastolic pressure are taken to have changed in its proportion.
 
     Raises
     ------
     InputError
-        As :func:`heart_beat`, or without the cuff's pressures.
+        As :func:`heart_beat`, or without the cuff's pressures, which the muscle of the heart wants even where the flow
+        is known, or where a flow is prescribed whose beat is not.
     """
+    if patient.inflow is not None and patient.territory != CORONARY.name:
+        time = np.arange(steps) * patient.inflow.period / steps
+        unsqueezed = Beat(time, np.full(steps, mean), np.zeros(steps), ejection_time(1.0 / patient.inflow.period))
+        return _carrying(unsqueezed, patient.inflow)
+    if patient.inlet_flow is not None and patient.inflow is None:
+        raise InputError("flow.inlet_flow: a beat needs the flow at every time; give flow.inlet_waveform instead.")
     if patient.systolic is None or patient.diastolic is None:
         raise InputError("patient: a beat needs systolic and diastolic pressure; give both.")
     changed = mean / aortic_pressure(patient, "rest")
     if patient.trace is not None:
         return measured_beat(patient.trace, changed, steps)
     systolic, diastolic = changed * patient.systolic, changed * patient.diastolic
-    return heart_beat(systolic, diastolic, mean, patient.heart_rate or DEFAULT_RATE, steps)
+    beat = heart_beat(systolic, diastolic, mean, patient.heart_rate or DEFAULT_RATE, steps)
+    return beat if patient.inflow is None else _carrying(beat, patient.inflow)
 
 
-def measured_beat(trace: PressureTrace, factor: float = 1.0, steps: int = 200) -> Beat:
+def _carrying(beat: Beat, flow: BeatTrace) -> Beat:
+    """The beat driven by a measured flow, whose mean is kept."""
+    values = flow.at_even_times(len(beat.time))
+    return replace(beat, inflow=values + (flow.mean - values.mean()))
+
+
+def measured_beat(trace: BeatTrace, factor: float = 1.0, steps: int = 200) -> Beat:
     """The beat of a measured aortic pressure, times a factor, from where it is lowest; its mean is kept."""
     time = np.arange(steps) * trace.period / steps
     ejection = ejection_time(1.0 / trace.period)

@@ -35,6 +35,17 @@ steps_per_beat = 40
 """
 
 
+# The flow through a leg's artery that turns back, mL/min at 40 times of 0.9 s.
+PHASE = np.arange(40) / 40
+LEG_FLOW = 60.0 + 150.0 * np.exp(-(((PHASE - 0.25) / 0.1) ** 2)) - 90.0 * np.exp(-(((PHASE - 0.45) / 0.1) ** 2))
+LEG = (
+    CASE.replace('"LAD"', '"POP"')
+    .replace('systolic = "128 mmHg"\ndiastolic = "76 mmHg"', 'territory = "femoropopliteal"\nmean_pressure = "95 mmHg"')
+    .replace('heart_rate = "66 /min"\nmyocardial_mass = "135 g"\n', "")
+    .replace('state = "rest"', 'state = "rest"\ninlet_waveform = "flow.csv"')
+)
+
+
 def run(folder, text, *words):
     (folder / "case.toml").write_text(text)
     command = [sys.executable, "-m", "hemo", "run", "case.toml", "--out", "out", *words]
@@ -95,16 +106,53 @@ def test_the_wall_oscillates_behind_the_lesion(done):
     assert np.median(data["TAWSS"][throat]) > 3.0 * np.median(data["TAWSS"][along > 12.0])
 
 
+def write_flow(folder):
+    rows = (f"{0.9 * phase:.6f},{flow:.6f}" for phase, flow in zip(PHASE, LEG_FLOW, strict=True))
+    (folder / "flow.csv").write_text("\n".join(["time_s,flow_mL/min", *rows]))
+
+
+def test_a_measured_flow_drives_the_beat(tmp_path):
+    """It enters as measured; pressure at the inlet is found, with the patient's mean, and is what ratios are over."""
+    write_flow(tmp_path)
+    ended = run(tmp_path, LEG, "--method", "both", "--ranks", "1")
+    assert ended.returncode == 0, ended.stderr
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    table = np.genfromtxt(tmp_path / "out" / "beat.csv", delimiter=",", names=True)
+    assert table["vessel_inflow_ml_min"] == pytest.approx(LEG_FLOW, abs=2e-3)
+    assert LEG_FLOW.min() < 0.0
+    assert table["aortic_mmhg"].mean() == pytest.approx(95.0, abs=1e-3)
+    (branch,), (lesion,) = summary["trees"][0]["branches"], summary["trees"][0]["lesions"]
+    assert branch["fem"]["flow_ml_min"] == pytest.approx(LEG_FLOW.mean(), rel=1e-4)
+    assert table["vessel_POP_mmhg"].mean() / 95.0 == pytest.approx(branch["fem"]["ffr"], abs=1e-4)
+    fem, reduced = lesion["fem"]["beat"], lesion["reduced"]["rest_beat"]
+    assert fem["pd_pa"] == pytest.approx(lesion["fem"]["ffr_distal"], abs=1e-6)
+    for name, value in reduced.items():
+        assert fem[name] == pytest.approx(value, abs=0.015), name  # a quarter of the drop at the peak
+    assert fem["wave_free_ratio"] == pytest.approx(reduced["wave_free_ratio"], abs=0.002)
+    assert fem["lowest_ratio"] < fem["pd_pa"] - 0.005
+
+
+def test_a_flow_waveform_that_is_none_is_refused(tmp_path):
+    (tmp_path / "flow.csv").write_text("time_s,flow_mL/min\n0.0,much\n")
+    ended = run(tmp_path, LEG, "--method", "fem")
+    assert ended.returncode == 2
+    assert "line 2: no number in the column flow_ml_min" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert not list(tmp_path.glob("out*"))
+
+
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
-        (('state = "rest"', 'inlet_flow = "60 mL/min"'), "needs a pressure at the inlet"),
+        (('state = "rest"', 'inlet_flow = "60 mL/min"'), "give flow.inlet_waveform instead"),
         (('systolic = "128 mmHg"\ndiastolic = "76 mmHg"', 'mean_pressure = "93 mmHg"'), "systolic and diastolic"),
+        (('state = "rest"', 'inlet_flow = "60 mL/min"\ninlet_waveform = "flow.csv"'), "tells inlet_flow; leave one"),
         (('state = "rest"', 'state = "rest"\nbed_impedance = 0.1'), "coronary beds have none of their own"),
     ],
 )
 def test_what_has_no_beat_is_refused_at_once(tmp_path, change, complaint):
     assert change[0] in CASE
+    write_flow(tmp_path)
     ended = run(tmp_path, CASE.replace(*change), "--method", "fem")
     assert ended.returncode == 2
     assert complaint in ended.stderr

@@ -1,7 +1,5 @@
 """A beat in a vessel with a squeezed bed and a side branch that is not meshed, through the worker."""
 
-import os
-import signal
 from dataclasses import replace
 
 import numpy as np
@@ -14,17 +12,15 @@ from hemo.errors import InputError, Interrupted
 from hemo.fem.initial import initial_fields
 from hemo.fem.job import write_job
 from hemo.fem.launch import run_worker
-from hemo.fem.leakage import leak_shares
-from hemo.fem.options import FemOptions
 from hemo.fem.result import read_result
 from hemo.indices import oscillation
 from hemo.reduced.lumped import windkessel
 from hemo.reduced.pulsatile import solve_beat
 from hemo.reduced.waveform import heart_beat
 from hemo.results import Status
-from hemo.tree import Branch, VesselTree
 from hemo.units import MMHG
 from tests.fem import tubes
+from tests.fem.beating import interrupt_after, straight_tree, write_beat
 from tests.fem.solving import probes_at
 
 BLOOD = Blood()
@@ -36,10 +32,7 @@ CONDITIONS = FlowConditions(93 * MMHG, 600.0, {"LAD": 6e9}, leaks=(Leak("LAD", 1
 
 @pytest.fixture(scope="module")
 def reduced():
-    z = np.linspace(0.0, LENGTH, 31)
-    radius = np.full(31, RADIUS)
-    points = np.column_stack([0 * z, 0 * z, z])
-    tree = VesselTree("left", (Branch("LAD", points, radius, np.pi * radius**2, radius),))
+    tree = straight_tree(LENGTH, RADIUS)
     return tree, solve_beat(tree, CONDITIONS, heart_beat(120 * MMHG, 78 * MMHG, 93 * MMHG, 70 / 60, STEPS), BLOOD)
 
 
@@ -49,15 +42,7 @@ def mesh():
 
 
 def write(folder, mesh, reduced, conditions=CONDITIONS, **options):
-    tree, beat = reduced
-    centroids = mesh.points[mesh.cells].mean(axis=1)
-    shares = leak_shares(centroids, mesh.cell_volumes(), tree, conditions.leaks, np.ones(len(mesh.cells), dtype=bool))
-    initial = initial_fields(mesh.points, tree, before_the_beat(beat))
-    pulse = pulse_of(beat, tree, mesh.outlets, shares)
-    leak = np.asarray(shares.sum(axis=1)).ravel()
-    probes = probes_at(mesh, HEIGHTS)
-    write_job(folder, mesh, probes, initial, BLOOD, conditions, FemOptions(**options), leak, pulse)
-    return folder
+    return write_beat(folder, mesh, *reduced, conditions, probes_at(mesh, HEIGHTS), **options)
 
 
 @pytest.fixture(scope="module")
@@ -152,11 +137,6 @@ def test_flow_turns_back_in_a_leg_as_in_the_reduced_model(tmp_path, mesh, reduce
     assert 0.05 < osi.mean() < 0.5
 
 
-def interrupt_after(step, status):
-    if status["state"] == "solving" and (status["step"] or 0) >= step:
-        os.kill(os.getpid(), signal.SIGUSR1)
-
-
 def test_pulses_that_do_not_fit_are_refused(tmp_path, mesh, reduced):
     tree, beat = reduced
     pulse = pulse_of(beat, tree, mesh.outlets, None)
@@ -165,5 +145,5 @@ def test_pulses_that_do_not_fit_are_refused(tmp_path, mesh, reduced):
     with pytest.raises(InputError, match="do not fit"):
         write_job(tmp_path, mesh, probes, initial, BLOOD, CONDITIONS, leak=np.ones(len(mesh.cells)), pulse=pulse)
     driven = FlowConditions(93 * MMHG, 600.0, {"LAD": 6e9}, inlet_flow=1e-6)
-    with pytest.raises(InputError, match="needs a pressure"):
+    with pytest.raises(InputError, match="needs its value at every time"):
         write_job(tmp_path, mesh, probes, initial, BLOOD, driven, pulse=pulse)

@@ -3,9 +3,7 @@
 import numpy as np
 import pytest
 from mpi4py import MPI
-from scipy.special import jv
 
-from hemo.blood import Blood
 from hemo.boundary import FlowConditions
 from hemo.fem.domain import to_vertices
 from hemo.fem.jit import compilation
@@ -18,28 +16,10 @@ from hemo.indices import oscillation
 from hemo.triangles import vertex_normals
 from tests.fem import tubes
 from tests.fem.solving import probes_at, set_up, solved
+from tests.fem.womersley import Womersley, assert_amplitude
 
-BLOOD = Blood()
-RADIUS, LENGTH, ALPHA = 1.5e-3, 6e-3, 3.0
-OMEGA = ALPHA**2 * BLOOD.viscosity / BLOOD.density / RADIUS**2
-PERIOD = 2 * np.pi / OMEGA
-MEAN, SWING = 0.03, 0.08  # m/s over the section: the flow turns back
-LAMBDA = 1j**1.5 * ALPHA
-AREA = np.pi * RADIUS**2
-# The complex amplitude of the velocity is PEAK (1 - J0(LAMBDA r / R) / J0(LAMBDA)).
-PEAK = SWING / (1 - 2 * jv(1, LAMBDA) / (LAMBDA * jv(0, LAMBDA)))
-
-
-def velocity(x, t):
-    r = np.hypot(x[0], x[1]) / RADIUS
-    along = 2 * MEAN * (1 - r**2) + np.real(PEAK * (1 - jv(0, LAMBDA * r) / jv(0, LAMBDA)) * np.exp(1j * OMEGA * t))
-    return np.stack([0 * along, 0 * along, np.where(r < 1, along, 0.0)])
-
-
-def shear_amplitudes():
-    """Mean of the axial shear on the wall, and the complex amplitude of its swing, Pa."""
-    swing = -BLOOD.viscosity * PEAK * LAMBDA / RADIUS * jv(1, LAMBDA) / jv(0, LAMBDA)
-    return 4 * BLOOD.viscosity * MEAN / RADIUS, swing
+RADIUS, LENGTH = 1.5e-3, 6e-3
+FLOW = Womersley(RADIUS, alpha=3.0, mean=0.03, swing=0.08)  # the flow turns back
 
 
 def pipe(rings, layers):
@@ -48,16 +28,16 @@ def pipe(rings, layers):
 
 def stepper(mesh, steps, **options):
     """Womersley flow at t = 0, and the inlet's velocity as a function of time."""
-    conditions = FlowConditions(100.0, 0.0, {"out": 0.0}, AREA * MEAN)
+    conditions = FlowConditions(100.0, 0.0, {"out": 0.0}, FLOW.area * FLOW.mean)
     problem = set_up(mesh, conditions, np.zeros((len(mesh.points), 3)), unsteady=True)
     start = problem.velocity()
-    start.interpolate(lambda x: velocity(x, 0.0))
+    start.interpolate(lambda x: FLOW.velocity(x, 0.0))
     set_state(problem, start, problem.pressure())
 
     def enter(t):
-        problem.inlet_velocity.interpolate(lambda x: velocity(x, t))
+        problem.inlet_velocity.interpolate(lambda x: FLOW.velocity(x, t))
 
-    return TimeStepper(problem, FemOptions(**options), PERIOD / steps), enter
+    return TimeStepper(problem, FemOptions(**options), FLOW.period / steps), enter
 
 
 STEPS = 40
@@ -92,29 +72,20 @@ def cycle():
     return [np.array(part) for part in zip(*found, strict=True)]
 
 
-def amplitude(times, values):
-    return 2 * np.mean(values * np.exp(-1j * OMEGA * times))
-
-
-def assert_amplitude(found, exact):
-    assert abs(found) == pytest.approx(abs(exact), rel=0.02)
-    assert abs(np.degrees(np.angle(found / exact))) < 2.0
-
-
 def test_velocity_flow_and_wall_shear(cycle):
     times, shear, fastest, flow = cycle
-    mean, swing = shear_amplitudes()
+    mean, swing = FLOW.shear()
     axial = shear[:, :, 2].mean(axis=1)
     assert axial.mean() == pytest.approx(mean, abs=0.015 * abs(swing))
-    assert_amplitude(amplitude(times, axial), swing)
-    assert_amplitude(amplitude(times, fastest), PEAK * (1 - 1 / jv(0, LAMBDA)))
-    assert_amplitude(amplitude(times, flow), AREA * SWING)
+    assert_amplitude(FLOW.amplitude(times, axial), swing)
+    assert_amplitude(FLOW.amplitude(times, fastest), FLOW.axis())
+    assert_amplitude(FLOW.amplitude(times, flow), FLOW.area * FLOW.swing)
 
 
 def test_oscillation_of_a_reversing_flow(cycle):
     _, shear, _, _ = cycle
     tawss, osi, _ = oscillation(shear, np.full(len(shear), 1 / len(shear)))
-    mean, swing = shear_amplitudes()
+    mean, swing = FLOW.shear()
     phase = np.linspace(0.0, 2 * np.pi, 20001)[:-1]
     exact = mean + np.real(swing * np.exp(1j * phase))
     assert tawss.mean() == pytest.approx(np.abs(exact).mean(), rel=0.01)

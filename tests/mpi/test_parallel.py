@@ -126,6 +126,24 @@ def test_sections_and_wall_of_the_same_state(pair, vessel):
     assert_same(everything(pair[0], vessel), everything(pair[1], vessel), 1e-10)
 
 
+def test_a_flow_in_time_enters_alike(vessel):
+    """The inlet's velocity from that of the times before, and the flow that it carries."""
+    conditions = FlowConditions(12000.0, 600.0, {"out": 11000.0 / FLOW}, FLOW)
+    guess, found = parabola(vessel, tubes.cosine_stenosis(0.5), FLOW), []
+    for comm in (WORLD, SELF):
+        problem = set_up(vessel, conditions, guess, comm=comm, unsteady=True)
+        problem.set_time_step(0.01, 1.5)
+        problem.coefficients.past.x.array[:] = -150.0 * problem.state.x.array
+        problem.enter(2.0 * FLOW)
+        problem.hold_prescribed()
+        with compilation(comm):
+            assert inlet_means(problem).inflow == pytest.approx(2.0 * FLOW, rel=1e-10)
+            found.append(comm.bcast(vertex_fields(problem))[0])
+    assert found[0] == pytest.approx(found[1], abs=1e-10 * np.abs(found[1]).max())
+    axis = np.argmin(np.linalg.norm(vessel.points - [0.0, 0.0, vessel.points[:, 2].min()], axis=1))
+    assert 0.5 * guess[axis, 2] < found[1][axis, 2] - guess[axis, 2] < 0.95 * guess[axis, 2]  # flatter than a parabola
+
+
 def test_solutions(solutions, vessel):
     assert_same(everything(solutions[0], vessel), everything(solutions[1], vessel), 1e-6)
 
