@@ -145,7 +145,9 @@ def foam_steps(foam: OpenFOAM, made: Patient, parts: int, steps: int) -> Line:
 def given_flows(made: Patient, meshed: MeshedTree) -> tuple[Array, dict[str, Array]]:
     """Times, s, and the reduced model's flows, m^3/s, that OpenFOAM is given."""
     beat = made.beat(meshed, STEPS_PER_BEAT)
-    return beat.beat.time, prescribed({name: beat.flow[name][:, -1] for name in meshed.tree.outlets})
+    times = np.append(beat.beat.time, beat.beat.period)
+    flows = {name: beat.flow[name][:, -1] for name in meshed.tree.outlets}
+    return times, prescribed({name: np.append(values, values[0]) for name, values in flows.items()})
 
 
 def _table(times: Array, values: Array) -> str:

@@ -119,17 +119,9 @@ def mesh_table(runs: Runs, foam: OpenFOAM) -> Table:
     names = sorted(runs[CONVERGED]["ffr"])
     rows = [_row(_of(runs, code, mesh), runs[CONVERGED], names) for code in CODES for mesh in meshes(code)]
     rows.append(_row([runs[CONVERGED]], runs[CONVERGED], names))
-    columns = (
-        "code",
-        "mesh",
-        "cells",
-        "meshing / s",
-        "solution / s",
-        "runs",
-        *(f"FFR {name}" for name in names),
-        "error",
-    )
-    return Table("openfoam_tree", columns, tuple(rows), _note(runs, foam))
+    columns = ("code", "mesh", "cells", "lumen lost", "meshing / s", "solution / s", "runs")
+    ends = (*(f"FFR {name}" for name in names), "error")
+    return Table("openfoam_tree", (*columns, *ends), tuple(rows), _note(runs, foam))
 
 
 def _row(lines: Sequence[Line], converged: Line, names: Sequence[str]) -> tuple[str, ...]:
@@ -139,7 +131,8 @@ def _row(lines: Sequence[Line], converged: Line, names: Sequence[str]) -> tuple[
     if "stopped" in seconds:
         solution += f" ({seconds['stopped']:.1f})"
     told = f"{seconds['meshing']:.0f}" if seconds else "not timed"
-    start = (first["code"], first["mesh"], f"{first['cells']:,}", told, solution, str(len(lines)))
+    lost = f"{first['lost']:.1%}" if "lost" in first else "-"
+    start = (first["code"], first["mesh"], f"{first['cells']:,}", lost, told, solution, str(len(lines)))
     error = off(first["ffr"], converged["ffr"])
     return (*start, *(f"{first['ffr'][name]:.4f}" for name in names), f"{error:.4f}" if error else "-")
 

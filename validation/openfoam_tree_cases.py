@@ -1,4 +1,4 @@
-"""The flow in a vessel tree as a case of OpenFOAM's: dictionaries, first fields, pressures at the caps."""
+"""The flow in a vessel tree as a case of OpenFOAM's: dictionaries and first fields."""
 
 from __future__ import annotations
 
@@ -6,11 +6,9 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
-
 from hemo.tetmesh import INLET
 from validation.openfoam_cases import CONTROL, DENSITY, SCHEMES, SOLUTION, VISCOSITY
-from validation.openfoam_grid import POLYMESH, Array, header, read_points
+from validation.openfoam_grid import header
 
 GRADIENTS = "gradSchemes { default Gauss linear; grad(U) cellLimited Gauss linear 1; }"
 ANY_PATCH, WALL_PATCHES = '".*"', '"wall.*"'  # the later pattern counts, and a patch's own name before any
@@ -33,7 +31,6 @@ PISO_SOLUTION = """solvers
 }
 PISO { nCorrectors 2; nNonOrthogonalCorrectors 0; }
 """
-Patch = tuple[int, int]  # first face, number of faces
 
 
 def write_steady(case: Path, flow: Mapping[str, float], ranks: int) -> None:
@@ -90,56 +87,3 @@ def write_fields(case: Path, flow: Mapping[str, str]) -> None:
         boundary = "\n".join(f"{patch} {{ {told[column]} }}" for patch, told in patches.items())
         text = f"dimensions {unit};\ninternalField uniform {zero};\nboundaryField\n{{\n{boundary}\n}}\n"
         (case / "0" / name).write_text(header(kind, name) + text)
-
-
-class CapPressures:
-    """Area means of the pressure over caps, of the fields that the ranks of a decomposed case write."""
-
-    def __init__(self, case: Path, caps: list[str]) -> None:
-        self.case = case
-        self.areas = {
-            part: {cap: _face_areas(part, *place) for cap in caps if (place := _patches(part)[cap])[1]}
-            for part in sorted(case.glob("processor*"))
-        }
-        self.caps = caps
-
-    def means(self, time: str) -> dict[str, float]:
-        """Cap -> mean pressure, Pa, at a time as its folder is called."""
-        force, area = dict.fromkeys(self.caps, 0.0), dict.fromkeys(self.caps, 0.0)
-        for part, areas in self.areas.items():
-            data = (part / time / "p").read_bytes()
-            for cap, sizes in areas.items():
-                force[cap] += float(_patch_values(data, cap, len(sizes)) @ sizes)
-                area[cap] += float(sizes.sum())
-        return {cap: DENSITY * force[cap] / area[cap] for cap in self.caps}
-
-    def times(self) -> list[str]:
-        """Names of the times written, from the first on."""
-        names = {file.parent.name for part in self.areas for file in part.glob("*/p")}
-        return sorted((name for name in names if float(name) > 0.0), key=float)
-
-
-def _patches(part: Path) -> dict[str, Patch]:
-    text = (part / POLYMESH / "boundary").read_text()
-    found = re.findall(r"(\w+)\s*{[^}]*?nFaces\s+(\d+);\s*startFace\s+(\d+);", text)
-    return {name: (int(start), int(count)) for name, count, start in found}
-
-
-def _face_areas(part: Path, start: int, count: int) -> Array:
-    """(count,) areas of plane polygons."""
-    points = read_points(part)
-    lines = (part / POLYMESH / "faces").read_text().splitlines()
-    first = lines.index("(") + 1 + start
-    faces = [points[[int(v) for v in line.split("(")[1][:-1].split()]] for line in lines[first : first + count]]
-    fans = [np.cross(face[1:-1] - face[0], face[2:] - face[0]).sum(axis=0) for face in faces]
-    return np.array([0.5 * np.linalg.norm(fan) for fan in fans])
-
-
-def _patch_values(data: bytes, patch: str, count: int) -> Array:
-    pattern = rb"\b%b\s*{.*?\svalue\s+(?:nonuniform List<scalar>\s+(\d+)\s*\(|uniform\s+([-+.\w]+);)"
-    found = re.search(pattern % patch.encode(), data, re.DOTALL)
-    assert found is not None
-    if found[1] is None:
-        return np.full(count, float(found[2]))
-    assert int(found[1]) == count
-    return np.frombuffer(data, dtype=float, count=count, offset=found.end())

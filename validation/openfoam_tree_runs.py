@@ -15,17 +15,18 @@ import numpy as np
 
 from hemo.tetmesh import INLET
 from validation.openfoam_cases import DENSITY, write_binary
-from validation.openfoam_patient import REFERENCE, Patient
+from validation.openfoam_patient import REFERENCE, Patient, places
+from validation.openfoam_readings import Readings
 from validation.openfoam_runs import RANKS, Line, OpenFOAM
 from validation.openfoam_snappy import Snappy, write_mesh_case
-from validation.openfoam_tree_cases import CapPressures, write_mesh_control, write_steady
+from validation.openfoam_tree_cases import write_mesh_control, write_steady
 
 SETTLED = 5e-4  # of FFR
 MESHED = "meshed.json"
 
 
 def meshed_case(foam: OpenFOAM, patient: Patient, grid: Snappy) -> tuple[Path, Line]:
-    """A case's folder with its mesh, made where it is not there; its cells, seconds, and what checkMesh said."""
+    """A case's folder with its mesh, made where it is not there, and cells, lost part of the lumen and seconds."""
     case = patient.folder / f"snappy-{grid.across:g}-{grid.layers}"
     if not (case / MESHED).is_file():
         reference = patient.meshed(REFERENCE)
@@ -36,9 +37,10 @@ def meshed_case(foam: OpenFOAM, patient: Patient, grid: Snappy) -> tuple[Path, L
             foam.run(case, *command)
         seconds = time.perf_counter() - start
         said = foam.says(case, "checkMesh")
-        cells = re.search(r"\bcells:\s+(\d+)", said)
-        assert cells is not None
-        told = {"cells": int(cells[1]), "meshing": seconds, "checked": "Mesh OK" in said}
+        cells, volume = re.search(r"\bcells:\s+(\d+)", said), re.search(r"Total volume = (\S+)\.", said)
+        assert cells is not None and volume is not None
+        lost = 1.0 - float(volume[1]) / float(reference.mesh.cell_volumes().sum())
+        told = {"cells": int(cells[1]), "lost": lost, "meshing": seconds, "checked": "Mesh OK" in said}
         (case / MESHED).write_text(json.dumps(told))
     return case, json.loads((case / MESHED).read_text())
 
@@ -62,10 +64,11 @@ def solve(foam: OpenFOAM, patient: Patient, grid: Snappy, reference: Line) -> Li
     fresh(case)
     write_steady(case, prescribed(flow), RANKS)
     divided = foam.run(case, "decomposePar")
-    caps = CapPressures(case, [INLET, *flow])
+    tree = patient.meshed(REFERENCE).tree
+    readings = Readings(case, tree, places(tree))
     write_binary(case)
     stamps, seconds, _ = foam.march(case, "simpleFoam")
-    found = {int(name): ffr(caps.means(name), reference) for name in caps.times()}
+    found = {int(name): ffr(readings.means(name), reference) for name in readings.times()}
     last = list(found.values())[-1]
     away = [k for k, values in found.items() if off(values, last) > SETTLED]
     settled = min(k for k in found if not away or k > away[-1])
@@ -86,7 +89,7 @@ def fresh(case: Path) -> None:
 
 
 def ffr(pressure: Mapping[str, float], reference: Line) -> dict[str, float]:
-    """FFR of every outlet from the caps' mean pressures, Pa: the inlet's total pressure is the aortic one.
+    """FFR of every branch from mean pressures, Pa: the inlet's total pressure is the aortic one.
 
     The inlet's velocity is the same all over it, as a total pressure makes it, too.
     """
