@@ -126,11 +126,12 @@ def mesh_table(runs: Runs, foam: OpenFOAM) -> Table:
 
 def _row(lines: Sequence[Line], converged: Line, names: Sequence[str]) -> tuple[str, ...]:
     first = lines[0]
-    seconds = {key: median(line[key] for line in lines) for key in ("meshing", "solution", "stopped") if key in first}
+    seconds = {key: median(line[key] for line in lines) for key in ("solution", "stopped") if key in first}
     solution = f"{seconds['solution']:.1f}" if seconds else "not timed"
     if "stopped" in seconds:
         solution += f" ({seconds['stopped']:.1f})"
-    told = f"{seconds['meshing']:.0f}" if seconds else "not timed"
+    # A campaign meshes once: later runs take that mesh.
+    told = f"{max(line['meshing'] for line in lines):.0f}" if seconds else "not timed"
     lost = f"{first['lost']:.1%}" if "lost" in first else "-"
     start = (first["code"], first["mesh"], f"{first['cells']:,}", lost, told, solution, str(len(lines)))
     error = off(first["ffr"], converged["ffr"])
