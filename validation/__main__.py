@@ -1,6 +1,6 @@
 """``python -m validation [NAME ...]``: run the benchmarks, all of them without a name.
 
-What follows one name and begins with a hyphen are options of that benchmark (``openfoam`` has some).
+What follows one name and begins with a hyphen are options of that benchmark (those against OpenFOAM have some).
 """
 
 from __future__ import annotations
@@ -35,6 +35,8 @@ BENCHMARKS = (
     "mesh_optimisers",
     "boundary_layers",
     "openfoam",
+    "openfoam_tree",
+    "openfoam_beat",
 )
 
 

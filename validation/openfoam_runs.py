@@ -27,6 +27,10 @@ SETTLED = 1e-3  # of the drop's final value
 Line = dict[str, Any]
 
 
+class Failed(RuntimeError):
+    """A solver of OpenFOAM ended before its time."""
+
+
 @dataclass(frozen=True)
 class OpenFOAM:
     """Where OpenFOAM is.
@@ -45,10 +49,33 @@ class OpenFOAM:
     def run(self, case: Path, *command: str) -> float:
         """Seconds that one of its programs takes in a case's folder."""
         start = time.perf_counter()
+        self.says(case, *command)
+        return time.perf_counter() - start
+
+    def says(self, case: Path, *command: str) -> str:
+        """What one of its programs prints."""
         done = subprocess.run(command, cwd=case, env=self.environment, capture_output=True, text=True)
         if done.returncode:
             raise SystemExit(f"{' '.join(command)} failed:\n{(done.stdout + done.stderr)[-2000:]}")
-        return time.perf_counter() - start
+        return done.stdout
+
+    def march(self, case: Path, program: str) -> tuple[list[float], float, list[str]]:
+        """Seconds since a solver's start at the end of each iteration, and at the end of all, and what it printed."""
+        command = ["mpirun", "-n", str(RANKS), program, "-parallel"]
+        start = time.perf_counter()
+        stamps: list[float] = []
+        with subprocess.Popen(
+            command, cwd=case, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        ) as process:
+            assert process.stdout is not None
+            lines = []
+            for line in process.stdout:
+                lines.append(line)
+                if line.startswith("ExecutionTime"):
+                    stamps.append(time.perf_counter() - start)
+        if process.returncode or not stamps:
+            raise Failed(f"{program} failed:\n{''.join(lines[-30:])}")
+        return stamps, time.perf_counter() - start, lines
 
 
 def find(install: bool) -> OpenFOAM | None:
@@ -151,7 +178,7 @@ def solve_openfoam(foam: OpenFOAM, severity: float, flow: float, grid: OGrid) ->
         areas = _make_case(foam, case, severity, flow * 1e-6, grid)
         meshing = time.perf_counter() - start
         divided = foam.run(case, "decomposePar")
-        stamps, seconds = _simple_foam(foam, case)
+        stamps, seconds, _ = foam.march(case, "simpleFoam")
         drops = pressure_drops(case, areas)
     last = list(drops.values())[-1]
     settled = settled_from(drops, SETTLED)
@@ -184,22 +211,3 @@ def _make_case(foam: OpenFOAM, case: Path, severity: float, flow: float, grid: O
     write_fields(case, parabola(points, faces, flow))
     write_binary(case)
     return face_areas(points, faces)
-
-
-def _simple_foam(foam: OpenFOAM, case: Path) -> tuple[list[float], float]:
-    """Seconds since the start at the end of each iteration, and at the end of all."""
-    command = ["mpirun", "-n", str(RANKS), "simpleFoam", "-parallel"]
-    start = time.perf_counter()
-    stamps: list[float] = []
-    tail: list[str] = []
-    with subprocess.Popen(
-        command, cwd=case, env=foam.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as process:
-        assert process.stdout is not None
-        for line in process.stdout:
-            tail = [*tail[-30:], line]
-            if line.startswith("ExecutionTime"):
-                stamps.append(time.perf_counter() - start)
-    if process.returncode or not stamps:
-        raise SystemExit(f"simpleFoam failed:\n{''.join(tail)}")
-    return stamps, time.perf_counter() - start
