@@ -267,6 +267,7 @@ class FemSection(_Section):
     """The finite-element solve."""
 
     cells_per_diameter: float = Field(6.0, ge=3.0, le=40.0, description="P2-P1 tetrahedra across every diameter")
+    stretch: float = Field(2.0, ge=1.0, le=4.0, description="length over width of the cells of straight vessels")
     boundary_layers: int = Field(0, ge=0, le=10, description="layers of flat cells along the wall")
     first_layer: float = Field(0.04, gt=0.0, le=0.2, description="thickness of the first layer over the local radius")
     layer_growth: float = Field(1.4, ge=1.0, le=3.0, description="thickness of a layer over that of the one before")

@@ -213,6 +213,7 @@ def mesh_tree(case: Case, geometry: Geometry, tree: VesselTree, work: Path) -> M
             keep_ends=case.geometry.analytic is not None,
             outlet_extension=case.geometry.flow_extension,
             inlet_extension=case.geometry.inlet_extension,
+            stretch=case.fem.stretch,
             layers=case.fem.layers,
         )
         try:

@@ -68,7 +68,7 @@ def test_the_finest_mesh_gives_the_result_and_the_others_its_uncertainty(study):
     assert max(row["values"]) - min(row["values"]) < 0.01
     shear = rows[lesion["id"], "mean WSS"]
     assert shear["values"][0] == pytest.approx(lesion["fem"]["wss_mean_pa"], abs=1e-9)
-    assert shear["gci_percent"] < 10.0
+    assert shear["gci_percent"] < 15.0
 
 
 def test_the_report_shows_it(study):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hemo.geometry.mesh.medit import MeditError, read_surface, write_surface
+from hemo.geometry.mesh.medit import MeditError, read_surface, read_tetrahedra, write_surface, write_tetrahedra
 
 TAGS = np.array([1, 2, 3], dtype=np.int32)
 
@@ -38,3 +38,14 @@ def test_a_file_of_another_kind_is_refused(tmp_path) -> None:
     (tmp_path / "b.meshb").write_text("MeshVersionFormatted 2\nDimension 3\n")
     with pytest.raises(MeditError, match="no Medit file"):
         read_surface(tmp_path / "b.meshb")
+
+
+def test_tetrahedra_are_read_as_they_were_written(tmp_path) -> None:
+    points, path = np.random.default_rng(1).normal(size=(5, 3)), tmp_path / "c.meshb"
+    triangles, cells = np.array([[0, 1, 2], [1, 2, 3], [0, 2, 4]]), np.array([[0, 1, 2, 3], [1, 2, 3, 4]])
+    write_tetrahedra(path, points, triangles, TAGS, cells)
+    for found, given in zip(read_tetrahedra(path), (points, triangles, TAGS, cells), strict=True):
+        np.testing.assert_array_equal(found, given)
+    write_surface(path, points, triangles, TAGS)
+    with pytest.raises(MeditError, match="no block 8"):
+        read_tetrahedra(path)

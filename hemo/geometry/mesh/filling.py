@@ -35,30 +35,33 @@ RELAXATIONS = 3
 OPTIMISED = 0.35  # gamma below which a mesher works on a cell; from 0.4 on it takes three times as long
 
 
-def fill(boundary: TaggedSurface, name: str = "vessel", peel: bool = True) -> tuple[TetMesh, str]:
+def fill(
+    boundary: TaggedSurface, name: str = "vessel", peel: bool = True, poor_quality: float = POOR_QUALITY
+) -> tuple[TetMesh, str]:
     """Tetrahedra inside a closed tagged surface, its triangles kept, and the name of the method that made them.
 
     Flat cells on the wall are taken off (``peel``: two triangles of the wall change for each). Where a narrow crease of
     the wall forces a poor cell, the wall's vertices there are smoothed and the filling is done again, with more
-    optimisation, a few times; the best is returned. ``name`` is that of the tree in warnings.
+    optimisation, a few times; the best is returned. ``name`` is that of the tree in warnings; cells are poor below the
+    gamma ``poor_quality``.
 
     Raises
     ------
     InputError
         If no method fills the surface.
     """
-    mesh, quality, method = _tetrahedra(boundary, name, peel)
+    mesh, quality, method = _tetrahedra(boundary, name, peel, poor_quality)
     best, lowest = (mesh, method), quality.min()
     poor = np.zeros(len(boundary.points), dtype=bool)
     for _ in range(RELAXATIONS):
         poor[boundary.triangles[poor[boundary.triangles].any(axis=1)]] = True  # one ring more than last time
-        corners = mesh.cells[quality < POOR_QUALITY].ravel()
+        corners = mesh.cells[quality < poor_quality].ravel()
         poor[corners[corners < len(poor)]] = True
-        if quality.min() >= POOR_QUALITY:
+        if quality.min() >= poor_quality:
             break
         boundary = relax(boundary, poor)
         try:
-            mesh, quality, method = _tetrahedra(boundary, name, peel, extra=[""])
+            mesh, quality, method = _tetrahedra(boundary, name, peel, poor_quality, extra=[""])
         except InputError as error:
             log.warning("%s tree: %s The mesh before smoothing is kept.", name, error)
             break
@@ -67,7 +70,9 @@ def fill(boundary: TaggedSurface, name: str = "vessel", peel: bool = True) -> tu
     return best
 
 
-def _tetrahedra(boundary: TaggedSurface, name: str, peel: bool, **options: Any) -> tuple[TetMesh, Array, str]:
+def _tetrahedra(
+    boundary: TaggedSurface, name: str, peel: bool, poor_quality: float, **options: Any
+) -> tuple[TetMesh, Array, str]:
     """The mesh, the quality of its cells, and the name of the method."""
     middle = boundary.points.mean(axis=0)
     given = {"points": (boundary.points - middle) / MM, "triangles": boundary.triangles}
@@ -80,7 +85,7 @@ def _tetrahedra(boundary: TaggedSurface, name: str, peel: bool, **options: Any) 
     mesh = split_corner_cells(mesh)
     quality = gamma(mesh)
     if peel:
-        mesh, gone = peel_flat_cells(mesh, quality, POOR_QUALITY)
+        mesh, gone = peel_flat_cells(mesh, quality, poor_quality)
         quality = np.delete(quality, gone)
     return mesh, quality, method
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hemo.geometry.lumen.surfacecheck import across_edges, edge_table
-from hemo.geometry.mesh.clipping import TaggedSurface
+from hemo.geometry.mesh.clipping import WALL_TAG, TaggedSurface
 from hemo.triangles import area_vectors, flatness, unit_normals
 
 Array = NDArray[np.float64]
@@ -26,8 +26,11 @@ FLAT = 0.985  # cosine between two triangles' normals below which their edge sta
 NEEDLE = 0.01  # height over longest edge of a triangle whose normal says nothing, and without which no shape is lost
 
 
-def flip_to_delaunay(surface: TaggedSurface) -> TaggedSurface:
+def flip_to_delaunay(surface: TaggedSurface, wall: bool = True) -> TaggedSurface:
     """The surface with edges flipped (Lawson 1977) until all within one part, but features, are Delaunay.
+
+    Those of the wall only where ``wall``: on one of stretched triangles the flipped edges would lie across the vessel,
+    as deep chords (0.4 % of the volume at 8 cells per diameter).
 
     An edge between two triangles is when the angles opposite it add up to at most 180 degrees (Bobenko and Springborn
     2007, Discrete Comput Geom 38:740). Two triangles of a round wall that bend by more than 10 degrees keep their edge:
@@ -35,7 +38,9 @@ def flip_to_delaunay(surface: TaggedSurface) -> TaggedSurface:
     on three vertices of a rim, they lie on the cap, and no mesher fills such a lumen.
     """
     triangles = surface.triangles.copy()
-    rows: Index = np.arange(len(triangles))
+    rows: Index = np.flatnonzero(wall | (surface.tags != WALL_TAG))
+    flippable = np.zeros(len(triangles), dtype=bool)
+    flippable[rows] = True
     for _ in range(SWEEPS):
         part = triangles[rows]
         touched = _sweep(surface.points, part, surface.tags[rows])
@@ -45,7 +50,7 @@ def flip_to_delaunay(surface: TaggedSurface) -> TaggedSurface:
         # Next time those near a flip: all triangles round the vertices beside one that a flipped edge had.
         beside = np.zeros(len(surface.points), dtype=bool)
         beside[triangles[touched[triangles].any(axis=1)]] = True
-        rows = np.flatnonzero(beside[triangles].any(axis=1))
+        rows = np.flatnonzero(beside[triangles].any(axis=1) & flippable)
     return replace(surface, triangles=triangles)
 
 

@@ -7,9 +7,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from hemo.errors import InputError
+from hemo.geometry.mesh.adapting import adapted
 from hemo.geometry.mesh.clipping import TaggedSurface
-from hemo.geometry.mesh.filling import fill
+from hemo.geometry.mesh.filling import POOR_QUALITY, fill, split_corner_cells
 from hemo.geometry.mesh.layers import LayerOptions, LayersFailed, core_surface, with_layers
+from hemo.geometry.mesh.sizing import Sizes
 from hemo.tetmesh import TetMesh
 from hemo.tree import VesselTree
 
@@ -24,13 +26,18 @@ class Filled:
     warnings: tuple[str, ...] = ()
 
 
-def filled(boundary: TaggedSurface, tree: VesselTree, layers: LayerOptions | None) -> Filled:
+INNER_WIDTH = 1.0  # of adapted cells over the wanted one
+
+
+def filled(boundary: TaggedSurface, tree: VesselTree, layers: LayerOptions | None, sizes: Sizes) -> Filled:
     """The mesh inside a closed surface; where layers fit nowhere, without any and with a warning.
 
     Raises
     ------
     InputError
         If no method fills the surface.
+    MmgFailed
+        If stretched cells are wanted and could not be made.
     """
     warning: tuple[str, ...] = ()
     if layers is not None and layers.count > 0:
@@ -38,7 +45,9 @@ def filled(boundary: TaggedSurface, tree: VesselTree, layers: LayerOptions | Non
             return _layered(boundary, tree, layers)
         except (LayersFailed, InputError) as error:
             warning = (f"{str(error).rstrip('.')}; the mesh has no layers.",)
-    mesh, method = fill(boundary, tree.name)
+    mesh, method = fill(boundary, tree.name, poor_quality=POOR_QUALITY / sizes.stretch)
+    if sizes.stretch > 1.0:
+        mesh, method = split_corner_cells(adapted(mesh, tree, sizes, INNER_WIDTH)), f"{method}, mmg3d"
     return Filled(mesh, 0, method, warning)
 
 

@@ -1,4 +1,4 @@
-"""Surfaces and sizes in Medit's binary files (``.meshb``, ``.sol``), as mmgs reads and writes them.
+"""Meshes and sizes in Medit's binary files (``.meshb``, ``.sol``), as mmgs and mmg3d read and write them.
 
 Version 2 of the format: whole numbers of 32 bits, reals of 64. A file is a row of blocks, each a keyword, the place of
 the next block, a count, and its rows (Marechal and Loseille, libMeshb, INRIA technical report 0422-2).
@@ -17,9 +17,11 @@ from hemo.errors import HemoError
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
 
-DIMENSION, VERTICES, TRIANGLES, END, AT_VERTICES = 3, 4, 6, 54, 62
+DIMENSION, VERTICES, TRIANGLES, TETRAHEDRA, END, AT_VERTICES = 3, 4, 6, 8, 54, 62
+SCALAR, TENSOR = 1, 3
 VERTEX = np.dtype([("place", "<f8", 3), ("reference", "<i4")])
 TRIANGLE = np.dtype([("corners", "<i4", 3), ("reference", "<i4")])
+TETRAHEDRON = np.dtype([("corners", "<i4", 4), ("reference", "<i4")])
 
 
 class MeditError(HemoError):
@@ -28,16 +30,33 @@ class MeditError(HemoError):
 
 def write_surface(path: Path, points: Array, triangles: Index, tags: NDArray[np.int32]) -> None:
     """Write triangles (m, 3) on points (n, 3), whose references are the tags (m,)."""
+    _write(path, _surface(points, triangles, tags))
+
+
+def write_tetrahedra(path: Path, points: Array, triangles: Index, tags: NDArray[np.int32], cells: Index) -> None:
+    """Write cells (k, 4) besides; their references are 0."""
+    rows = np.zeros(len(cells), dtype=TETRAHEDRON)
+    rows["corners"] = cells + 1
+    _write(path, [*_surface(points, triangles, tags), (TETRAHEDRA, [len(rows)], rows)])
+
+
+def _surface(points: Array, triangles: Index, tags: NDArray[np.int32]) -> list[tuple[int, list[int], NDArray[Any]]]:
     vertices = np.zeros(len(points), dtype=VERTEX)
     vertices["place"] = points
     rows = np.empty(len(triangles), dtype=TRIANGLE)
     rows["corners"], rows["reference"] = triangles + 1, tags
-    _write(path, [(VERTICES, [len(vertices)], vertices), (TRIANGLES, [len(rows)], rows)])
+    return [(VERTICES, [len(vertices)], vertices), (TRIANGLES, [len(rows)], rows)]
 
 
 def write_sizes(path: Path, sizes: NDArray[Any]) -> None:
     """Write a wanted edge length (n,) for each vertex: one solution, a scalar."""
-    _write(path, [(AT_VERTICES, [len(sizes), 1, 1], sizes.astype("<f8"))])
+    _write(path, [(AT_VERTICES, [len(sizes), 1, SCALAR], sizes.astype("<f8"))])
+
+
+def write_metric(path: Path, metric: NDArray[Any]) -> None:
+    """Write a symmetric tensor (n, 3, 3) for each vertex, its lower triangle row by row."""
+    rows = metric[:, [0, 1, 1, 2, 2, 2], [0, 0, 1, 0, 1, 2]]
+    _write(path, [(AT_VERTICES, [len(rows), 1, TENSOR], rows.astype("<f8"))])
 
 
 def _write(path: Path, blocks: list[tuple[int, list[int], NDArray[Any]]]) -> None:
@@ -67,6 +86,23 @@ def read_surface(path: Path) -> tuple[Array, Index, NDArray[np.int32]]:
     if len(used) == 0 or used[0] < 0 or used[-1] >= len(vertices):
         raise MeditError(f"{path.name} holds no whole surface.")
     return vertices["place"][used], compact.reshape(-1, 3).astype(np.int64), rows["reference"].copy()
+
+
+def read_tetrahedra(path: Path) -> tuple[Array, Index, NDArray[np.int32], Index]:
+    """Vertices (n, 3), triangles (m, 3), their references (m,) and cells (k, 4).
+
+    Raises
+    ------
+    MeditError
+        If the file is no such one, is cut short, or lacks one of them.
+    """
+    content = path.read_bytes()
+    layouts = {VERTICES: VERTEX, TRIANGLES: TRIANGLE, TETRAHEDRA: TETRAHEDRON}
+    vertices, rows, cells = (_block(content, keyword, layout) for keyword, layout in layouts.items())
+    triangles, tetrahedra = (block["corners"].astype(np.int64) - 1 for block in (rows, cells))
+    if min(triangles.min(), tetrahedra.min()) < 0 or max(triangles.max(), tetrahedra.max()) >= len(vertices):
+        raise MeditError(f"{path.name} holds no whole mesh.")
+    return vertices["place"].copy(), triangles, rows["reference"].copy(), tetrahedra
 
 
 def _block(content: bytes, keyword: int, layout: np.dtype[Any]) -> NDArray[Any]:

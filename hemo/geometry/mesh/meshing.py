@@ -3,16 +3,14 @@
 Steps: clip to the tree and cap (:mod:`clipping`), remesh the surface by local calibre (:mod:`remeshing`),
 give back the volume that chords cut off (:mod:`compensation`), lay boundary layers if asked for
 (:mod:`layers`), fill with tetrahedra (:mod:`filling`: gmsh, in a child process, from the triangles as they
-are). Where a dirty surface defeats a step, the lumen is rebuilt as the level set of its distance field round
-the tree (:mod:`implicit`) and the steps are done again.
+are), make those inside as long and wide as wanted (:mod:`adapting`: mmg3d). Where a dirty surface defeats a
+step, the lumen is rebuilt as the level set of its distance field round the tree (:mod:`implicit`) and the
+steps are done again.
 """
 
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -22,14 +20,11 @@ from hemo.geometry.lumen.surface import Surface
 from hemo.geometry.lumen.surfacecheck import enclosed_volume
 from hemo.geometry.mesh.capcuts import OstiumNotCut
 from hemo.geometry.mesh.clipping import ClippedLumen, clip_to_tree, keep_flat_ends
-from hemo.geometry.mesh.compensation import conserve_volume
+from hemo.geometry.mesh.discretising import Clock, discretised
 from hemo.geometry.mesh.extensions import Extension, ExtensionLength, extend_caps, with_extensions
-from hemo.geometry.mesh.flipping import flip_to_delaunay
-from hemo.geometry.mesh.layering import filled
 from hemo.geometry.mesh.layers import LayerOptions
 from hemo.geometry.mesh.leavingout import Rest, as_far_as, clear_of_strangers, flow_left, left_out
 from hemo.geometry.mesh.quality import MeshQuality, cells_across, mesh_quality
-from hemo.geometry.mesh.remeshing import remesh
 from hemo.geometry.mesh.sections import SectionProbes, section_probes
 from hemo.geometry.mesh.sizing import Sizes
 from hemo.geometry.mesh.trimming import with_lead
@@ -64,6 +59,8 @@ class MeshOptions:
         Move the wall outward by what its chords cut off.
     outlet_extension, inlet_extension
         Flow extensions beyond the outlets and before the inlet; None for none.
+    stretch
+        Length of the cells of straight vessels over their width; 1 for equal sides, as with boundary layers.
     layers
         Boundary layers; none without. Where they do not fit the mesh is made without, with a warning.
     """
@@ -71,6 +68,7 @@ class MeshOptions:
     cells_per_diameter: float = 6.0
     minimal_outlet_diameter: float = 1.5e-3
     gradation: float = 1.3
+    stretch: float = 1.0
     keep_ends: bool = False
     conserve_volume: bool = True
     outlet_extension: ExtensionLength | None = None
@@ -87,6 +85,14 @@ class MeshOptions:
             raise InputError(f"cells_per_diameter is {self.cells_per_diameter:g}; give a number from 2 to 60.")
         if not 1.05 <= self.gradation <= 3.0:
             raise InputError(f"the mesh gradation is {self.gradation:g}; give a number from 1.05 to 3.")
+        if not 1.0 <= self.stretch <= 4.0:
+            raise InputError(f"the stretch of the cells is {self.stretch:g}; give a number from 1 to 4.")
+
+    @property
+    def sizes(self) -> Sizes:
+        """Of the cells."""
+        layered = self.layers is not None and self.layers.count > 0
+        return Sizes(self.cells_per_diameter, self.gradation, 1.0 if layered else self.stretch)
 
 
 @dataclass(frozen=True)
@@ -217,21 +223,16 @@ def _rebuilt(surface: Surface, tree: VesselTree, options: MeshOptions, notes: tu
 def _from_surface(
     surface: Surface, tree: VesselTree, options: MeshOptions, route: str, notes: tuple[str, ...]
 ) -> MeshResult:
-    clock = _Clock()
+    clock = Clock()
     with clock.step("clip"):
         clipped = keep_flat_ends(surface, tree) if options.keep_ends else clip_to_tree(surface, tree)
         extended, extensions = extend_caps(clipped.surface, options.extensions(tree), tree.name)
         clipped = replace(clipped, surface=untangle(extended)[0])
-    with clock.step("remesh"):
-        sizes = Sizes(options.cells_per_diameter, options.gradation)
-        prolonged = with_extensions(clipped.tree, extensions)
-        boundary, remesher = remesh(clipped.surface, prolonged, sizes)
-    if options.conserve_volume:
-        with clock.step("volume_compensation"):
-            boundary, _ = untangle(conserve_volume(boundary, clipped.surface))
-    with clock.step("fill"):
-        made = filled(flip_to_delaunay(boundary), prolonged, options.layers)
-        mesh, notes = made.mesh, (*notes, *made.warnings)
+    prolonged = with_extensions(clipped.tree, extensions)
+    made, remesher = discretised(
+        clipped.surface, prolonged, options.sizes, options.layers, options.conserve_volume, clock
+    )
+    mesh, notes = made.mesh, (*notes, *made.warnings)
     with clock.step("check"):
         check_mesh(mesh, tree)
         probes = section_probes(mesh, clipped.tree)
@@ -293,16 +294,3 @@ def _report(
         warnings=tuple(warnings),
         timings=timings,
     )
-
-
-@dataclass
-class _Clock:
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def step(self, name: str) -> Iterator[None]:
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.seconds[name] = time.perf_counter() - start

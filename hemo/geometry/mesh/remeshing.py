@@ -7,13 +7,9 @@ program of its own through files (:mod:`medit`). Without it gmsh remeshes the pa
 from __future__ import annotations
 
 import logging
-import shutil
-import subprocess
-import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,18 +20,19 @@ from hemo.geometry.lumen.surfacecheck import edge_table
 from hemo.geometry.mesh.clipping import WALL_TAG, TaggedSurface
 from hemo.geometry.mesh.collapsing import collapse_short_edges
 from hemo.geometry.mesh.filling import MM, run_gmsh
-from hemo.geometry.mesh.medit import MeditError, read_surface, write_sizes, write_surface
+from hemo.geometry.mesh.medit import MeditError, read_surface, write_surface
+from hemo.geometry.mesh.mmg import MmgFailed, mmg_program, run_mmg, write_wanted
 from hemo.geometry.mesh.sizing import Sizes, size_at, tube
+from hemo.geometry.mesh.stretching import in_plane, stretch_at
 from hemo.geometry.mesh.untangling import untangle
 from hemo.tree import VesselTree
-from hemo.triangles import triangle_areas
+from hemo.triangles import triangle_areas, unit_normals
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
 log = logging.getLogger(__name__)
 
 RIDGE_ANGLE = 60  # degrees between the normals of two triangles that makes their edge a feature
-TIME_LIMIT = 600  # s
 # Tetrahedra grown from triangles of this share of D/N come out with N cells across D at least, but at caps.
 TRIANGLE_SIZE = 0.82
 # Accepted logarithm of the triangles' size over the wanted one: root mean square, and where they are coarsest.
@@ -95,7 +92,7 @@ def _to_size(
     nearest = cKDTree(centre).query(surface.points)[1]
     factor, best, error = np.full(len(target), TRIANGLE_SIZE), surface, np.inf
     for _ in range(CORRECTIONS + 1):
-        made = _checked(surface, _mmgs(surface, factor * target, sizes, deviation, program))
+        made = _checked(surface, _mmgs(surface, factor * target, tree, sizes, deviation, program))
         middle, ratio = relative_size(made, tree, sizes)
         miss = _smoothed(np.log(ratio / TRIANGLE_SIZE), middle, centre, radius)
         deviating, coarsest = float(np.sqrt(np.mean(miss**2))), max(float(miss.max()), 0.0)
@@ -120,24 +117,20 @@ def _smoothed(values: Array, places: Array, centre: Array, radius: Array) -> Arr
 def relative_size(surface: TaggedSurface, tree: VesselTree, sizes: Sizes) -> tuple[Array, Array]:
     """Middle (m, 3) of each triangle, and its size over the wanted one (m,).
 
-    A triangle's size is the edge of the equilateral one of equal area.
+    A triangle's size is the edge of the equilateral one of equal area; where stretched ones are wanted, of their area.
     """
     corners = surface.points[surface.triangles]
     edge = np.sqrt(4.0 / np.sqrt(3.0) * triangle_areas(corners))
     middle = corners.mean(axis=1)
-    return np.asarray(middle), np.asarray(np.maximum(edge, 1e-9) / size_at(middle, tree, sizes))
+    wanted = size_at(middle, tree, sizes)
+    if sizes.stretch > 1.0:
+        wanted = wanted * in_plane(*stretch_at(middle, tree, sizes.stretch), unit_normals(corners))
+    return np.asarray(middle), np.asarray(np.maximum(edge, 1e-9) / wanted)
 
 
 def mmgs_program() -> Path | None:
     """Where the mmgs program is: beside this interpreter, or on the PATH."""
-    for name in ("mmgs_O3", "mmgs"):
-        beside = Path(sys.executable).parent / name
-        if beside.is_file():
-            return beside
-        found = shutil.which(name)
-        if found:
-            return Path(found)
-    return None
+    return mmg_program("mmgs")
 
 
 def _checked(before: TaggedSurface, after: TaggedSurface) -> TaggedSurface:
@@ -156,33 +149,19 @@ def _checked(before: TaggedSurface, after: TaggedSurface) -> TaggedSurface:
     return flat
 
 
-def _mmgs(surface: TaggedSurface, target: NDArray[Any], sizes: Sizes, deviation: float, program: Path) -> TaggedSurface:
+def _mmgs(
+    surface: TaggedSurface, target: Array, tree: VesselTree, sizes: Sizes, deviation: float, program: Path
+) -> TaggedSurface:
     middle = surface.points.mean(axis=0)
     with tempfile.TemporaryDirectory(prefix="hemo-mmgs-") as folder:
-        source, result = Path(folder) / "in.meshb", Path(folder) / "out.meshb"
+        source = Path(folder) / "in.meshb"
         write_surface(source, (surface.points - middle) / MM, surface.triangles, surface.tags)
-        write_sizes(source.with_suffix(".solb"), target / MM)
-        command = [
-            str(program),
-            "-v", "1",
-            "-ar", str(RIDGE_ANGLE),
-            "-hgrad", f"{sizes.gradation:g}",
-            "-hausd", f"{deviation / MM:.6g}",
-            "-hmin", f"{0.3 * target.min() / MM:.6g}",
-            "-hmax", f"{1.5 * target.max() / MM:.6g}",
-            "-in", str(source),
-            "-sol", str(source.with_suffix(".solb")),
-            "-out", str(result),
-        ]  # fmt: skip
+        write_wanted(source, surface.points, target, tree, sizes)
+        options = "-ar", str(RIDGE_ANGLE), "-hausd", f"{deviation / MM:.6g}"
         try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=TIME_LIMIT, check=False)
-        except subprocess.TimeoutExpired as error:
-            raise RemeshingFailed(f"mmgs did not end within {TIME_LIMIT} s.") from error
-        if done.returncode != 0 or not result.is_file():
-            last = (done.stdout + done.stderr).strip().splitlines()[-1:] or ["no message"]
-            raise RemeshingFailed(f"mmgs ended with code {done.returncode}: {last[0].strip()}")
-        try:
-            points, triangles, tags = read_surface(result)
+            points, triangles, tags = read_surface(run_mmg(program, source, target, sizes, *options))
+        except MmgFailed as error:
+            raise RemeshingFailed(str(error)) from error
         except MeditError as error:
             raise RemeshingFailed(f"mmgs wrote no surface: {error}") from error
     return replace(surface, points=points * MM + middle, triangles=triangles, tags=tags)

@@ -39,10 +39,13 @@ class Sizes:
         Edges across the local diameter, at least.
     gradation
         Largest ratio of neighbouring edge lengths.
+    stretch
+        Length of the cells along a straight vessel over their width, at most (:mod:`stretching`).
     """
 
     cells_per_diameter: float
     gradation: float = 1.3
+    stretch: float = 1.0
 
 
 def size_at(points: NDArray[Any], tree: VesselTree, sizes: Sizes) -> Array:
@@ -53,7 +56,7 @@ def size_at(points: NDArray[Any], tree: VesselTree, sizes: Sizes) -> Array:
     """
     parts = branch_tubes(tree)
     centre, radius = (np.concatenate(values) for values in zip(*parts, strict=True))
-    return np.asarray(_edges(tree, parts, sizes)[_nearest_sphere(points, centre, radius)])
+    return np.asarray(_edges(tree, parts, sizes)[nearest_sphere(points, centre, radius)])
 
 
 def _edges(tree: VesselTree, parts: list[tuple[Array, Array]], sizes: Sizes) -> Array:
@@ -86,7 +89,7 @@ def local_radius(points: Array, tree: VesselTree) -> Array:
     where that is smaller.
     """
     centre, radius = tube(tree)
-    return np.asarray(radius[_nearest_sphere(points, centre, radius)])
+    return np.asarray(radius[nearest_sphere(points, centre, radius)])
 
 
 def branch_at(points: Array, tree: VesselTree) -> Index:
@@ -94,10 +97,11 @@ def branch_at(points: Array, tree: VesselTree) -> Index:
     parts = branch_tubes(tree)
     centre, radius = (np.concatenate(values) for values in zip(*parts, strict=True))
     owner = np.repeat(np.arange(len(parts)), [len(part[1]) for part in parts])
-    return np.asarray(owner[_nearest_sphere(points, centre, radius)])
+    return np.asarray(owner[nearest_sphere(points, centre, radius)])
 
 
-def _nearest_sphere(points: Array, centre: Array, radius: Array) -> Index:
+def nearest_sphere(points: Array, centre: Array, radius: Array) -> Index:
+    """(n,) number of the sphere that comes nearest to each of (n, 3) points (see :func:`local_radius`)."""
     count = min(16, len(centre))
     distance, nearest = cKDTree(centre).query(points, k=count, workers=-1)
     distance, nearest = distance.reshape(len(points), count), nearest.reshape(len(points), count)
