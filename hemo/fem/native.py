@@ -50,7 +50,7 @@ def module(name: str, declarations: str, source: str, include: str = "", librari
                 library_dirs=[str(place / "lib") for place in places],
                 runtime_library_dirs=[str(place / "lib") for place in places],
                 libraries=list(libraries),
-                extra_compile_args=COMPILER_FLAGS,
+                extra_compile_args=[*COMPILER_FLAGS, "-Wno-psabi"],
             )
             with tempfile.TemporaryDirectory(dir=folder) as work:
                 os.replace(ffi.compile(tmpdir=work), made)
