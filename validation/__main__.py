@@ -21,6 +21,7 @@ BENCHMARKS = (
     "physiology",
     "random_trees",
     "fuzz",
+    "cases",
     "stage_times",
     "real_tree",
     "roofline",
