@@ -1,6 +1,7 @@
 """Every kind of bad input ends in exit code 2, one sentence on stderr and nothing left behind."""
 
 import errno
+import json
 import resource
 import subprocess
 import sys
@@ -179,7 +180,6 @@ def test_lines_and_contours_without_a_lumen(hemo, tmp_path):
     refused(hemo, tmp_path, write_case(tmp_path, 'centreline = "wall.vtp"'), "MaximumInscribedSphereRadius")
     both = 'contours = "empty"\nsurface = "wall.vtp"'
     refused(hemo, tmp_path, write_case(tmp_path, both), "exactly one of", "contours")
-    refused(hemo, tmp_path, write_case(tmp_path, 'centreline = "wall.vtp"'), "--method reduced", method="fem")
 
 
 def test_self_crossing_surface(hemo, tmp_path):
@@ -253,9 +253,13 @@ def test_zero_outlets(hemo, tmp_path):
     refused(hemo, tmp_path, write_case(tmp_path, 'tree = "t.json"'), "outlet")
 
 
-def test_tree_without_a_lumen_cannot_be_meshed(hemo, tmp_path):
-    (tmp_path / "t.json").write_text('{"branches": [{"name": "a", "arc_length_mm": [0, 9], "radius_mm": [1, 1]}]}')
-    refused(hemo, tmp_path, write_case(tmp_path, 'tree = "t.json"'), "--method reduced", method="fem")
+def test_tree_without_places_cannot_be_meshed(hemo, tmp_path):
+    line = {"arc_length_mm": [0, 4, 9], "radius_mm": [1, 1, 1]}
+    daughters = [{"name": name, "parent": "a", "parent_index": 2, **line} for name in "bc"]
+    tree = {"branches": [{"name": "a", "is_outlet": False, **line}, *daughters]}
+    (tmp_path / "t.json").write_text(json.dumps(tree))
+    case = write_case(tmp_path, 'tree = "t.json"')
+    refused(hemo, tmp_path, case, "does not begin in its parent", "--method reduced", method="fem")
 
 
 def test_existing_result_is_not_touched(hemo, tmp_path):
