@@ -37,9 +37,9 @@ def with_fem(result: TreeResult, meshed: MeshedTree, solution: FemResult, readin
         means = "FFR and axial plaque stress are those of the mean, WSS the mean of its magnitude."
         log.warning("%s tree: %s %s", meshed.tree.name, solution.message, means)
     flow = TreeFlow("fem", solution.status, pressure, branches, solution.message, subtracted)
-    scatter = branch_pressures(meshed, solution, solution.section_scatter)
+    doubt = branch_pressures(meshed, solution, solution.section_doubt)
     budgets = {
-        lesion.id: replace(result.budgets[lesion.id], averaging=_averaging(meshed.tree, lesion, flow, scatter, reading))
+        lesion.id: replace(result.budgets[lesion.id], averaging=_averaging(meshed.tree, lesion, flow, doubt, reading))
         for lesion in meshed.tree.lesions
         if lesion.id in result.budgets
     }
@@ -60,12 +60,12 @@ def _averaging(
     tree: VesselTree,
     lesion: Lesion,
     flow: TreeFlow,
-    scatter: Mapping[str, NDArray[np.float64]],
+    doubt: Mapping[str, NDArray[np.float64]],
     reading: Reading | None,
 ) -> float:
-    """How far the lesion's FFR may be off because a mean over time is not sure; ``scatter`` in Pa, by branch."""
+    """How far the lesion's FFR may be off because a mean over time is not sure; ``doubt`` in Pa, by branch."""
     branch = tree[lesion.branch]
-    at = np.interp(measurement_place(branch, lesion, reading), branch.arc, scatter[lesion.branch])
+    at = np.interp(measurement_place(branch, lesion, reading), branch.arc, doubt[lesion.branch])
     return float(at) / (flow.aortic_pressure - flow.subtracted)
 
 

@@ -113,12 +113,12 @@ class WindowSolver(InTime):
         """March until the means agree; both functions as in :func:`hemo.fem.solver.solve_steady`."""
         while True:
             if self.whole:
-                off, change = float(self.scatter()[self.read].max()), float(self.changes()[self.read].max())
-                said = self._said(off, change)
+                off, said = float(self.doubt()[self.read].max()), self._said()
                 log.info("window of %d steps: %s", self.length, said)
-                if max(off, change) <= self.options.averaged:
+                last = 2 * self.number > self.options.most_window_steps  # the next window is as long as all before it
+                if off <= (self.options.tolerated if last else self.options.averaged):
                     return Status.AVERAGED, f"No steady flow was found; {said}"
-                if 2 * self.number > self.options.most_window_steps:  # the next window is as long as all before it
+                if last:
                     return Status.NOT_CONVERGED, f"No steady flow was found, and none in the mean: {said}"
             if stop is not None and stop():
                 return Status.INTERRUPTED, f"Stopped on request after step {self.done}."
@@ -200,14 +200,19 @@ class WindowSolver(InTime):
         return np.asarray(np.abs(self._means() - self.series["before"]))
 
     def scatter(self) -> Array:
-        """How far each mean may be off, as :meth:`changes`: half-widths of 95 % intervals."""
+        """Half-widths of the means' 95 % intervals, as :meth:`changes`."""
         return half_width(self.series["means"])
 
-    def section_scatter(self) -> Array:
-        """(n_sections,) how far each section's mean pressure may be off, Pa."""
-        return self.scatter()[: self.sampler.count] * self.problem.conditions.aortic_pressure
+    def doubt(self) -> Array:
+        """How far each mean may be off: its scatter, or what it has changed by where that is more."""
+        return np.maximum(self.scatter(), self.changes())
 
-    def _said(self, off: float, change: float) -> str:
+    def section_doubt(self) -> Array:
+        """(n_sections,) how far each section's mean pressure may be off, Pa."""
+        return self.doubt()[: self.sampler.count] * self.problem.conditions.aortic_pressure
+
+    def _said(self) -> str:
+        off, change = (float(values[self.read].max()) for values in (self.scatter(), self.changes()))
         pressures = self.series["means"][:, : self.sampler.count]
         return (
             f"averaged over {self.length} time steps, {1e3 * self.length * self.stepper.dt:.3g} ms: where FFR is read, "

@@ -237,7 +237,7 @@ class Execution:
             section_pressure=sections.pressure + level,
             section_flow=sections.flow,
             section_momentum=sections.momentum,
-            section_scatter=in_time.section_scatter()
+            section_doubt=in_time.section_doubt()
             if isinstance(in_time, WindowSolver)
             else np.zeros(job.probes.n_sections),
             velocity=fields[0],

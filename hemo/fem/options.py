@@ -41,9 +41,10 @@ class FemOptions:
     least_window, most_window_steps
         Time of the first two windows that means are taken over, as ``settling``, and short steps of all windows before
         giving up; 0 not to follow the flow in time at all.
-    averaged
+    averaged, tolerated
         What a mean may be off by where FFR is read, as the 95 % interval and the change since the window before tell:
-        of a pressure over the aortic one, of an outlet's share of the flow.
+        of a pressure over the aortic one, of an outlet's share of the flow. The one ends the averaging; the other is
+        still a result when no more steps are allowed (pressure wires repeat themselves within 0.013 to 0.025).
     linear_tolerance
         Relative residual of each linear solve, the loosest allowed.
     max_linear_iterations
@@ -73,8 +74,9 @@ class FemOptions:
     settling_steps: int = 100
     window_step: float = 0.1
     least_window: float = 0.5
-    most_window_steps: int = 8000
+    most_window_steps: int = 4000
     averaged: float = 0.005
+    tolerated: float = 0.01
     linear_tolerance: float = 0.1
     max_linear_iterations: int = 60
     checkpoint_interval: float = 60.0

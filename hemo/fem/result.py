@@ -21,7 +21,7 @@ FIELDS = (
     "section_pressure",
     "section_flow",
     "section_momentum",
-    "section_scatter",
+    "section_doubt",
     "velocity",
     "pressure",
     "edges",
@@ -69,9 +69,9 @@ class FemResult:
     section_area, section_pressure, section_flow, section_momentum
         (n_sections,) area m^2, mean static pressure Pa, flow m^3/s along the section's normal, and integral of
         rho (u . n)^2 in N (u the mean velocity). A section without probe points has area 0 and pressure nan.
-    section_scatter
-        (n_sections,) how far the mean pressure over time may be off, Pa (half-width of a 95 % interval); 0 of steady
-        flow and of beats.
+    section_doubt
+        (n_sections,) how far the mean pressure over time may be off, Pa: half-width of a 95 % interval, or its change
+        since the window before where that is more; 0 of steady flow and of beats.
     velocity, pressure
         (n, 3) m/s and (n,) Pa at the mesh's vertices (gauge).
     edges, edge_velocity
@@ -103,7 +103,7 @@ class FemResult:
     section_pressure: Array
     section_flow: Array
     section_momentum: Array
-    section_scatter: Array
+    section_doubt: Array
     velocity: Array
     pressure: Array
     edges: NDArray[np.int64]
