@@ -25,6 +25,7 @@ BENCHMARKS = (
     "stage_times",
     "real_tree",
     "roofline",
+    "manufactured",
     "ethier_steinman",
     "dfg_cylinder",
     "fda_nozzle",
