@@ -26,6 +26,7 @@ BENCHMARKS = (
     "real_tree",
     "roofline",
     "manufactured",
+    "poiseuille",
     "ethier_steinman",
     "dfg_cylinder",
     "fda_nozzle",
