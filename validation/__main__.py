@@ -27,6 +27,7 @@ BENCHMARKS = (
     "roofline",
     "manufactured",
     "poiseuille",
+    "womersley",
     "ethier_steinman",
     "dfg_cylinder",
     "fda_nozzle",
