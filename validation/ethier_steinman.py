@@ -120,14 +120,15 @@ def errors(problem: FlowProblem) -> Array:
     with compilation(MPI.COMM_SELF):
         offset, level = (_mean(part, problem) for part in (problem.pressure() - p, p))
         pairs = ((gap, u), (ufl.grad(gap), ufl.grad(u)), (problem.pressure() - p - offset, p - level))
-        return np.array([_norm(error) / _norm(size) for error, size in pairs])
+        return np.array([norm(error) / norm(size) for error, size in pairs])
 
 
 def _mean(expression: Any, problem: FlowProblem) -> float:
     return _integral(expression) / _integral(fem.Constant(problem.domain.mesh, 1.0))
 
 
-def _norm(expression: Any) -> float:
+def norm(expression: Any) -> float:
+    """In L2 over the mesh of ``expression``."""
     return float(np.sqrt(_integral(ufl.inner(expression, expression))))
 
 
@@ -162,7 +163,7 @@ def main() -> None:
     space = np.array(in_space)
     columns = ("cells along a side", "cells", "unknowns", "velocity", "rate", "gradient", "rate", "pressure", "rate")
     note = f"Errors against the exact flow, relative, after {SIDE_STEPS} steps."
-    rows = [(*row[:3], *cells) for row, cells in zip(rows, _cells(SIDES, space), strict=True)]
+    rows = [(*row[:3], *cells) for row, cells in zip(rows, with_rates(SIDES, space), strict=True)]
     publish(Table("ethier_steinman", columns, tuple(rows), note))
     finest = solve(STEPS_SIDE, FINEST)
     marched = [solve(STEPS_SIDE, steps) for steps in STEPS]
@@ -170,7 +171,7 @@ def main() -> None:
     whole = np.array([errors(problem) for problem in marched])
     rows = [
         (str(steps), f"{1e3 * END / steps:.1f}", *cells, f"{error[0]:.2e}", f"{error[2]:.2e}")
-        for steps, cells, error in zip(STEPS, _cells(STEPS, steps_apart), whole, strict=True)
+        for steps, cells, error in zip(STEPS, with_rates(STEPS, steps_apart), whole, strict=True)
     ]
     columns = ("steps", "step / ms", "velocity", "rate", "pressure", "rate", "velocity, exact", "pressure, exact")
     note = (
@@ -181,7 +182,7 @@ def main() -> None:
     _draw(space, steps_apart)
 
 
-def _cells(sizes: Any, found: Array) -> list[list[str]]:
+def with_rates(sizes: Any, found: Array) -> list[list[str]]:
     """Each error and the rate that led to it."""
     order = np.vstack([np.full(found.shape[1], np.nan), rates(sizes, found)])
     return [

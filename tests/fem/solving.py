@@ -1,61 +1,13 @@
-"""What the finite-element tests share: building a problem, a first guess, and solving."""
+"""What the finite-element tests share: building a problem, a first guess, solving, and the Jacobian by differences."""
 
 from __future__ import annotations
 
 import numpy as np
-from mpi4py import MPI
 
-from hemo.blood import Blood
-from hemo.boundary import FlowConditions
-from hemo.fem.domain import distribute, from_vertices, vertex_spaces
-from hemo.fem.jit import compilation
-from hemo.fem.job import ProbeArrays
-from hemo.fem.options import FemOptions
-from hemo.fem.problem import FlowProblem, build_problem, set_state
-from hemo.fem.solver import solve_steady
-from hemo.results import Status
-from hemo.tetmesh import TetMesh
-from tests.fem import tubes
+from hemo.fem.problem import FlowProblem
+from validation.solving import parabola, probes_at, set_up, solved
 
-
-def parabola(mesh: TetMesh, radius, flow: float) -> np.ndarray:
-    """(n, 3) velocity 2 Q / A (1 - r^2 / R(z)^2) along z at the vertices."""
-    z = mesh.points[:, 2]
-    squared = (mesh.points[:, 0] ** 2 + mesh.points[:, 1] ** 2) / radius(z) ** 2
-    velocity = np.zeros((len(z), 3))
-    velocity[:, 2] = 2 * flow / (np.pi * radius(z) ** 2) * np.clip(1 - squared, 0, 1)
-    return velocity
-
-
-def set_up(
-    mesh: TetMesh,
-    conditions: FlowConditions,
-    guess: np.ndarray,
-    blood: Blood | None = None,
-    comm=MPI.COMM_SELF,
-    leak: np.ndarray | None = None,
-    unsteady: bool = False,
-) -> FlowProblem:
-    """The problem with velocities (n, 3) at the vertices and the aortic pressure to begin with."""
-    with compilation(comm):
-        domain = distribute(mesh if comm.rank == 0 else None, comm)
-        problem = build_problem(domain, blood or Blood(), conditions, leak=leak, unsteady=unsteady)
-        scalars, vectors = vertex_spaces(domain)
-    pressure = np.full(len(mesh.points), conditions.aortic_pressure)
-    set_state(problem, from_vertices(vectors, guess), from_vertices(scalars, pressure))
-    return problem
-
-
-def solved(problem: FlowProblem, **options) -> FlowProblem:
-    """The same problem, solved; the test fails if it does not converge."""
-    outcome = solve_steady(problem, FemOptions(**options))
-    assert outcome.status is Status.CONVERGED, outcome.message
-    return problem
-
-
-def probes_at(mesh: TetMesh, heights) -> ProbeArrays:
-    """Probes on the planes z = heights."""
-    return ProbeArrays(**tubes.section_arrays(mesh, np.asarray(heights)), n_sections=len(heights))
+__all__ = ["jacobian_error", "parabola", "probes_at", "set_up", "solved"]
 
 
 def jacobian_error(problem: FlowProblem, start: np.ndarray, way: np.ndarray) -> float:
