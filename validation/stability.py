@@ -8,20 +8,19 @@ plane problem with another code and another solver of eigenvalues. On an unsymme
 from __future__ import annotations
 
 import numpy as np
-from mpi4py import MPI
 
 from hemo.blood import Blood
 from hemo.boundary import FlowConditions
-from hemo.fem.domain import distribute, from_vertices, vertex_spaces
 from hemo.fem.linear import LaggedFactorisation
 from hemo.fem.marching import crossing_rate
 from hemo.fem.options import FemOptions
-from hemo.fem.problem import FlowProblem, build_problem, set_state
+from hemo.fem.problem import FlowProblem
 from hemo.fem.solver import solve_steady
 from hemo.fem.stability import leading_mode
 from hemo.results import Status
 from hemo.units import MILLIMETRE
 from validation.axisymmetric import ACROSS, CASES, LENGTH, StenosedFlow, wall_radius
+from validation.solving import parabola, set_up
 from validation.table import Table, publish
 from validation.tets import graded_stations, tube
 
@@ -38,14 +37,7 @@ def problem(severity: float, flow: float, rings: int) -> FlowProblem:
 
     mesh = tube(radius, graded_stations(radius, LENGTH * MILLIMETRE, PER_RADIUS * rings), rings)
     conditions = FlowConditions(AORTIC, VENOUS, {"out": (AORTIC - VENOUS) / flow}, flow)
-    found = build_problem(distribute(mesh, MPI.COMM_SELF), Blood(), conditions)
-    x, y, z = mesh.points.T
-    share = (x**2 + y**2) / radius(z) ** 2
-    velocity = np.zeros_like(mesh.points)
-    velocity[:, 2] = 2.0 * flow / (np.pi * radius(z) ** 2) * np.clip(1.0 - share, 0.0, 1.0)
-    scalars, vectors = vertex_spaces(found.domain)
-    set_state(found, from_vertices(vectors, velocity), from_vertices(scalars, np.full(len(z), AORTIC)))
-    return found
+    return set_up(mesh, conditions, parabola(mesh, radius, flow))
 
 
 def growth(severity: float, flow: float, rings: int) -> tuple[int, complex]:
