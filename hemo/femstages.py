@@ -74,18 +74,19 @@ def solve_fem(
         conditions = far_conditions(start.conditions, start.reduced, meshed, case.fluid().viscosity)
         shares = _leak(meshed, conditions)
         flow, pulse, solved = start.reduced, None, None
+        strong_jet = _largest_reynolds(case, start) >= STRONG_JET
         if case.fem.pulsatile:
             steps = case.fem.steps_per_beat
             beat = reduced_beat(meshed.tree, case.physiology(), start.conditions, case.fluid(), steps)
             flow, pulse = before_the_beat(beat), pulse_of(beat, meshed.tree, meshed.mesh.outlets, shares)
-        elif again is not None and meshed.info.cells > COARSE_FROM and _largest_reynolds(case, start) < STRONG_JET:
+        elif again is not None and meshed.info.cells > COARSE_FROM and not strong_jet:
             solved = _from_coarser(case, meshed, start, logs, ranks, tell, again)
         initial, between = initial_fields(meshed.mesh.points, meshed.tree, flow), None
         if solved is not None:
             initial, between = (solved.velocity, solved.pressure), (solved.edges, solved.edge_velocity)
         options = FemOptions(
             solved=solved is not None,
-            stability=_largest_reynolds(case, start) >= STRONG_JET,
+            stability=strong_jet,
             checkpoint_interval=case.fem.checkpoint_interval,
         )
         if not (in_time and case.fem.average_unsteady):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import tempfile
 import time
@@ -17,7 +16,7 @@ from hemo.indices import oscillation
 from hemo.results import Status
 from validation.kills import CASE
 from validation.table import Table, publish
-from validation.workerjob import written_job
+from validation.workerjob import set_options, written_job
 
 STEPS = (50, 100, 200, 400)  # the last is what the others are held against
 TOLERANCES = (1e-3, 1e-4, 1e-5, 1e-7)  # likewise, with USUAL steps
@@ -38,9 +37,7 @@ def job(folder: Path, steps: int) -> Path:
 def beat(inputs: Path, tolerance: float) -> tuple[FemResult, float]:
     """The beat with its steps solved so tightly, and its seconds a step."""
     place = Path(shutil.copytree(inputs, inputs.parent / f"tolerance{tolerance:g}"))
-    text = json.loads((place / "job.json").read_text())
-    text["options"] |= {"step_tolerance": tolerance}
-    (place / "job.json").write_text(json.dumps(text))
+    set_options(place, step_tolerance=tolerance)
     start = time.perf_counter()
     run_worker(place, RANKS)
     result = read_result(place)

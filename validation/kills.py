@@ -6,7 +6,6 @@ last one are dying. Time steps are solved to 1e-10, so that what differs is the 
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import shutil
@@ -24,7 +23,7 @@ from hemo.fem.job import read_status
 from hemo.fem.result import FemResult, read_result
 from hemo.results import Status
 from validation.table import Table, publish
-from validation.workerjob import written_job
+from validation.workerjob import set_options, written_job
 
 KILLS = 20
 VICTIMS = ("driver", "mpirun", "rank")
@@ -64,9 +63,7 @@ def job(folder: Path) -> Path:
     """The worker's inputs, its time steps solved tightly."""
     (folder / "case.toml").write_text(CASE)
     place = written_job(folder / "case.toml", folder)
-    text = json.loads((place / "job.json").read_text())
-    text["options"] |= {"step_tolerance": 1e-10}
-    (place / "job.json").write_text(json.dumps(text))
+    set_options(place, step_tolerance=1e-10)
     return place
 
 

@@ -25,10 +25,10 @@ from validation.openfoam import FOAM, HEMO
 from validation.openfoam_cases import write_binary
 from validation.openfoam_grid import Array
 from validation.openfoam_patient import REFERENCE, Patient, patient
-from validation.openfoam_runs import RANKS, Failed, Line, OpenFOAM, find
+from validation.openfoam_runs import RANKS, Failed, Line, OpenFOAM
 from validation.openfoam_snappy import Snappy
 from validation.openfoam_tree_cases import write_steady, write_unsteady
-from validation.openfoam_tree_runs import fresh, meshed_case, prescribed
+from validation.openfoam_tree_runs import fresh, meshed_case, prepared, prescribed
 from validation.table import DOCS, Table, publish
 
 RECORDS = DOCS.parent / "validation" / "records" / "openfoam_beat.jsonl"
@@ -59,14 +59,10 @@ def main(options: Sequence[str] = ()) -> None:
     """Time what is missing, then the table."""
     parser = argparse.ArgumentParser(prog="python -m validation openfoam_beat")
     parser.add_argument("--steps", type=int, default=25, help=f"that hemo takes; a beat has {STEPS_PER_BEAT}")
-    parser.add_argument("--fresh", action="store_true", help="forget the runs on record")
-    chosen = parser.parse_args(options)
-    foam = find(install=False)
-    if foam is None or "HEMO_DATA" not in os.environ:
-        print("openfoam_beat: skipped, for want of OpenFOAM (python -m validation openfoam --install) or of HEMO_DATA.")
+    ready = prepared(parser, options, RECORDS)
+    if ready is None:
         return
-    if chosen.fresh:
-        RECORDS.unlink(missing_ok=True)
+    chosen, foam = ready
     publish(table(campaign(foam, chosen.steps), foam))
 
 

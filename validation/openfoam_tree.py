@@ -21,9 +21,9 @@ from hemo import __version__
 from validation.campaign import resumed
 from validation.openfoam import CODES, FOAM, HEMO, time_at
 from validation.openfoam_patient import BEFORE, REFERENCE, Patient, patient, reference, solve
-from validation.openfoam_runs import RANKS, Line, OpenFOAM, find
+from validation.openfoam_runs import RANKS, Line, OpenFOAM
 from validation.openfoam_snappy import Snappy
-from validation.openfoam_tree_runs import SETTLED, off
+from validation.openfoam_tree_runs import SETTLED, off, prepared
 from validation.openfoam_tree_runs import solve as solve_openfoam
 from validation.real_tree import SEVERITY, VESSEL
 from validation.table import DOCS, Table, publish
@@ -59,14 +59,10 @@ def main(options: Sequence[str] = ()) -> None:
     """Run what is missing, then the tables."""
     parser = argparse.ArgumentParser(prog="python -m validation openfoam_tree")
     parser.add_argument("--repeats", type=int, default=3, help="of each mesh's solve")
-    parser.add_argument("--fresh", action="store_true", help="forget the runs on record")
-    chosen = parser.parse_args(options)
-    foam = find(install=False)
-    if foam is None or "HEMO_DATA" not in os.environ:
-        print("openfoam_tree: skipped, for want of OpenFOAM (python -m validation openfoam --install) or of HEMO_DATA.")
+    ready = prepared(parser, options, RECORDS)
+    if ready is None:
         return
-    if chosen.fresh:
-        RECORDS.unlink(missing_ok=True)
+    chosen, foam = ready
     runs = campaign(foam, chosen.repeats)
     publish(mesh_table(runs, foam))
     publish(ratio_table(runs))

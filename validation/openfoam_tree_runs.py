@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import re
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,27 @@ from hemo.tetmesh import INLET
 from validation.openfoam_cases import DENSITY, write_binary
 from validation.openfoam_patient import REFERENCE, Patient, places
 from validation.openfoam_readings import Readings
-from validation.openfoam_runs import RANKS, Line, OpenFOAM
+from validation.openfoam_runs import RANKS, Line, OpenFOAM, find
 from validation.openfoam_snappy import Snappy, write_mesh_case
 from validation.openfoam_tree_cases import write_mesh_control, write_steady
 
 SETTLED = 5e-4  # of FFR
 MESHED = "meshed.json"
+
+
+def prepared(
+    parser: argparse.ArgumentParser, options: Sequence[str], records: Path
+) -> tuple[argparse.Namespace, OpenFOAM] | None:
+    """The options, ``--fresh`` among them, and OpenFOAM, the records forgotten if asked; None, and said, without it."""
+    parser.add_argument("--fresh", action="store_true", help="forget the runs on record")
+    chosen, foam = parser.parse_args(options), find(install=False)
+    if foam is None or "HEMO_DATA" not in os.environ:
+        name = str(parser.prog).split()[-1]
+        print(f"{name}: skipped, for want of OpenFOAM (python -m validation openfoam --install) or of HEMO_DATA.")
+        return None
+    if chosen.fresh:
+        records.unlink(missing_ok=True)
+    return chosen, foam
 
 
 def meshed_case(foam: OpenFOAM, patient: Patient, grid: Snappy) -> tuple[Path, Line]:

@@ -16,10 +16,9 @@ import numpy as np
 from hemo.fem.launch import run_worker
 from hemo.fem.result import FemResult, read_result
 from hemo.results import Status
-from validation.table import DOCS, Table, publish
-from validation.workerjob import written_job
+from validation.table import Table, publish
+from validation.workerjob import left_coronary_job, set_options
 
-CASE = DOCS.parent / "cases" / "left_coronary" / "case.toml"
 ACROSS = 3  # cells
 RANKS = (1, 2, 3, 4)
 # Name -> solver options, and what FFR may differ by.
@@ -29,19 +28,10 @@ TOLERANCES = {
 }
 
 
-def job(folder: Path) -> Path:
-    """The worker's inputs of the tree."""
-    text = CASE.read_text().replace("cells_per_diameter = 6", f"cells_per_diameter = {ACROSS}")
-    (folder / "case.toml").write_text(text.replace('"lumen.nii.gz"', f'"{CASE.parent / "lumen.nii.gz"}"'))
-    return written_job(folder / "case.toml", folder)
-
-
 def solved(inputs: Path, folder: Path, ranks: int, options: dict[str, float]) -> FemResult:
     """The tree on so many ranks."""
     place = Path(shutil.copytree(inputs, folder))
-    text = json.loads((place / "job.json").read_text())
-    text["options"] |= options
-    (place / "job.json").write_text(json.dumps(text))
+    set_options(place, **options)
     run_worker(place, ranks)
     result = read_result(place)
     assert result.status is Status.CONVERGED
@@ -52,7 +42,7 @@ def main() -> None:
     """Solve on each number of ranks and fill the section ``ranks`` of docs/benchmarks.md."""
     rows = []
     with tempfile.TemporaryDirectory() as name:
-        inputs = job(Path(name))
+        inputs = left_coronary_job(ACROSS, Path(name))
         aortic = json.loads((inputs / "job.json").read_text())["conditions"]["aortic_pressure"]
         for tolerance, (options, goal) in TOLERANCES.items():
             found = [solved(inputs, Path(name) / f"{tolerance}{ranks}", ranks, options) for ranks in RANKS]

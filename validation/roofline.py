@@ -19,10 +19,9 @@ from hemo.fem.domain import distribute
 from hemo.fem.job import read_job
 from hemo.fem.linear import LaggedFactorisation
 from hemo.fem.problem import build_problem
-from validation.table import DOCS, Table, publish
-from validation.workerjob import written_job
+from validation.table import Table, publish
+from validation.workerjob import left_coronary_job
 
-CASE = DOCS.parent / "cases" / "left_coronary" / "case.toml"
 ACROSS = 4  # cells
 REPEATS = 5
 
@@ -55,10 +54,7 @@ def products() -> float:
 def main() -> None:
     """Time each operation and fill the section ``roofline`` of docs/benchmarks.md."""
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        text = CASE.read_text().replace("cells_per_diameter = 6", f"cells_per_diameter = {ACROSS}")
-        (folder / "case.toml").write_text(text.replace('"lumen.nii.gz"', f'"{CASE.parent / "lumen.nii.gz"}"'))
-        job = read_job(written_job(folder / "case.toml", folder))
+        job = read_job(left_coronary_job(ACROSS, Path(name)))
     problem = build_problem(distribute(job.mesh, MPI.COMM_SELF), job.blood, job.conditions, job.options, leak=job.leak)
     linear = LaggedFactorisation(problem.create_matrix(), problem.outlets, job.options)
     problem.assemble_jacobian(linear.matrix)

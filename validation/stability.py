@@ -12,7 +12,7 @@ import numpy as np
 from hemo.blood import Blood
 from hemo.boundary import FlowConditions
 from hemo.fem.linear import LaggedFactorisation
-from hemo.fem.marching import crossing_rate
+from hemo.fem.marching import crossing_time
 from hemo.fem.options import FemOptions
 from hemo.fem.problem import FlowProblem
 from hemo.fem.solver import solve_steady
@@ -46,7 +46,7 @@ def growth(severity: float, flow: float, rings: int) -> tuple[int, complex]:
     outcome = solve_steady(found, options)
     assert outcome.status is Status.CONVERGED, outcome.message
     linear = LaggedFactorisation(found.create_matrix(), found.outlets, options)
-    mode = leading_mode(found, linear, 1.0 / crossing_rate(found))
+    mode = leading_mode(found, linear, crossing_time(found))
     assert mode is not None
     mode.shape.destroy()
     linear.destroy()

@@ -22,7 +22,7 @@ from scipy.special import stdtrit
 
 from hemo.fem.intime import InTime, TimeStep, describe
 from hemo.fem.job import Probes
-from hemo.fem.marching import crossing_rate, viscous_time
+from hemo.fem.marching import crossing_time, viscous_time
 from hemo.fem.options import FemOptions
 from hemo.fem.problem import FlowProblem
 from hemo.fem.timesteps import StepOutcome, TimeStepper
@@ -50,7 +50,7 @@ class Schedule:
 def schedule(problem: FlowProblem, options: FemOptions) -> Schedule:
     """By the fastest fluid in the problem's state, and the time that a profile takes to develop; collective."""
     profile = viscous_time(problem)
-    short = options.window_step / max(crossing_rate(problem), 1e-300)
+    short = options.window_step * crossing_time(problem)
     settling = options.settling * profile
     long = max(settling / options.settling_steps, short)
     return Schedule(settling, long, short, max(round(options.least_window * profile / short), 1))

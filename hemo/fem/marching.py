@@ -28,6 +28,11 @@ def crossing_rate(problem: FlowProblem) -> float:
     return float(problem.domain.comm.allreduce(fastest, op=MPI.MAX) / (2.0 * _inlet_radius(problem)))
 
 
+def crossing_time(problem: FlowProblem) -> float:
+    """The first time step, s: one over :func:`crossing_rate`, finite where nothing moves."""
+    return 1.0 / max(crossing_rate(problem), 1e-300)
+
+
 def viscous_time(problem: FlowProblem) -> float:
     """R^2 / (nu j^2) of the inlet, s: in which a developing profile comes e times nearer to its parabola.
 

@@ -23,7 +23,7 @@ from petsc4py import PETSc
 
 from hemo.fem.blame import largest_residual
 from hemo.fem.linear import LaggedFactorisation
-from hemo.fem.marching import MARCHES, crossing_rate, time_step
+from hemo.fem.marching import MARCHES, crossing_time, time_step
 from hemo.fem.options import FemOptions
 from hemo.fem.problem import FlowProblem
 from hemo.fem.stability import leading_mode
@@ -198,7 +198,7 @@ class _Continuation:
     def judge(self) -> tuple[Status, str]:
         """Whether the solution lasts; one that does not is left disturbed."""
         start = time.perf_counter()
-        mode = leading_mode(self.problem, self.linear, 1.0 / max(crossing_rate(self.problem), 1e-300))
+        mode = leading_mode(self.problem, self.linear, crossing_time(self.problem))
         log.info("stability: %.1f s", time.perf_counter() - start)
         if mode is None:
             return Status.CONVERGED, "Whether it lasts is not known."
@@ -241,7 +241,7 @@ class _Continuation:
         self.fall_back()
         self.problem.set_viscosity_factor(1.0)
         self._renew_force()
-        first = 1.0 / max(crossing_rate(self.problem), 1e-300)
+        first = crossing_time(self.problem)
         begun = relative = self.relative()
         log.info("steps of pseudo-time, the first of %.1e s", first)
         end = None
