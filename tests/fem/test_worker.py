@@ -136,7 +136,8 @@ def test_interruption_leaves_a_checkpoint_and_no_result(stopped):
     assert len(found.records) == found.steps
 
 
-def test_interruption_before_the_first_step(vessel, tmp_path):
+def test_interruption_before_the_first_step(vessel, tmp_path, monkeypatch):
+    monkeypatch.setattr("hemo.fem.launch.POLL", 0.01)  # s; setting up may be over between two looks of the usual 0.2
     folder = write(tmp_path / "fem", vessel)
     interrupt(folder, 2, lambda status: status["state"] == "setup")
     assert read_status(folder)["state"] == "interrupted"
