@@ -19,7 +19,8 @@ from hemo.output import VolumeFields
 from hemo.reduced.pulsatile import lesion_ratios
 from hemo.reduced.waveform import patients_beat
 from hemo.results import BeatCurves, BranchFlow, Status, TreeFlow, WallTraction
-from hemo.tree import Lesion, VesselTree, flow_between_points
+from hemo.stretches import flow_between_points
+from hemo.tree import Lesion, VesselTree
 from hemo.treesummary import TreeResult
 
 if TYPE_CHECKING:

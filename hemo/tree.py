@@ -8,7 +8,7 @@ lumen. All arrays are SI, in the patient's LPS frame (x left, y posterior, z hea
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -291,48 +291,3 @@ def _check_arrays(tree_name: str, branch: Branch) -> None:
             raise InputError(f"{where}: {label} has {values.shape[0]} values for {n} points.")
         if not np.all(np.isfinite(values)) or np.any(values <= 0.0):
             raise InputError(f"{where}: every {label} must be a positive number.")
-
-
-def sinks_fed(tree: VesselTree, leaks: Sequence[tuple[str, int]] = ()) -> dict[str, list[tuple[int, Array]]]:
-    """For each branch its stretches of constant flow: (first interval, row with 1 for every sink it feeds).
-
-    An interval is what lies between two neighbouring centreline points. Sinks are the outlets, in the order of
-    ``tree.outlets``, and then the ``leaks``: places (branch, centreline point) where flow leaves on the way.
-    """
-    position = {name: i for i, name in enumerate(tree.outlets)}
-    count = len(position) + len(leaks)
-    leaving: dict[str, list[tuple[int, Array]]] = {}
-    for number, (name, point) in enumerate(leaks, start=len(position)):
-        leaving.setdefault(name, []).append((point, np.eye(1, count, number)[0]))
-    rows: dict[str, list[tuple[int, Array]]] = {}
-    for branch in reversed(tree.branches):
-        row: Array = np.zeros(count)
-        if branch.is_outlet:
-            row[position[branch.name]] = 1.0
-        stop = len(branch.points) - 1
-        stretches: list[tuple[int, Array]] = []
-        for place, fed in sorted(leaving.get(branch.name, []), key=lambda item: item[0], reverse=True):
-            place = min(place, len(branch.points) - 1)
-            if place < stop:
-                stretches.append((place, row.copy()))
-                stop = place
-            row = row + fed
-        if stop > 0:
-            stretches.append((0, row.copy()))
-        if branch.parent is not None:
-            leaving.setdefault(branch.parent, []).append((branch.parent_index or 0, row))
-        rows[branch.name] = stretches[::-1]
-    return rows
-
-
-def flow_between_points(tree: VesselTree, sink_flow: Array, leaks: Sequence[tuple[str, int]] = ()) -> dict[str, Array]:
-    """Flow in every interval of every branch, (n - 1,) m^3/s, from that of the sinks, in :func:`sinks_fed`'s order."""
-    flows: dict[str, Array] = {}
-    for name, stretches in sinks_fed(tree, leaks).items():
-        last = len(tree[name].points) - 1
-        flow = np.empty(last)
-        stops = [first for first, _ in stretches[1:]] + [last]
-        for (first, row), stop in zip(stretches, stops, strict=True):
-            flow[first:stop] = row @ sink_flow
-        flows[name] = flow
-    return flows

@@ -23,7 +23,8 @@ from hemo.boundary.scale import resting_flow
 from hemo.boundary.split import WIDE, Shares, split_flow
 from hemo.boundary.territory import CORONARY, CORONARY_SHARES, LEFT_VESSELS, Sourced
 from hemo.errors import InputError
-from hemo.tree import VesselTree, flow_between_points
+from hemo.stretches import flow_between_points
+from hemo.tree import VesselTree
 from hemo.units import ML_PER_MIN, MMHG, MMHG_MIN_PER_ML
 
 Array = NDArray[Any]

@@ -28,7 +28,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hemo.blood import Blood, poiseuille_resistance
-from hemo.tree import Branch, Lesion
+from hemo.reduced.terms import Losses
+from hemo.tree import Branch, Lesion, VesselTree
 
 Array = NDArray[Any]
 
@@ -44,6 +45,19 @@ class LossOptions:
     """
 
     expansion: float = 1.0
+
+
+def interval_losses(tree: VesselTree, blood: Blood, options: LossOptions) -> Losses:
+    """What each interval between centreline points loses, through all branches."""
+    return Losses(
+        np.concatenate([viscous_resistance(branch, blood) for branch in tree.branches]),
+        np.concatenate(
+            [
+                expansion_coefficient(branch, tuple(tree.lesions_on(branch.name)), blood, options)
+                for branch in tree.branches
+            ]
+        ),
+    )
 
 
 def viscous_resistance(branch: Branch, blood: Blood) -> Array:

@@ -24,23 +24,14 @@ from hemo.boundary.territory import CORONARY
 from hemo.errors import InputError
 from hemo.indices import Reading, measurement_place
 from hemo.reduced.beds import unopened
+from hemo.reduced.ladders import with_ladders
 from hemo.reduced.lumped import CORONARY_BED, MOST_IMPEDANCE, BedKind, Beds, windkessel
-from hemo.reduced.network import (
-    Network,
-    assembled,
-    branch_losses,
-    distributed,
-    minimise,
-    minimise_carrying,
-    sink_resistances,
-)
+from hemo.reduced.network import assembled, distributed, inertance, sink_resistances
+from hemo.reduced.periodic import rate, solve_periodic
 from hemo.reduced.waveform import SQUEEZE, Beat, patients_beat
 from hemo.tree import Branch, VesselTree
 
 Array = NDArray[Any]
-
-MOST_BEATS = 30
-PERIODIC = 1e-3  # relative change of the flow over a beat
 
 
 @dataclass(frozen=True)
@@ -103,32 +94,30 @@ def solve_beat(
     """
     if (conditions.inlet_flow is None) != (beat.inflow is None):
         raise InputError("a beat needs the flow at every time where the inlet's flow is prescribed, and there alone.")
-    losses = branch_losses(tree, blood)
-    network = assembled(tree, conditions, losses, blood)
+    network = assembled(tree, conditions, blood)
+    resistance = sink_resistances(tree, conditions)
     muscle = squeeze * beat.ventricle
-    opening = np.broadcast_to(opening, network.sink_linear.shape)
-    bed = Beds(kind, network.sink_linear, opening, conditions.venous_pressure, float(beat.time[1]))
-    flows, ostium, periodic = _repeating(network, bed, beat, muscle, conditions)
+    opening = np.broadcast_to(opening, resistance.shape)
+    beds = Beds(kind, resistance, opening, conditions.venous_pressure, float(beat.time[1]))
+    period = len(beat.time) * float(beat.time[1])
+    inert = inertance(tree, blood)
+    ladders = with_ladders(network, beds, np.add.reduceat(inert, network.stretches.first), muscle, period)
+    found = solve_periodic(ladders.circuit, None if beat.inflow is not None else beat.aortic, beat.inflow)
+    ostium = found.ostium
     if beat.inflow is not None:
-        ostium += conditions.aortic_pressure - ostium.mean()
-    beat = replace(beat, aortic=ostium)
-    pressure: dict[str, list[Array]] = {branch.name: [] for branch in tree.branches}
-    along: dict[str, list[Array]] = {branch.name: [] for branch in tree.branches}
-    for step, aortic in enumerate(beat.aortic):
-        change = (flows[step] - flows[step - 1]) / bed.dt
-        now_flow = distributed(tree, conditions.leak_places, losses, blood, float(aortic), flows[step], change)
-        for name, values in now_flow.items():
-            pressure[name].append(values.pressure)
-            along[name].append(values.flow)
+        ostium = ostium + (conditions.aortic_pressure - ostium.mean())
+    out = ladders.flow(found.out)
+    taken = inert[:, None] * network.stretches.intervals(network.stretches.flows(rate(out, period)))
+    pressure, along = distributed(tree, network, blood, ostium, out, taken)
     return BeatFlow(
-        beat,
+        replace(beat, aortic=ostium),
         muscle,
-        {name: np.array(values) for name, values in pressure.items()},
-        {name: np.array(values) for name, values in along.items()},
+        {name: values.T for name, values in pressure.items()},
+        {name: values.T for name, values in along.items()},
         kind,
         np.array(opening),
-        bed.past[0],
-        periodic,
+        ladders.states(found.out),
+        found.converged,
     )
 
 
@@ -204,49 +193,3 @@ def lesion_ratios(
             beat, branch, measurement_place(branch, lesion, reading), pressure[branch.name]
         )
     return found
-
-
-def _repeating(
-    network: Network, bed: Beds, beat: Beat, muscle: Array, conditions: FlowConditions
-) -> tuple[Array, Array, bool]:
-    """(steps, sinks) flows, m^3/s, and (steps,) total pressure at the ostium, Pa, of the last beat; if it repeats."""
-    q = (beat.aortic.mean() - conditions.venous_pressure) / network.sink_linear
-    if beat.inflow is not None:
-        q = beat.inflow.mean() / network.sink_linear / np.sum(1.0 / network.sink_linear)
-    bed.start(q, float(muscle[-1]))
-    flows, ostium = np.zeros((len(beat.time), len(q))), beat.aortic.copy()
-    states = np.zeros((len(beat.time), 2, len(q)))
-    for _ in range(MOST_BEATS):
-        before, pressed = flows.copy(), ostium.copy()
-        for step in range(len(beat.time)):
-            q, ostium[step] = _step(network, bed, beat, step, float(muscle[step]), q)
-            flows[step], states[step] = q, bed.past[0]
-        if _alike(flows, before, float(np.abs(flows).max())) and _alike(ostium, pressed, float(np.ptp(ostium))):
-            return flows, ostium, True
-        if beat.inflow is not None:  # alone, by the prescribed flow, they would take long to fill
-            bed.fill(states.mean(axis=0), float(muscle.mean()), float(beat.inflow.mean()))
-    return flows, ostium, False
-
-
-def _alike(new: Array, old: Array, scale: float) -> bool:
-    return bool(np.abs(new - old).max() <= PERIODIC * scale)
-
-
-def _step(network: Network, bed: Beds, beat: Beat, step: int, muscle: float, q: Array) -> tuple[Array, float]:
-    """The sinks' flows and the total pressure at the ostium at the end of a step that starts from the flows ``q``."""
-    slope, level = bed.seen(muscle)
-    now, drive = _with_inertia(replace(network, sink_linear=slope), -level, q, bed.dt)
-    if beat.inflow is None:
-        ostium = float(beat.aortic[step])
-        q, _ = minimise(now, ostium + drive, q)
-    else:
-        q, ostium, _ = minimise_carrying(now, float(beat.inflow[step]), drive, q)
-    bed.advance(q, muscle)
-    return q, ostium
-
-
-def _with_inertia(network: Network, drive: Array, q: Array, dt: float) -> tuple[Network, Array]:
-    """The step's network and driving pressures: inertia is a resistance, and pushes on with the flow that was."""
-    inertia = network.inertance / dt
-    pushed = network.feeds.T @ (inertia * (network.feeds @ q))
-    return replace(network, linear=network.linear + inertia), drive + pushed
