@@ -1,82 +1,102 @@
-r"""Pressure losses along a branch.
+r"""What is lost of total pressure p + rho U^2 / 2 in every interval between two centreline points.
 
-Between two centreline points the TOTAL pressure p + rho U^2 / 2 falls by
-
-    dP = R Q + K |Q| Q
-
-with two parts:
-
-*Distributed viscous loss.* Fully developed laminar flow in the actual area profile,
-R = 8 pi mu int ds / A^2 (Poiseuille's law in terms of area). Valid for gentle taper and
-Reynolds numbers below transition; entrance flow adds to it.
-
-*Expansion loss* behind each lesion, K = K_t rho / 2 (1/A_s - 1/A_d)^2, A_s the minimal lumen area
-and A_d the area at the lesion's end (Borda-Carnot; the form of Young and Tsai 1973, J Biomech
-6:395, whose K_t = 1.52 was fitted to blunt plugs). With the integrated viscous loss K_t = 1
-comes within 7 % of the axisymmetric Navier-Stokes drop of smooth cosine stenoses of 50 and 60 %
-diameter at throat Reynolds numbers of 385 to 960 (docs/physics.md), where K_t = 1.52 with Young and Tsai's
-viscous term is nearly twice as large. It is spread evenly from the throat to the lesion's end,
-so the throat itself shows convective acceleration only.
+*Friction* of a developed laminar flow in the actual lumen, R = 8 mu / pi int ds / r^4 (Poiseuille's law; valid for
+gentle taper and Reynolds numbers below transition), and what *lesions* lose by one of the laws of
+:mod:`hemo.reduced.laws`. A lesion's loss is spread evenly from the throat to the lesion's end, so that the throat
+itself shows convective acceleration only; a law that has its own friction spreads it over the lesion as friction by the
+area would be.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hemo.blood import Blood, poiseuille_resistance
-from hemo.reduced.terms import Losses
-from hemo.tree import Branch, Lesion, VesselTree
+from hemo.blood import Blood
+from hemo.errors import InputError
+from hemo.reduced import laws
+from hemo.reduced.lumen import Lumen, lumen
+from hemo.reduced.terms import Losses, Term
+from hemo.tree import VesselTree
 
 Array = NDArray[Any]
+LawName = Literal["borda_carnot", "young_tsai", "itu", "gould", "huo_kassab"]
 
 
 @dataclass(frozen=True)
 class LossOptions:
-    """Constants of the loss law.
+    """Which loss law, and its constants.
 
     Attributes
     ----------
     expansion
-        K_t of the expansion behind a lesion, dimensionless.
+        Factor on the expansion behind a lesion, dimensionless; ``borda_carnot`` alone has it.
+    law
+        Of lesions.
     """
 
     expansion: float = 1.0
+    law: LawName = "borda_carnot"
+
+    def __post_init__(self) -> None:
+        if self.law not in get_args(LawName):
+            raise InputError(f"{self.law!r} is no loss law; there are {', '.join(get_args(LawName))}.")
+        if self.expansion < 0.0:
+            raise InputError(f"the expansion factor is {self.expansion:g}; it must not be negative.")
+
+    @property
+    def function(self) -> laws.Law:
+        """The law."""
+        if self.law == "borda_carnot":
+            return laws.borda_carnot(self.expansion)
+        law: laws.Law = getattr(laws, self.law)
+        return law
 
 
-def interval_losses(tree: VesselTree, blood: Blood, options: LossOptions) -> Losses:
+def interval_losses(tree: VesselTree, blood: Blood, options: LossOptions | None = None) -> Losses:
     """What each interval between centreline points loses, through all branches."""
-    return Losses(
-        np.concatenate([viscous_resistance(branch, blood) for branch in tree.branches]),
-        np.concatenate(
-            [
-                expansion_coefficient(branch, tuple(tree.lesions_on(branch.name)), blood, options)
-                for branch in tree.branches
-            ]
-        ),
+    return lumen_losses(lumen(tree), (blood.density, blood.viscosity), options or LossOptions())
+
+
+def lumen_losses(vessels: Lumen, fluid: laws.Fluid, options: LossOptions) -> Losses:
+    """The same of a lumen, which may be many, with as many fluids (...)."""
+    linear = friction(vessels, fluid[1])
+    quadratic = np.zeros_like(linear)
+    lesions = vessels.lesions
+    if not len(lesions.length):
+        return Losses(linear, quadratic)
+    lost = options.function(lesions, fluid)
+    at, of, behind = lesions.interval, lesions.lesion, _like(lesions.behind, linear)
+    np.add.at(quadratic, at, lost.quadratic[of] * behind)
+    if lost.linear is not None:
+        linear = _replaced(vessels, linear, lost.linear)
+    terms = tuple(
+        Term(shape, at, of, coefficient[of] * behind, np.broadcast_to(scale, coefficient.shape)[of])
+        for shape, coefficient, scale in lost.terms
     )
+    return Losses(linear, quadratic, terms)
 
 
-def viscous_resistance(branch: Branch, blood: Blood) -> Array:
-    """(n - 1,) resistance of each interval between centreline points by its area, Pa s / m^3."""
-    return poiseuille_resistance(branch.arc, np.sqrt(branch.area / np.pi), blood.viscosity)
+def friction(vessels: Lumen, viscosity: Array | float) -> Array:
+    """(n, ...) resistance of each interval, Pa s / m^3: int ds / r^4 is exact for a radius linear between points."""
+    first, second = vessels.radius[vessels.point], vessels.radius[vessels.point + 1]
+    mean_inverse = (first**2 + first * second + second**2) / (3.0 * first**3 * second**3)
+    return np.asarray(8.0 * viscosity / np.pi * _like(vessels.step, mean_inverse) * mean_inverse)
 
 
-def expansion_coefficient(branch: Branch, lesions: tuple[Lesion, ...], blood: Blood, options: LossOptions) -> Array:
-    """(n - 1,) coefficient of |Q| Q of each interval, Pa s^2 / m^6."""
-    arc = branch.arc
-    coefficient = np.zeros(len(arc) - 1)
-    for lesion in lesions:
-        distal_area = float(np.interp(lesion.end, arc, branch.area))
-        loss = options.expansion * 0.5 * blood.density * (1.0 / lesion.minimal_lumen_area - 1.0 / distal_area) ** 2
-        if distal_area <= lesion.minimal_lumen_area:
-            continue
-        overlap = np.clip(np.minimum(arc[1:], lesion.end) - np.maximum(arc[:-1], lesion.minimum), 0.0, None)
-        if overlap.sum() > 0.0:
-            coefficient += loss * overlap / overlap.sum()
-        else:
-            coefficient[min(int(np.searchsorted(arc, lesion.minimum)), len(coefficient) - 1)] += loss
-    return coefficient
+def _replaced(vessels: Lumen, linear: Array, own: Array) -> Array:
+    """Friction with that within lesions (l, ...) as a law has it."""
+    lesions = vessels.lesions
+    part = linear[lesions.interval] * _like(lesions.inside / vessels.step[lesions.interval], linear)
+    whole = np.zeros((len(lesions.length), *linear.shape[1:]))
+    np.add.at(whole, lesions.lesion, part)
+    changed = linear.copy()
+    np.add.at(changed, lesions.interval, part * (own / whole - 1.0)[lesions.lesion])
+    return changed
+
+
+def _like(values: Array, other: Array) -> Array:
+    return values.reshape(-1, *(1,) * (other.ndim - 1))

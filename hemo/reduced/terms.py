@@ -33,6 +33,35 @@ def power(exponent: float) -> Shape:
     return Shape(lambda x: x**exponent, lambda x: exponent * x ** (exponent - 1.0), lambda x: x**above / above)
 
 
+def tabulated(x: Array, value: Array) -> Shape:
+    """Through values > 0 at places x > 0, both rising: a power of x between two neighbours and beyond the ends.
+
+    A power goes with its derivative and its integral exactly, so that energies are those of the losses.
+    """
+    exponent = np.diff(np.log(value)) / np.diff(np.log(x))
+    pieces = value[:-1] * x[:-1] / (exponent + 1.0)
+    grown = pieces * ((x[1:] / x[:-1]) ** (exponent + 1.0) - 1.0)
+    # From 0 to the first place the first piece's power holds.
+    begun = np.concatenate([[value[0] * x[0] / (exponent[0] + 1.0)], grown]).cumsum()[:-1]
+
+    def piece(at: Array) -> Indices:
+        return np.clip(np.searchsorted(x, at, side="right") - 1, 0, len(exponent) - 1)
+
+    def of(at: Array) -> Array:
+        k = piece(at)
+        return np.asarray(value[k] * (at / x[k]) ** exponent[k])
+
+    def slope(at: Array) -> Array:
+        k = piece(at)
+        return np.asarray(value[k] * exponent[k] / x[k] * (at / x[k]) ** (exponent[k] - 1.0))
+
+    def integral(at: Array) -> Array:
+        k = piece(at)
+        return np.asarray(begun[k] + pieces[k] * ((at / x[k]) ** (exponent[k] + 1.0) - 1.0))
+
+    return Shape(of, slope, integral)
+
+
 def _onset_integral(x: Array) -> Array:
     small = np.minimum(x, 0.02)
     series = small**4 * (1 / 4 - small * (1 / 5 - small * (1 / 6 - small * (1 / 7 - small / 8))))

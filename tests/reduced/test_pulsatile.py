@@ -10,7 +10,7 @@ from hemo.boundary import FlowConditions, Physiology, aortic_pressure
 from hemo.errors import InputError
 from hemo.geometry.synthetic.vessels import left_coronary, straight_stenosis
 from hemo.reduced import solve_states
-from hemo.reduced.losses import LossOptions, interval_losses
+from hemo.reduced.losses import interval_losses
 from hemo.reduced.lumped import CORONARY_BED, windkessel
 from hemo.reduced.network import inertance
 from hemo.reduced.pulsatile import bed_kind, resting_ratios, solve_beat, tree_beat
@@ -88,7 +88,7 @@ def test_a_bed_alone_has_its_closed_form():
     assert found.periodic
     flow = found.flow["a"][:, 0]
     ra, ram, rv, ca, cim = elements(CORONARY_BED, resistance)
-    vessel = interval_losses(tree, BLOOD, LossOptions()).linear.sum() + 1j * omega * inertance(tree, BLOOD).sum()
+    vessel = interval_losses(tree, BLOOD).linear.sum() + 1j * omega * inertance(tree, BLOOD).sum()
     impedance = vessel + ra + 1 / (1j * omega * ca + 1 / (ram + 1 / (1j * omega * cim + 1 / rv)))
     exact = (12000.0 - 600.0) / resistance + swing * np.real(np.exp(1j * omega * time) / impedance)
     assert np.abs(flow - exact).max() < 1e-8 * swing / abs(impedance)
@@ -100,7 +100,7 @@ def test_a_squeezed_bed_behind_a_stenosis_against_another_integration():
     resistance = 6e9
     found = solve_beat(tree, FlowConditions(beat.aortic.mean(), 600.0, {"vessel": resistance}), beat, BLOOD)
     ra, ram, rv, ca, cim = elements(CORONARY_BED, resistance)
-    losses = interval_losses(tree, BLOOD, LossOptions())
+    losses = interval_losses(tree, BLOOD)
     linear, quadratic, inertia = losses.linear.sum(), losses.quadratic.sum(), inertance(tree, BLOOD).sum()
     end = 0.5 * BLOOD.density / tree["vessel"].area[-1] ** 2
 
