@@ -5,22 +5,22 @@ diameters of circles of these areas. Everything is in excess of what the lumen's
 pressure, which is not lost. What friction takes outside lesions is Poiseuille's, by the area at every place; the laws
 of which that is true within lesions too say so.
 
-================  ======================================================================================================
-``borda_carnot``  friction by the area + K rho/2 (1/A_s - 1/A_d)^2 Q^2, K = 1: Borda and Carnot's sudden expansion of a
-                  flat profile. The energy loss of Garcia et al. 2005 (Circulation 111:2391) is the same with an effective
-                  orifice for A_s; behind a smooth throat the jet does not contract
+================  ====================================================================================================
+``borda_carnot``  friction by the area + K rho/2 (1/A_s - 1/A_d)^2 Q^2, K = 1: Borda and Carnot's sudden expansion of
+                  a flat profile. The energy loss of Garcia et al. 2005 (Circulation 111:2391) is the same with an
+                  effective orifice for A_s; behind a smooth throat the jet does not contract
 ``young_tsai``    K_v mu U / D_0 + K_t/2 rho (A_0/A_s - 1)^2 U^2, U = Q / A_0, K_v = 32 (L_a / D_0) (A_0/A_s)^2, L_a =
-                  0.83 L + 1.64 D_s, K_t = 1.52, in place of the lesion's friction (Young and Tsai 1973, J Biomech 6:395;
-                  Seeley and Young 1976, J Biomech 9:439). Fitted to blunt plugs of 56 and 89 % of the area at Reynolds
-                  numbers up to some thousands: on smooth stenoses nearly twice too much
+                  0.83 L + 1.64 D_s, K_t = 1.52, in place of the lesion's friction (Young and Tsai 1973, J Biomech
+                  6:395; Seeley and Young 1976, J Biomech 9:439). Fitted to blunt plugs of 56 and 89 % of the area at
+                  Reynolds numbers up to some thousands: on smooth stenoses nearly twice too much
 ``itu``           friction by the area + K_t/2 rho (A_0/A_s - 1)^2 U^2, K_t = 1.52 (Itu et al. 2012, IEEE EMBC, after
                   Bessems 2007; its steady part)
-``gould``         8 pi mu L / A_s^2 Q + rho/2 (1/A_s - 1/A_0)^2 Q^2, in place of the lesion's friction (Gould 1978, Circ
-                  Res 43:242; Kirkeeide's f and s): the throat's area along all of the lesion
-``huo_kassab``    a profile that develops from a flat one over the lesion, and an expansion between that of a flat and of
-                  a developed profile, in place of the lesion's friction (Huo, Svendsen, Choy, Zhang and Kassab 2012, J R
-                  Soc Interface 9:1325)
-================  ======================================================================================================
+``gould``         8 pi mu L / A_s^2 Q + rho/2 (1/A_s - 1/A_0)^2 Q^2, in place of the lesion's friction (Gould 1978,
+                  Circ Res 43:242; Kirkeeide's f and s): the throat's area along all of the lesion
+``huo_kassab``    a profile that develops from a flat one over the lesion, and an expansion between that of a flat and
+                  of a developed profile, in place of the lesion's friction (Huo, Svendsen, Choy, Zhang and Kassab
+                  2012, J R Soc Interface 9:1325)
+================  ====================================================================================================
 """
 
 from __future__ import annotations

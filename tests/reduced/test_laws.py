@@ -72,7 +72,7 @@ def test_huo_and_kassab_is_between_flat_and_parabolic():
     law = LossOptions(law="huo_kassab")
     density, area, throat = BLOOD.density, np.pi / 4 * 3e-3**2, np.pi / 4 * 1.5e-3**2
     high, low = 3e-3, 0.03e-6
-    assert lost(long, law, high) == pytest.approx(flat * 1e6, rel=0.05)
+    assert lost(long, law, high) == pytest.approx(flat * 1e6, rel=0.1)  # and the friction of a thin layer
     terms = interval_losses(long, BLOOD, law)
     spread = terms.terms[1]
     at = spread.coefficient * spread.shape.value(low / spread.scale) + terms.quadratic[spread.at] * low**2
