@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 Indices = NDArray[np.int64]
 
-DENSE = 4096  # elements times beds up to which the table of who feeds whom is kept whole
+DENSE = 16384  # elements times beds up to which the table of who feeds whom is kept whole
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ pressure in the vessel). All of these rise with the flow, so that :mod:`hemo.red
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +19,9 @@ from hemo.boundary import FlowConditions
 from hemo.errors import InputError
 from hemo.reduced.convex import minimise
 from hemo.reduced.elements import Elements, elements
-from hemo.reduced.losses import LossOptions, interval_losses
+from hemo.reduced.laws import Fluid
+from hemo.reduced.losses import LossOptions, lumen_losses
+from hemo.reduced.lumen import Lumen, lumen
 from hemo.reduced.terms import Losses
 from hemo.results import BranchFlow, Status, TreeFlow
 from hemo.stretches import Stretches, by_branch, stretches
@@ -28,19 +31,54 @@ Array = NDArray[Any]
 
 
 @dataclass(frozen=True)
-class Network:
-    """A tree of vessels, and what it loses.
+class Vessels:
+    """What of a tree depends on neither the blood nor what drives it: made once, solved many times.
 
     Attributes
     ----------
+    tree, leaks
+        The vessels, and the places (branch, centreline point) where flow leaves on the way.
     stretches
         Of the tree.
     elements
         The stretches, and a bed for every sink.
+    lumen
+        Of the tree.
+    """
+
+    tree: VesselTree
+    leaks: tuple[tuple[str, int], ...]
+    stretches: Stretches
+    elements: Elements
+    lumen: Lumen
+
+    @property
+    def outlet_area(self) -> Array:
+        """(outlets, ...) area at the ends of the vessels, m^2."""
+        names = [branch.name for branch in self.tree.branches]
+        ends = self.stretches.offsets[1:] + np.arange(len(names))  # a branch has one point more than intervals
+        radius = self.lumen.radius[ends[[names.index(name) for name in self.tree.outlets]]]
+        return np.asarray(np.pi * radius**2)
+
+
+def vessels_of(tree: VesselTree, leaks: Sequence[tuple[str, int]] = ()) -> Vessels:
+    """A tree made ready for :func:`solve_vessels`."""
+    parts = stretches(tree, leaks)
+    return Vessels(tree, tuple(leaks), parts, elements(parts.upstream, parts.sink_upstream), lumen(tree))
+
+
+@dataclass(frozen=True)
+class Network:
+    """What the vessels of a tree lose.
+
+    Attributes
+    ----------
+    stretches, elements
+        Of the tree.
     intervals, vessels
         What each interval between centreline points loses, and each stretch.
     kinetic
-        (outlets,) rho / (2 A^2) at the ends of the vessels, Pa s^2 / m^6.
+        (outlets, ...) rho / (2 A^2) at the ends of the vessels, Pa s^2 / m^6.
     """
 
     stretches: Stretches
@@ -50,8 +88,9 @@ class Network:
     kinetic: Array
 
     def with_beds(self, resistance: Array) -> Losses:
-        """What each element loses with beds of these resistances (k,), Pa s / m^3."""
-        linear, quadratic = np.zeros((2, len(self.elements.parent)))
+        """What each element loses with beds of these resistances (k, ...), Pa s / m^3."""
+        shape = np.broadcast_shapes(self.vessels.linear.shape[1:], resistance.shape[1:])
+        linear, quadratic = np.zeros((2, len(self.elements.parent), *shape))
         linear[self.elements.stretches], linear[self.elements.beds] = self.vessels.linear, resistance
         quadratic[self.elements.stretches] = self.vessels.quadratic
         quadratic[self.elements.beds[: len(self.kinetic)]] = self.kinetic
@@ -87,19 +126,28 @@ def solve_sinks(
     tree: VesselTree, conditions: FlowConditions, blood: Blood | None = None, options: LossOptions | None = None
 ) -> tuple[TreeFlow, Array]:
     """:func:`solve`, and the flow (m^3/s) out of each outlet and then each leak."""
+    check_conditions(tree, conditions)
+    return solve_vessels(vessels_of(tree, conditions.leak_places), conditions, blood, options)
+
+
+def solve_vessels(
+    vessels: Vessels, conditions: FlowConditions, blood: Blood | None = None, options: LossOptions | None = None
+) -> tuple[TreeFlow, Array]:
+    """:func:`solve_sinks` of a tree made ready, whose leaks are those of the conditions."""
     blood = blood or Blood()
-    network = assembled(tree, conditions, blood, options)
-    losses = network.with_beds(sink_resistances(tree, conditions))
+    network = assembled(vessels, (blood.density, blood.viscosity), options)
+    losses = network.with_beds(sink_resistances(vessels.tree, conditions))
     level = 0.0 if conditions.inlet_flow is not None else conditions.aortic_pressure - conditions.venous_pressure
     drive = np.full(len(network.elements.beds), level)
     found = minimise(network.elements, losses, drive, conditions.inlet_flow)
     status = Status.CONVERGED if found.converged.all() else Status.NOT_CONVERGED
-    pressure, flow = distributed(tree, network, blood, np.array(conditions.aortic_pressure), found.out)
+    pressure, flow = distributed(vessels, network, blood.density, np.array(conditions.aortic_pressure), found.out)
     along = {name: BranchFlow(pressure[name], flow[name]) for name in pressure}
     return TreeFlow("reduced", status, conditions.aortic_pressure, along), found.out
 
 
-def _check_outlets(tree: VesselTree, conditions: FlowConditions) -> None:
+def check_conditions(tree: VesselTree, conditions: FlowConditions) -> None:
+    """Raises InputError where conditions and tree do not fit."""
     missing = set(tree.outlets) - set(conditions.outlet_resistance)
     unknown = set(conditions.outlet_resistance) - set(tree.outlets)
     if missing:
@@ -118,21 +166,16 @@ def sink_resistances(tree: VesselTree, conditions: FlowConditions) -> Array:
     return np.array(outlets + [leak.resistance for leak in conditions.leaks])
 
 
-def assembled(
-    tree: VesselTree, conditions: FlowConditions, blood: Blood, options: LossOptions | None = None
-) -> Network:
-    """The tree as elements; raises InputError where conditions and tree do not fit."""
-    _check_outlets(tree, conditions)
-    parts = stretches(tree, conditions.leak_places)
-    everything = elements(parts.upstream, parts.sink_upstream)
-    intervals = interval_losses(tree, blood, options or LossOptions())
-    outlet_area = np.array([tree[name].area[-1] for name in tree.outlets])
-    vessels = Losses(
+def assembled(vessels: Vessels, fluid: Fluid, options: LossOptions | None = None) -> Network:
+    """What the vessels lose with a fluid of some density, kg/m^3, and viscosity, Pa s (or as many as lumens)."""
+    parts = vessels.stretches
+    intervals = lumen_losses(vessels.lumen, fluid, options or LossOptions())
+    whole = Losses(
         np.add.reduceat(intervals.linear, parts.first),
         np.add.reduceat(intervals.quadratic, parts.first),
         tuple(term.onto(parts.intervals(np.arange(len(parts.first)))) for term in intervals.terms),
     )
-    return Network(parts, everything, intervals, vessels, 0.5 * blood.density / outlet_area**2)
+    return Network(parts, vessels.elements, intervals, whole, 0.5 * fluid[0] / vessels.outlet_area**2)
 
 
 def inertance(tree: VesselTree, blood: Blood) -> Array:
@@ -146,13 +189,19 @@ def inertance(tree: VesselTree, blood: Blood) -> Array:
 
 
 def distributed(
-    tree: VesselTree, network: Network, blood: Blood, ostium: Array, out: Array, inertia: Array | float = 0.0
+    vessels: Vessels,
+    network: Network,
+    density: Array | float,
+    ostium: Array,
+    out: Array,
+    inertia: Array | float = 0.0,
 ) -> tuple[dict[str, Array], dict[str, Array]]:
     """Static pressure, Pa, and flow, m^3/s, (n, ...) at every point of each branch.
 
     ``ostium`` (...) is the total pressure there, ``out`` (sinks, ...) the flow through the beds, ``inertia``
     (intervals, ...) what inertia takes, Pa.
     """
+    tree = vessels.tree
     flow = network.stretches.intervals(network.elements.flows(out)[network.elements.stretches])
     flows = by_branch(tree, network.stretches, flow)
     lost = by_branch(tree, network.stretches, network.intervals.loss(flow) + inertia)
@@ -165,5 +214,5 @@ def distributed(
         total[name] = start - np.concatenate([np.zeros((1, *out.shape[1:])), np.cumsum(lost[name], axis=0)])
         along[name] = np.concatenate([flows[name][:1], flows[name]])
         speed = along[name] / branch.area.reshape(-1, *(1,) * (out.ndim - 1))
-        pressure[name] = total[name] - 0.5 * blood.density * speed**2
+        pressure[name] = total[name] - 0.5 * density * speed**2
     return pressure, along

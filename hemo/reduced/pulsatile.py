@@ -26,7 +26,14 @@ from hemo.indices import Reading, measurement_place
 from hemo.reduced.beds import unopened
 from hemo.reduced.ladders import with_ladders
 from hemo.reduced.lumped import CORONARY_BED, MOST_IMPEDANCE, BedKind, Beds, windkessel
-from hemo.reduced.network import assembled, distributed, inertance, sink_resistances
+from hemo.reduced.network import (
+    assembled,
+    check_conditions,
+    distributed,
+    inertance,
+    sink_resistances,
+    vessels_of,
+)
 from hemo.reduced.periodic import rate, solve_periodic
 from hemo.reduced.waveform import SQUEEZE, Beat, patients_beat
 from hemo.tree import Branch, VesselTree
@@ -94,7 +101,9 @@ def solve_beat(
     """
     if (conditions.inlet_flow is None) != (beat.inflow is None):
         raise InputError("a beat needs the flow at every time where the inlet's flow is prescribed, and there alone.")
-    network = assembled(tree, conditions, blood)
+    check_conditions(tree, conditions)
+    vessels = vessels_of(tree, conditions.leak_places)
+    network = assembled(vessels, (blood.density, blood.viscosity))
     resistance = sink_resistances(tree, conditions)
     muscle = squeeze * beat.ventricle
     opening = np.broadcast_to(opening, resistance.shape)
@@ -108,7 +117,7 @@ def solve_beat(
         ostium = ostium + (conditions.aortic_pressure - ostium.mean())
     out = ladders.flow(found.out)
     taken = inert[:, None] * network.stretches.intervals(network.stretches.flows(rate(out, period)))
-    pressure, along = distributed(tree, network, blood, ostium, out, taken)
+    pressure, along = distributed(vessels, network, blood.density, ostium, out, taken)
     return BeatFlow(
         replace(beat, aortic=ostium),
         muscle,
