@@ -63,14 +63,10 @@ class LesionLoss:
 Law = Callable[[Lesions, Fluid], LesionLoss]
 
 
-def borda_carnot(factor: float = 1.0) -> Law:
-    """``borda_carnot``, times a factor."""
-
-    def law(lesions: Lesions, fluid: Fluid) -> LesionLoss:
-        opening = np.maximum(1.0 / lesions.throat_area - 1.0 / lesions.distal_area, 0.0)
-        return LesionLoss(None, factor * 0.5 * fluid[0] * opening**2)
-
-    return law
+def borda_carnot(lesions: Lesions, fluid: Fluid) -> LesionLoss:
+    """``borda_carnot``."""
+    opening = np.maximum(1.0 / lesions.throat_area - 1.0 / lesions.distal_area, 0.0)
+    return LesionLoss(None, 0.5 * fluid[0] * opening**2)
 
 
 def _expansion(lesions: Lesions, fluid: Fluid, factor: float) -> Array:

@@ -33,27 +33,19 @@ class LossOptions:
     Attributes
     ----------
     expansion
-        Factor on the expansion behind a lesion, dimensionless; ``borda_carnot`` alone has it.
+        Factor on what a lesion loses beyond friction, dimensionless: one, or one for each of many lumens.
     law
         Of lesions.
     """
 
-    expansion: float = 1.0
+    expansion: float | Array = 1.0
     law: LawName = "borda_carnot"
 
     def __post_init__(self) -> None:
         if self.law not in get_args(LawName):
             raise InputError(f"{self.law!r} is no loss law; there are {', '.join(get_args(LawName))}.")
-        if self.expansion < 0.0:
-            raise InputError(f"the expansion factor is {self.expansion:g}; it must not be negative.")
-
-    @property
-    def function(self) -> laws.Law:
-        """The law."""
-        if self.law == "borda_carnot":
-            return laws.borda_carnot(self.expansion)
-        law: laws.Law = getattr(laws, self.law)
-        return law
+        if np.any(np.asarray(self.expansion) < 0.0):
+            raise InputError("the factor on the loss behind lesions must not be negative.")
 
 
 def interval_losses(tree: VesselTree, blood: Blood, options: LossOptions | None = None) -> Losses:
@@ -68,13 +60,15 @@ def lumen_losses(vessels: Lumen, fluid: laws.Fluid, options: LossOptions) -> Los
     lesions = vessels.lesions
     if not len(lesions.length):
         return Losses(linear, quadratic)
-    lost = options.function(lesions, fluid)
+    law: laws.Law = getattr(laws, options.law)
+    lost, factor = law(lesions, fluid), options.expansion
     at, of, behind = lesions.interval, lesions.lesion, _like(lesions.behind, linear)
-    np.add.at(quadratic, at, lost.quadratic[of] * behind)
+    quadratic = quadratic + np.zeros(np.broadcast_shapes(quadratic.shape[1:], np.shape(factor)))
+    np.add.at(quadratic, at, (factor * lost.quadratic)[of] * behind)
     if lost.linear is not None:
         linear = _replaced(vessels, linear, lost.linear)
     terms = tuple(
-        Term(shape, at, of, coefficient[of] * behind, np.broadcast_to(scale, coefficient.shape)[of])
+        Term(shape, at, of, (factor * coefficient)[of] * behind, np.broadcast_to(scale, coefficient.shape)[of])
         for shape, coefficient, scale in lost.terms
     )
     return Losses(linear, quadratic, terms)

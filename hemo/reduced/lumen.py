@@ -5,12 +5,14 @@ Radii and what follows from them may have a further axis: one tree with many lum
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hemo.errors import InputError
 from hemo.tree import Branch, Lesion, VesselTree
 
 Array = NDArray[Any]
@@ -104,15 +106,14 @@ class Lumen:
 
 def lumen(tree: VesselTree) -> Lumen:
     """A tree's lumen."""
-    counts = [len(branch.points) for branch in tree.branches]
-    begun = dict(zip((branch.name for branch in tree.branches), np.cumsum([0, *counts[:-1]]).tolist(), strict=True))
+    begun = dict(zip([branch.name for branch in tree.branches], _begun(tree), strict=True))
     area = np.concatenate([branch.area for branch in tree.branches])
     point = np.concatenate([begun[branch.name] + np.arange(len(branch.points) - 1) for branch in tree.branches])
     step = np.concatenate([np.diff(branch.arc) for branch in tree.branches])
-    places = {
-        what: _places(tree, begun, [getattr(lesion, what) for lesion in tree.lesions])
+    start, throat, end = (
+        places(tree, [(lesion.branch, getattr(lesion, what)) for lesion in tree.lesions])
         for what in ("start", "minimum", "end")
-    }
+    )
     pieces = [_pieces(tree[lesion.branch], lesion) for lesion in tree.lesions]
     # Point numbers run ahead of interval numbers by one for each branch before.
     before = {branch.name: begun[branch.name] - i for i, branch in enumerate(tree.branches)}
@@ -120,25 +121,41 @@ def lumen(tree: VesselTree) -> Lumen:
     lesions = Lesions(
         np.array([lesion.length for lesion in tree.lesions]),
         np.array([lesion.minimal_lumen_area for lesion in tree.lesions]),
-        places["start"].of(area),
-        places["end"].of(area),
+        start.of(area),
+        end.of(area),
         np.array([lesion.reference_area for lesion in tree.lesions]),
         _joined(numbers, np.int64),
         np.repeat(np.arange(len(pieces)), [len(own) for own, _, _ in pieces]).astype(np.int64),
         _joined([inside for _, inside, _ in pieces]),
         _joined([behind for _, _, behind in pieces]),
     )
-    return Lumen(np.sqrt(area / np.pi), point, step, lesions, places["start"], places["minimum"], places["end"])
+    return Lumen(np.sqrt(area / np.pi), point, step, lesions, start, throat, end)
 
 
-def _places(tree: VesselTree, begun: dict[str, int], arcs: list[float]) -> Places:
+def places(tree: VesselTree, wanted: Sequence[tuple[str, float]]) -> Places:
+    """Arc lengths (m) on branches as places of the row.
+
+    Raises
+    ------
+    InputError
+        If the tree has no such branch.
+    """
+    begun = dict(zip([branch.name for branch in tree.branches], _begun(tree), strict=True))
+    arcs = {name: tree[name].arc for name in {name for name, _ in wanted} if name in begun}
     point, share = [], []
-    for lesion, place in zip(tree.lesions, arcs, strict=True):
-        arc = tree[lesion.branch].arc
+    for name, place in wanted:
+        if name not in begun:
+            raise InputError(f"tree {tree.name!r} has no branch {name!r}.")
+        arc = arcs[name]
         first = int(np.clip(np.searchsorted(arc, place, side="right") - 1, 0, len(arc) - 2))
-        point.append(begun[lesion.branch] + first)
+        point.append(begun[name] + first)
         share.append(float(np.clip((place - arc[first]) / (arc[first + 1] - arc[first]), 0.0, 1.0)))
     return Places(np.array(point, dtype=np.int64), np.array(share))
+
+
+def _begun(tree: VesselTree) -> list[int]:
+    """Number of each branch's first point."""
+    return [0, *np.cumsum([len(branch.points) for branch in tree.branches])[:-1].tolist()]
 
 
 def _pieces(branch: Branch, lesion: Lesion) -> tuple[Indices, Array, Array]:

@@ -1,0 +1,84 @@
+"""Many samples at once are each the solution by itself."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from hemo.blood import Blood
+from hemo.boundary import Physiology
+from hemo.errors import InputError
+from hemo.geometry.synthetic.vessels import left_coronary
+from hemo.reduced import LossOptions, solve, solve_states
+from hemo.reduced.batch import CHUNK, same_for_all, solve_samples
+from hemo.reduced.network import vessels_of
+from hemo.units import MMHG
+
+PATIENT = Physiology(systolic=128 * MMHG, diastolic=76 * MMHG, myocardial_mass=0.135)
+TREE = left_coronary(0.6).tree
+CONDITIONS = solve_states(TREE, PATIENT, Blood()).hyperaemia_conditions
+VESSELS = vessels_of(TREE, CONDITIONS.leak_places)
+PLACES = [("LM", 0.0), ("LAD", 20.3e-3), ("LAD", TREE["LAD"].length), ("LCX", 15e-3), ("D1", 1e-3), ("OM1", 9e-3)]
+SAME = same_for_all(TREE, CONDITIONS)
+
+
+def read(flow):
+    return np.array([np.interp(place, TREE[name].arc, flow.branches[name].pressure) for name, place in PLACES])
+
+
+def test_one_sample_is_the_solution():
+    found = solve_samples(VESSELS, SAME, 1, PLACES)
+    assert found.converged.all()
+    assert found.pressure[:, 0] == pytest.approx(read(solve(TREE, CONDITIONS)), rel=1e-9)
+
+
+def test_each_sample_is_its_own_solution():
+    """More samples than a chunk holds; everything differs."""
+    count = CHUNK + 7
+    rng = np.random.default_rng(0)
+    factor = rng.uniform(0.9, 1.1, (len(VESSELS.lumen.radius), count))
+    samples = replace(
+        SAME,
+        aortic_pressure=rng.uniform(80, 110, count) * MMHG,
+        resistance=SAME.resistance * rng.uniform(0.7, 1.4, (len(SAME.resistance), count)),
+        viscosity=rng.uniform(3e-3, 4e-3, count),
+        density=rng.uniform(1050.0, 1070.0, count),
+        expansion=rng.uniform(0.8, 1.5, count),
+        radius=lambda part: factor[:, part],
+    )
+    found = solve_samples(VESSELS, samples, count, PLACES, threads=2)
+    assert found.converged.all()
+    for i in (0, CHUNK - 1, CHUNK, count - 1):
+        alone = replace(
+            samples,
+            **{
+                name: np.asarray(getattr(samples, name))[..., i : i + 1]
+                for name in ("aortic_pressure", "resistance", "viscosity", "density", "expansion")
+            },
+            radius=lambda _, i=i: factor[:, i : i + 1],
+        )
+        assert found.pressure[:, i] == pytest.approx(solve_samples(VESSELS, alone, 1, PLACES).pressure[:, 0], rel=1e-9)
+    assert np.ptp(found.pressure[2]) > 10 * MMHG
+
+
+def test_expansion_and_fluid_are_those_of_a_single_solve():
+    samples = replace(SAME, viscosity=np.array([3e-3, 4e-3]), expansion=np.array([1.0, 1.52]))
+    found = solve_samples(VESSELS, samples, 2, PLACES)
+    for i, (viscosity, expansion) in enumerate([(3e-3, 1.0), (4e-3, 1.52)]):
+        flow = solve(TREE, CONDITIONS, Blood(viscosity=viscosity), LossOptions(expansion))
+        assert found.pressure[:, i] == pytest.approx(read(flow), rel=1e-9)
+
+
+def test_prescribed_flows():
+    flows = np.array([2e-6, 4e-6, 6e-6])
+    found = solve_samples(VESSELS, replace(SAME, inlet_flow=flows), 3, PLACES)
+    assert found.out.sum(axis=0) == pytest.approx(flows, rel=1e-9)
+    for i, flow in enumerate(flows):
+        assert found.pressure[:, i] == pytest.approx(read(solve(TREE, replace(CONDITIONS, inlet_flow=flow))), rel=1e-8)
+
+
+def test_wrong_lengths_and_places_are_named():
+    with pytest.raises(InputError, match="viscosity has 3 values for 5 samples"):
+        solve_samples(VESSELS, replace(SAME, viscosity=np.full(3, 3.5e-3)), 5, PLACES)
+    with pytest.raises(InputError, match="no branch 'RCA'"):
+        solve_samples(VESSELS, SAME, 1, [("RCA", 0.0)])
