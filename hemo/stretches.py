@@ -32,12 +32,15 @@ class Stretches:
         (m,) stretch before each, -1 at the ostium.
     sink_upstream
         (k,) stretch that each sink follows, -1 at the ostium.
+    marks
+        (q,) stretch that ends at each marked point, -1 at the ostium.
     """
 
     offsets: Indices
     first: Indices
     upstream: Indices
     sink_upstream: Indices
+    marks: Indices
 
     @property
     def lengths(self) -> Indices:
@@ -57,15 +60,17 @@ class Stretches:
         return np.asarray(flow[:-1])
 
 
-def stretches(tree: VesselTree, leaks: Sequence[tuple[str, int]] = ()) -> Stretches:
-    """The stretches of a tree with ``leaks`` at places (branch, centreline point)."""
+def stretches(
+    tree: VesselTree, leaks: Sequence[tuple[str, int]] = (), marked: Sequence[tuple[str, int]] = ()
+) -> Stretches:
+    """The stretches of a tree with ``leaks`` at places (branch, centreline point), divided at ``marked`` ones, too."""
     number = {branch.name: i for i, branch in enumerate(tree.branches)}
     lasts = [len(branch.points) - 1 for branch in tree.branches]
     leaving: list[set[int]] = [set() for _ in tree.branches]
     for branch in tree.branches:
         if branch.parent is not None:
             leaving[number[branch.parent]].add(branch.parent_index or 0)
-    for name, point in leaks:
+    for name, point in (*leaks, *marked):
         leaving[number[name]].add(point)
     offsets = np.concatenate([[0], np.cumsum(lasts)])
     first: list[int] = []
@@ -83,7 +88,10 @@ def stretches(tree: VesselTree, leaks: Sequence[tuple[str, int]] = ()) -> Stretc
         ending.append(ends)
     sinks = [ending[number[name]][lasts[number[name]]] for name in tree.outlets]
     sinks += [ending[number[name]][point] for name, point in leaks]
-    return Stretches(offsets, np.array(first), np.array(upstream), np.array(sinks, dtype=np.int64))
+    marks = [ending[number[name]][point] for name, point in marked]
+    return Stretches(
+        offsets, np.array(first), np.array(upstream), np.array(sinks, dtype=np.int64), np.array(marks, dtype=np.int64)
+    )
 
 
 def flow_between_points(tree: VesselTree, sink_flow: Array, leaks: Sequence[tuple[str, int]] = ()) -> dict[str, Array]:

@@ -21,7 +21,7 @@ from hemo.errors import InputError
 from hemo.reduced.convex import minimise
 from hemo.reduced.losses import LossOptions
 from hemo.reduced.lumen import Places, places
-from hemo.reduced.network import Network, Vessels, assembled, sink_resistances
+from hemo.reduced.network import Vessels, assembled, sink_resistances, vessels_of
 from hemo.tree import VesselTree
 
 Array = NDArray[Any]
@@ -82,7 +82,8 @@ def same_for_all(tree: VesselTree, conditions: FlowConditions, blood: Blood | No
 
 
 def solve_samples(
-    vessels: Vessels,
+    tree: VesselTree,
+    leaks: Sequence[tuple[str, int]],
     samples: Samples,
     count: int,
     wanted: Sequence[tuple[str, float]],
@@ -91,14 +92,20 @@ def solve_samples(
 ) -> Solutions:
     """The reduced model's pressure at the ``wanted`` places (branch, arc length in m) for ``count`` samples.
 
+    ``leaks`` are the places (branch, centreline point) where flow leaves on the way.
+
     Raises
     ------
     InputError
         If a place is not on the tree, or an array has neither ``count`` values nor one.
     """
-    where = places(vessels.tree, wanted)
-    parts = [slice(first, min(first + CHUNK, count)) for first in range(0, count, CHUNK)]
     _check(samples, count)
+    where = places(tree, wanted)
+    begun = np.cumsum([0, *(len(branch.points) for branch in tree.branches)])
+    owner = [[branch.name for branch in tree.branches].index(name) for name, _ in wanted]
+    before = [(name, int(point - begun[own])) for (name, _), point, own in zip(wanted, where.point, owner, strict=True)]
+    vessels = vessels_of(tree, leaks, [*before, *((name, point + 1) for name, point in before)])
+    parts = [slice(first, min(first + CHUNK, count)) for first in range(0, count, CHUNK)]
 
     def solve(part: slice) -> Solutions:
         return _chunk(vessels, samples, part, where, options or LossOptions())
@@ -118,51 +125,39 @@ def _chunk(vessels: Vessels, samples: Samples, part: slice, where: Places, optio
         return values if values.ndim == 0 or values.shape[-1] == 1 else values[..., part]
 
     width = part.stop - part.start
-    lumen = vessels.lumen
-    if samples.radius is not None:
-        lumen = lumen.resized(samples.radius(part))
-    else:
-        lumen = lumen.resized(np.ones((len(lumen.radius), 1)))
-    ready = Vessels(vessels.tree, vessels.leaks, vessels.stretches, vessels.elements, lumen)
+    factor = np.ones((len(vessels.lumen.radius), 1)) if samples.radius is None else samples.radius(part)
+    vessels = replace(vessels, lumen=vessels.lumen.resized(factor))
     density, aortic = of(samples.density), of(samples.aortic_pressure)
     options = replace(options, expansion=options.expansion * of(samples.expansion))
-    network = assembled(ready, (density, of(samples.viscosity)), options)
+    network = assembled(vessels, (density, of(samples.viscosity)), options)
     losses = network.with_beds(of(samples.resistance))
     driven = samples.inlet_flow is None
     level = aortic - of(samples.venous_pressure) if driven else np.zeros(())
     drive = np.broadcast_to(level, (len(network.elements.beds), width))
     total = None if samples.inlet_flow is None else np.broadcast_to(of(samples.inlet_flow), width)
     found = minimise(network.elements, losses, drive, total)
-    pressure = _static(ready, network, where, aortic, density, found.out)
+    flow = network.elements.flows(found.out)
+    pressure = _static(vessels, where, flow, network.elements.from_ostium(losses.loss(flow)), aortic, density)
     return Solutions(pressure, found.out, found.converged)
 
 
-def _static(vessels: Vessels, network: Network, where: Places, aortic: Array, density: Array, out: Array) -> Array:
-    """(places, b) static pressure: linear between centreline points, as the solution of one tree is read."""
-    from_flow = network.elements.flows(out)
-    flow = network.stretches.intervals(from_flow[network.elements.stretches])
-    lost = network.intervals.loss(flow)
-    cumulative = np.concatenate([np.zeros((1, lost.shape[1])), np.cumsum(lost, axis=0)])
-    tree, offsets = vessels.tree, vessels.stretches.offsets
-    number = {branch.name: i for i, branch in enumerate(tree.branches)}
-    start: list[Array] = []  # lost before each branch's first point, less what is cumulated there
-    for i, branch in enumerate(tree.branches):
-        before: Array = np.zeros(lost.shape[1])
-        if branch.parent is not None:
-            mother = number[branch.parent]
-            before = start[mother] + cumulative[offsets[mother] + (branch.parent_index or 0)]
-        start.append(before - cumulative[offsets[i]])
-
-    def at(points: NDArray[np.int64]) -> Array:
-        owner = np.searchsorted(offsets + np.arange(len(offsets)), points, side="right") - 1
-        along = points - owner  # points up to here less one for each branch before: intervals up to here
-        total = np.stack([start[i] for i in owner]) + cumulative[along]
-        through = flow[np.maximum(along - 1, offsets[owner])]
-        area = np.pi * vessels.lumen.radius[points] ** 2
-        return np.asarray(aortic - total - 0.5 * density * (through / area) ** 2)
-
+def _static(vessels: Vessels, where: Places, flow: Array, lost: Array, aortic: Array, density: Array) -> Array:
+    """(places, b) static pressure, linear between centreline points, as the solution of one tree is read."""
+    marks = vessels.stretches.marks
+    ends = np.where(marks < 0, 0, vessels.elements.stretches[marks])
+    points = np.concatenate([where.point, where.point + 1])
+    # A branch's first point has the flow of its first interval.
+    first = np.searchsorted(vessels.stretches.first, vessels.stretches.offsets[:-1])
+    beginning = vessels.stretches.offsets[:-1] + np.arange(len(first))
+    own = np.searchsorted(beginning, points)
+    at_first = beginning[np.minimum(own, len(first) - 1)] == points
+    passing = np.where(at_first, vessels.elements.stretches[first[np.minimum(own, len(first) - 1)]], ends)
+    gone = np.where((marks < 0)[:, None], 0.0, lost[ends])
+    area = np.pi * vessels.lumen.radius[points] ** 2
+    static = aortic - gone - 0.5 * density * (flow[passing] / area) ** 2
     share = where.share[:, None]
-    return (1.0 - share) * at(where.point) + share * at(where.point + 1)
+    near, far = np.split(static, 2)
+    return np.asarray((1.0 - share) * near + share * far)
 
 
 def _check(samples: Samples, count: int) -> None:

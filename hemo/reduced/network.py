@@ -61,9 +61,11 @@ class Vessels:
         return np.asarray(np.pi * radius**2)
 
 
-def vessels_of(tree: VesselTree, leaks: Sequence[tuple[str, int]] = ()) -> Vessels:
-    """A tree made ready for :func:`solve_vessels`."""
-    parts = stretches(tree, leaks)
+def vessels_of(
+    tree: VesselTree, leaks: Sequence[tuple[str, int]] = (), marked: Sequence[tuple[str, int]] = ()
+) -> Vessels:
+    """A tree made ready for :func:`solve_vessels`; see :func:`hemo.stretches.stretches`."""
+    parts = stretches(tree, leaks, marked)
     return Vessels(tree, tuple(leaks), parts, elements(parts.upstream, parts.sink_upstream), lumen(tree))
 
 

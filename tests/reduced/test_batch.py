@@ -11,13 +11,13 @@ from hemo.errors import InputError
 from hemo.geometry.synthetic.vessels import left_coronary
 from hemo.reduced import LossOptions, solve, solve_states
 from hemo.reduced.batch import CHUNK, same_for_all, solve_samples
-from hemo.reduced.network import vessels_of
+from hemo.reduced.lumen import lumen
 from hemo.units import MMHG
 
 PATIENT = Physiology(systolic=128 * MMHG, diastolic=76 * MMHG, myocardial_mass=0.135)
 TREE = left_coronary(0.6).tree
 CONDITIONS = solve_states(TREE, PATIENT, Blood()).hyperaemia_conditions
-VESSELS = vessels_of(TREE, CONDITIONS.leak_places)
+LUMEN = lumen(TREE)
 PLACES = [("LM", 0.0), ("LAD", 20.3e-3), ("LAD", TREE["LAD"].length), ("LCX", 15e-3), ("D1", 1e-3), ("OM1", 9e-3)]
 SAME = same_for_all(TREE, CONDITIONS)
 
@@ -27,7 +27,7 @@ def read(flow):
 
 
 def test_one_sample_is_the_solution():
-    found = solve_samples(VESSELS, SAME, 1, PLACES)
+    found = solve_samples(TREE, CONDITIONS.leak_places, SAME, 1, PLACES)
     assert found.converged.all()
     assert found.pressure[:, 0] == pytest.approx(read(solve(TREE, CONDITIONS)), rel=1e-9)
 
@@ -36,7 +36,7 @@ def test_each_sample_is_its_own_solution():
     """More samples than a chunk holds; everything differs."""
     count = CHUNK + 7
     rng = np.random.default_rng(0)
-    factor = rng.uniform(0.9, 1.1, (len(VESSELS.lumen.radius), count))
+    factor = rng.uniform(0.9, 1.1, (len(LUMEN.radius), count))
     samples = replace(
         SAME,
         aortic_pressure=rng.uniform(80, 110, count) * MMHG,
@@ -46,7 +46,7 @@ def test_each_sample_is_its_own_solution():
         expansion=rng.uniform(0.8, 1.5, count),
         radius=lambda part: factor[:, part],
     )
-    found = solve_samples(VESSELS, samples, count, PLACES, threads=2)
+    found = solve_samples(TREE, CONDITIONS.leak_places, samples, count, PLACES, threads=2)
     assert found.converged.all()
     for i in (0, CHUNK - 1, CHUNK, count - 1):
         alone = replace(
@@ -57,13 +57,15 @@ def test_each_sample_is_its_own_solution():
             },
             radius=lambda _, i=i: factor[:, i : i + 1],
         )
-        assert found.pressure[:, i] == pytest.approx(solve_samples(VESSELS, alone, 1, PLACES).pressure[:, 0], rel=1e-9)
+        assert found.pressure[:, i] == pytest.approx(
+            solve_samples(TREE, CONDITIONS.leak_places, alone, 1, PLACES).pressure[:, 0], rel=1e-9
+        )
     assert np.ptp(found.pressure[2]) > 10 * MMHG
 
 
 def test_expansion_and_fluid_are_those_of_a_single_solve():
     samples = replace(SAME, viscosity=np.array([3e-3, 4e-3]), expansion=np.array([1.0, 1.52]))
-    found = solve_samples(VESSELS, samples, 2, PLACES)
+    found = solve_samples(TREE, CONDITIONS.leak_places, samples, 2, PLACES)
     for i, (viscosity, expansion) in enumerate([(3e-3, 1.0), (4e-3, 1.52)]):
         flow = solve(TREE, CONDITIONS, Blood(viscosity=viscosity), LossOptions(expansion))
         assert found.pressure[:, i] == pytest.approx(read(flow), rel=1e-9)
@@ -71,7 +73,7 @@ def test_expansion_and_fluid_are_those_of_a_single_solve():
 
 def test_prescribed_flows():
     flows = np.array([2e-6, 4e-6, 6e-6])
-    found = solve_samples(VESSELS, replace(SAME, inlet_flow=flows), 3, PLACES)
+    found = solve_samples(TREE, CONDITIONS.leak_places, replace(SAME, inlet_flow=flows), 3, PLACES)
     assert found.out.sum(axis=0) == pytest.approx(flows, rel=1e-9)
     for i, flow in enumerate(flows):
         assert found.pressure[:, i] == pytest.approx(read(solve(TREE, replace(CONDITIONS, inlet_flow=flow))), rel=1e-8)
@@ -79,6 +81,6 @@ def test_prescribed_flows():
 
 def test_wrong_lengths_and_places_are_named():
     with pytest.raises(InputError, match="viscosity has 3 values for 5 samples"):
-        solve_samples(VESSELS, replace(SAME, viscosity=np.full(3, 3.5e-3)), 5, PLACES)
+        solve_samples(TREE, CONDITIONS.leak_places, replace(SAME, viscosity=np.full(3, 3.5e-3)), 5, PLACES)
     with pytest.raises(InputError, match="no branch 'RCA'"):
-        solve_samples(VESSELS, SAME, 1, [("RCA", 0.0)])
+        solve_samples(TREE, CONDITIONS.leak_places, SAME, 1, [("RCA", 0.0)])
