@@ -15,11 +15,14 @@ import click
 
 from hemo import __version__
 from hemo.cli.check import check
+from hemo.cli.lines import lines
 from hemo.cli.mesh import mesh
+from hemo.cli.plan import plan_command
 from hemo.cli.reduced import reduced
 from hemo.cli.run import run
 from hemo.cli.schema import schema
 from hemo.cli.tree import tree
+from hemo.cli.uncertainty import uncertainty_command
 from hemo.errors import EnvironmentMissing, HemoError, InputError, Interrupted
 
 # Modules whose absence is the environment's fault, not a bug.
@@ -34,6 +37,7 @@ _OPTIONAL = {
     "gmsh",
     "meshio",
     "dolfinx",
+    "SALib",
 }
 
 
@@ -43,8 +47,10 @@ def cli() -> None:
     """Coronary haemodynamics: CT-FFR, wall shear stress and axial plaque stress. For research, not for diagnosis."""
 
 
-for _command in (run, tree, mesh, reduced, check, schema):
+for _command in (run, tree, mesh, reduced, lines, check, schema):
     cli.add_command(_command)
+cli.add_command(plan_command, "plan")
+cli.add_command(uncertainty_command, "uncertainty")
 
 
 def main() -> NoReturn:

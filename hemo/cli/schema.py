@@ -10,17 +10,21 @@ import click
 
 
 @click.command(epilog="Example: hemo schema summary > summary.schema.json")
-@click.argument("name", type=click.Choice(["case", "tree", "summary"]))
+@click.argument("name", type=click.Choice(["case", "tree", "summary", "request", "answer"]))
 def schema(name: str) -> None:
-    """Print the JSON schema of the case file, tree.json or summary.json."""
+    """Print the JSON schema of the case file, tree.json, summary.json, or a line to and from hemo lines."""
     click.echo(json.dumps(load_schema(name), indent=1))
 
 
 def load_schema(name: str) -> dict[str, Any]:
-    """The schema of ``"case"``, ``"tree"`` or ``"summary"``."""
+    """The schema of ``"case"``, ``"tree"``, ``"summary"``, ``"request"`` or ``"answer"``."""
     if name == "case":
         from hemo.case import Case
 
         return Case.model_json_schema()
+    if name in ("request", "answer"):
+        from hemo.cli.lines import Answer, Request
+
+        return (Request if name == "request" else Answer).model_json_schema()
     text = files("hemo").joinpath(f"schemas/{name}.json").read_text(encoding="utf-8")
     return dict(json.loads(text))

@@ -134,9 +134,14 @@ def error_budget(
 
 def flow_spread(tree: VesselTree, patient: Physiology) -> float:
     """Standard deviation of the logarithm of the flow in the state of interest."""
+    return math.hypot(*flow_spreads(tree, patient))
+
+
+def flow_spreads(tree: VesselTree, patient: Physiology) -> tuple[float, float]:
+    """The same of the flow where it is known, and of the resistance reserve that leads from there to that state."""
     known = demand(tree, patient)
     if known.prescribed:
-        return FLOW_SPREAD["measured"]
+        return FLOW_SPREAD["measured"], 0.0
     measured = any(name in {branch.name for branch in tree.branches} for name in patient.vessel_flow)
     if measured:
         own = FLOW_SPREAD["measured"]
@@ -145,9 +150,9 @@ def flow_spread(tree: VesselTree, patient: Physiology) -> float:
     else:
         own = FLOW_SPREAD.get(resting_flow(patient).scale, ESTIMATED_FLOW)
     if known.state == patient.state:
-        return own
+        return own, 0.0
     given = patient.resistance_reserve is not None or patient.flow_reserve is not None
-    return math.hypot(own, MEASURED_RESERVE if given else ASSUMED_RESERVE)
+    return own, MEASURED_RESERVE if given else ASSUMED_RESERVE
 
 
 def _division(tree: VesselTree, patient: Physiology, blood: Blood, spread: Spread, flow: TreeFlow, read: Any) -> Array:

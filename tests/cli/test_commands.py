@@ -26,7 +26,9 @@ def run(*arguments, **kwargs):
     )
 
 
-@pytest.mark.parametrize("command", ["run", "tree", "mesh", "reduced", "check", "schema"])
+@pytest.mark.parametrize(
+    "command", ["run", "tree", "mesh", "reduced", "uncertainty", "plan", "lines", "check", "schema"]
+)
 def test_help_has_an_example(command):
     done = run(command, "--help")
     assert done.returncode == 0

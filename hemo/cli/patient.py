@@ -1,0 +1,87 @@
+"""What the options of a command say of the patient and the blood, for the commands that take a tree."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hemo.blood import Blood
+from hemo.boundary import Physiology
+from hemo.treejson import StoredTree, parse_trees, read_trees
+from hemo.units import parse
+
+# What, given, makes the options win over the file; with the unit it is kept in.
+QUANTITIES = {
+    "systolic": "pascal",
+    "diastolic": "pascal",
+    "mean_pressure": "pascal",
+    "heart_rate": "1/second",
+    "cardiac_output": "metre**3/second",
+    "myocardial_mass": "kilogram",
+    "rest_flow": "metre**3/second",
+    "inlet_flow": "metre**3/second",
+}
+
+_OPTIONS = (
+    click.option("--systolic", metavar="PRESSURE"),
+    click.option("--diastolic", metavar="PRESSURE"),
+    click.option("--mean-pressure", metavar="PRESSURE"),
+    click.option("--heart-rate", metavar="RATE", help="With systolic pressure and mass it tells the resting flow."),
+    click.option("--cardiac-output", metavar="FLOW"),
+    click.option("--myocardial-mass", metavar="MASS", help="Left ventricular mass."),
+    click.option(
+        "--dominance", type=click.Choice(["right", "co-dominant", "left"]), default="right", show_default=True
+    ),
+    click.option(
+        "--territory",
+        type=click.Choice(["coronary", "femoropopliteal", "generic"]),
+        default="coronary",
+        show_default=True,
+    ),
+    click.option("--rest-flow", metavar="FLOW", help="Resting flow of the whole coronary circulation."),
+    click.option("--inlet-flow", metavar="FLOW", help="Flow through the inlet, instead of an estimate."),
+    click.option("--resistance-reserve", type=float, help="Resting over hyperaemic resistance; 3.0 without it."),
+    click.option("--state", type=click.Choice(["rest", "hyperaemia"]), default="hyperaemia", show_default=True),
+    click.option("--density", default="1060 kg/m^3", show_default=True),
+    click.option("--viscosity", default="3.5 mPa*s", show_default=True),
+)
+
+
+def patient_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of the patient and the blood, for one command."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def patient_of(given: dict[str, Any]) -> Physiology:
+    """What the options say of the patient."""
+    values: dict[str, Any] = {
+        name: parse(given[name], unit, "--" + name.replace("_", "-"))
+        for name, unit in QUANTITIES.items()
+        if given[name] is not None
+    }
+    chosen = {name: given[name] for name in ("resistance_reserve", "state", "dominance", "territory")}
+    return Physiology(**chosen, **values)
+
+
+def blood_of(given: dict[str, Any]) -> Blood:
+    """What they say of the blood."""
+    return Blood(
+        parse(given["density"], "kilogram/metre**3", "--density"),
+        parse(given["viscosity"], "pascal*second", "--viscosity"),
+    )
+
+
+def tells(given: dict[str, Any]) -> bool:
+    """Whether the options, and not the tree's file, say what drives the flow."""
+    return any(given[name] is not None for name in QUANTITIES)
+
+
+def stored_trees(source: str) -> tuple[StoredTree, ...]:
+    """The trees of a file, or of stdin for -."""
+    return tuple(parse_trees(sys.stdin.read(), "stdin") if source == "-" else read_trees(Path(source)))
