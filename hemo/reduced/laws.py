@@ -32,7 +32,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.integrate import cumulative_trapezoid
 
 from hemo.reduced.lumen import Lesions
 from hemo.reduced.terms import Shape, tabulated
@@ -127,8 +126,10 @@ def developing_shapes() -> tuple[Shape, Shape]:
     common = (1.0 + 4.0 * alpha + 9.0 * alpha**2 + 4.0 * alpha**3) / (
         alpha * (3.0 + 2.0 * alpha) * (3.0 + 2.0 * alpha + alpha**2) ** 2
     )
-    reach = 0.25 * cumulative_trapezoid((1.0 - alpha) * (6.0 + alpha) / 5.0 * common, 1.0 - alpha, initial=0.0)
-    loss = 96.0 / 5.0 * cumulative_trapezoid(common, 1.0 - alpha, initial=0.0)
+    step = -np.diff(alpha)
+    along = (1.0 - alpha) * (6.0 + alpha) / 5.0 * common
+    reach = 0.25 * np.concatenate([[0.0], np.cumsum(0.5 * (along[1:] + along[:-1]) * step)])
+    loss = 96.0 / 5.0 * np.concatenate([[0.0], np.cumsum(0.5 * (common[1:] + common[:-1]) * step)])
     # Developed behind: the same friction as a parabola's, nothing left of the flat core.
     far = reach[-1] * np.geomspace(1.001, 1e4, 200)
     reach, loss = np.concatenate([reach[1:], far]), np.concatenate([loss[1:], loss[-1] + 64.0 * (far - reach[-1])])

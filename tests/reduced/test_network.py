@@ -137,3 +137,19 @@ import hemo.reduced, hemo.treejson, hemo.boundary, hemo.indices
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_import_takes_little_beyond_numpy_and_scipy():
+    """0.2 s is asked; the best of a few, since other work on the machine is no fault of the import."""
+    code = """
+import time
+import numpy, scipy
+start = time.perf_counter()
+import hemo.reduced
+print(time.perf_counter() - start)
+"""
+    times = []
+    for _ in range(4):
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        times.append(float(done.stdout))
+    assert min(times) < 0.2
