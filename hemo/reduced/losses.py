@@ -9,7 +9,7 @@ area would be.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -27,6 +27,35 @@ LawName = Literal["borda_carnot", "young_tsai", "itu", "gould", "huo_kassab"]
 
 
 @dataclass(frozen=True)
+class Calibration:
+    """One tree's own losses, for every interval between centreline points through all branches.
+
+    Attributes
+    ----------
+    friction, lesion
+        (n,) factors on the law's friction and on what lesions lose beyond it.
+    more
+        (n,) coefficient of |Q| Q besides, Pa s^2 / m^6.
+    """
+
+    friction: Array
+    lesion: Array
+    more: Array
+
+    def applied(self, losses: Losses) -> Losses:
+        """The law's losses with these."""
+        if len(self.friction) != len(losses.linear):
+            raise InputError("the calibration is of a tree with other centreline points.")
+        like = losses.linear
+        terms = tuple(
+            replace(term, coefficient=_like(self.lesion[term.at], term.coefficient) * term.coefficient)
+            for term in losses.terms
+        )
+        quadratic = _like(self.lesion, losses.quadratic) * losses.quadratic + _like(self.more, losses.quadratic)
+        return Losses(_like(self.friction, like) * like, quadratic, terms)
+
+
+@dataclass(frozen=True)
 class LossOptions:
     """Which loss law, and its constants.
 
@@ -36,10 +65,13 @@ class LossOptions:
         Factor on what a lesion loses beyond friction, dimensionless: one, or one for each of many lumens.
     law
         Of lesions.
+    calibration
+        Of the one tree that is solved; None without.
     """
 
     expansion: float | Array = 1.0
     law: LawName = "borda_carnot"
+    calibration: Calibration | None = None
 
     def __post_init__(self) -> None:
         if self.law not in get_args(LawName):
@@ -55,6 +87,12 @@ def interval_losses(tree: VesselTree, blood: Blood, options: LossOptions | None 
 
 def lumen_losses(vessels: Lumen, fluid: laws.Fluid, options: LossOptions) -> Losses:
     """The same of a lumen, which may be many, with as many fluids (...)."""
+    lost = _law_losses(vessels, fluid, options)
+    return lost if options.calibration is None else options.calibration.applied(lost)
+
+
+def _law_losses(vessels: Lumen, fluid: laws.Fluid, options: LossOptions) -> Losses:
+    """By the law alone."""
     linear = friction(vessels, fluid[1])
     quadratic = np.zeros_like(linear)
     lesions = vessels.lesions

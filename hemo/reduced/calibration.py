@@ -1,0 +1,169 @@
+r"""The losses of one tree fitted to solutions of its three-dimensional flow.
+
+The vessels are divided into pieces: at forks and leaks, at the ends and throats of lesions, and into lengths of some
+millimetres. The solutions tell how much total pressure is lost from the ostium to the end of each at their flows; the
+piece's loss becomes
+
+    a R Q + b K |Q| Q + c rho / 2 mean(1/A^2) |Q| Q
+
+with the friction R and the lesion loss K of the law. What one to three solutions do not tell of a, b and c is left to
+what is usual, by least squares with the parameters' usual spread (ridge) and within bounds that keep the loss rising
+with the flow: so a calibrated tree still has one solution. Further terms of a law are scaled with its K.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import lsq_linear
+
+from hemo.blood import Blood
+from hemo.errors import InputError
+from hemo.reduced.losses import Calibration, LossOptions, interval_losses
+from hemo.reduced.terms import Losses
+from hemo.results import TreeFlow
+from hemo.stretches import flow_between_points
+from hemo.tree import Branch, Lesion, VesselTree
+
+Array = NDArray[Any]
+Indices = NDArray[np.int64]
+
+PIECE = 10e-3  # m, the length of a piece outside lesions
+USUAL = np.array([1.0, 1.0, 0.3])  # a, b, c
+SPREAD = np.array([0.3, 0.3, 1.0])
+LEAST, MOST = np.array([0.3, 0.0, 0.0]), np.array([5.0, 5.0, 20.0])
+ACCURACY = 5.0  # Pa, of a solution's fall of total pressure from the ostium to the end of a piece
+
+
+@dataclass(frozen=True)
+class Solution:
+    """A 3D solution of a tree: ``flow`` along it, and ``sinks`` (k,) the flow out of its outlets and then its leaks."""
+
+    flow: TreeFlow
+    sinks: Array
+    leaks: tuple[tuple[str, int], ...] = ()
+
+
+def calibrate(
+    tree: VesselTree, solutions: Sequence[Solution], blood: Blood | None = None, options: LossOptions | None = None
+) -> tuple[Calibration, Array]:
+    """The tree's losses fitted to solutions of its flow, to be given on as ``LossOptions.calibration``.
+
+    Also (solutions, pieces) what it leaves unexplained of the fall from the ostium to the end of each piece, Pa.
+
+    Raises
+    ------
+    InputError
+        If there is no solution, or one is of another tree.
+    """
+    if not solutions:
+        raise InputError(f"tree {tree.name!r}: a calibration needs at least one solution.")
+    blood = blood or Blood()
+    losses = interval_losses(tree, blood, options)
+    owner, way = _pieces(tree, solutions[0].leaks)
+    dynamic = _dynamic(tree, blood)
+    own = Losses(np.zeros_like(losses.linear), losses.quadratic, losses.terms)
+    columns, falls = [], []
+    for solution in solutions:
+        fall, flow = _falls(tree, solution, blood)
+        each = np.stack([losses.linear * flow, own.loss(flow), dynamic * np.abs(flow) * flow, fall])
+        friction, lesion, more, fell = np.add.reduceat(each, np.flatnonzero(np.diff(owner, prepend=-1)), axis=1)
+        columns.append(np.hstack([way * friction, way * lesion, way * more]))
+        falls.append(way @ fell)
+    matrix, wanted, count = np.concatenate(columns), np.concatenate(falls), len(way)
+    usual, spread = np.repeat(USUAL, count), np.repeat(SPREAD, count)
+    fitted = lsq_linear(
+        np.concatenate([matrix / ACCURACY, np.diag(1.0 / spread)]),
+        np.concatenate([wanted / ACCURACY, usual / spread]),
+        (np.repeat(LEAST, count), np.repeat(MOST, count)),
+    ).x
+    a, b, c = fitted.reshape(3, count)[:, owner]
+    return Calibration(a, b, c * dynamic), (wanted - matrix @ fitted).reshape(len(solutions), count)
+
+
+def _dynamic(tree: VesselTree, blood: Blood) -> Array:
+    """(n,) rho / 2 / A^2 of each interval times its part of its diameter: losses by a unit of c for each diameter."""
+    found = []
+    for branch in tree.branches:
+        area = 0.5 * (branch.area[1:] + branch.area[:-1])
+        found.append(0.5 * blood.density / area**2 * np.diff(branch.arc) / PIECE)
+    return np.concatenate(found)
+
+
+def _pieces(tree: VesselTree, leaks: tuple[tuple[str, int], ...]) -> tuple[Indices, Array]:
+    """(n,) which piece each interval belongs to, and (pieces, pieces) 1 for those on the way to the end of each."""
+    cuts: dict[str, set[int]] = {branch.name: set() for branch in tree.branches}
+    for branch in tree.branches:
+        if branch.parent is not None:
+            cuts[branch.parent].add(branch.parent_index or 0)
+    for name, point in leaks:
+        cuts[name].add(point)
+    owner: list[Indices] = []
+    begun: dict[str, int] = {}  # number of each branch's first piece
+    count = 0
+    for branch in tree.branches:
+        begun[branch.name] = count
+        starts = np.zeros(len(branch.points) - 1, dtype=np.int64)
+        starts[_ends(branch, tuple(tree.lesions_on(branch.name)), cuts[branch.name])] = 1
+        owner.append(count + np.cumsum(starts))
+        count = int(owner[-1][-1]) + 1
+    way = np.zeros((count, count))
+    by_name = dict(zip(begun, owner, strict=True))
+    for branch in tree.branches:
+        before = np.zeros(count)
+        if branch.parent is not None and (branch.parent_index or 0) > 0:
+            before = way[by_name[branch.parent][(branch.parent_index or 0) - 1]]
+        elif branch.parent is not None:
+            first = begun[branch.parent]
+            before = way[first] - np.eye(count)[first]
+        for piece in np.unique(by_name[branch.name]):
+            before = before + np.eye(count)[piece]
+            way[piece] = before
+    return np.concatenate(owner), way
+
+
+def _ends(branch: Branch, lesions: tuple[Lesion, ...], cuts: set[int]) -> list[int]:
+    """Points of a branch where one piece ends and the next begins."""
+    arc, last = branch.arc, len(branch.points) - 1
+    ends = cuts | {
+        int(np.argmin(np.abs(arc - place))) for one in lesions for place in (one.start, one.minimum, one.end)
+    }
+    inside = np.zeros(last + 1, dtype=bool)
+    for lesion in lesions:
+        inside |= (arc > lesion.start) & (arc < lesion.end)
+    begun = 0.0
+    for point in range(1, last):
+        long = arc[point] - begun >= PIECE and arc[-1] - arc[point] >= 0.5 * PIECE
+        if point in ends or (long and not inside[point]):
+            ends.add(point)
+            begun = arc[point]
+    return sorted(point for point in ends if 0 < point < last)
+
+
+def _falls(tree: VesselTree, solution: Solution, blood: Blood) -> tuple[Array, Array]:
+    """(n,) fall of total pressure over each interval, Pa, and the flow there, m^3/s.
+
+    That over a branch's first interval begins at the point of its parent from which it leaves.
+    """
+    if set(solution.flow.branches) != {branch.name for branch in tree.branches}:
+        raise InputError(f"tree {tree.name!r}: a solution is of other branches.")
+    flows = flow_between_points(tree, solution.sinks, solution.leaks)
+    total: dict[str, Array] = {}
+    falls = []
+    for branch in tree.branches:
+        pressure, between = solution.flow.branches[branch.name].pressure, flows[branch.name]
+        if len(pressure) != len(branch.points):
+            raise InputError(f"tree {tree.name!r}, {branch.name}: a solution has other centreline points.")
+        speed = np.concatenate([between[:1], between]) / branch.area
+        total[branch.name] = pressure + 0.5 * blood.density * speed**2
+        fall = -np.diff(total[branch.name])
+        before = solution.flow.aortic_pressure
+        if branch.parent is not None:
+            before = total[branch.parent][branch.parent_index or 0]
+        fall[0] += before - total[branch.name][0]
+        falls.append(fall)
+    return np.concatenate(falls), np.concatenate([flows[branch.name] for branch in tree.branches])
