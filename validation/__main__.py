@@ -10,6 +10,7 @@ import sys
 
 BENCHMARKS = (
     "loss_law",
+    "reduced_speed",
     "straight_stenosis",
     "axisymmetric",
     "stability",
