@@ -42,6 +42,9 @@ def reduced_answer(
         "boundary": tree_to_json(tree, result.conditions)["boundary"],
         "branches": [row["reduced"] | _curves(row["name"], result.reduced, tree) for row in rows["branches"]],
         "lesions": [_lesion(row) for row in rows["lesions"]],
+        "connections": [
+            {"name": name, "flow_ml_min": flow / ML_PER_MIN} for name, flow in result.reduced.connections.items()
+        ],
     }
 
 

@@ -204,6 +204,11 @@ def mesh_tree(case: Case, geometry: Geometry, tree: VesselTree, work: Path) -> M
     from hemo.geometry.mesh.meshing import MeshOptions, build_mesh
     from hemo.geometry.synthetic.roundlumen import round_lumen
 
+    if tree.connections:
+        raise InputError(
+            f"tree {tree.name!r}: grafts and collaterals are in the reduced model only; add --method reduced, or take "
+            "the tree's connections out."
+        )
     work.mkdir(parents=True, exist_ok=True)
     record = work / MESHED
     if not record.is_file():

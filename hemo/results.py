@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
@@ -61,6 +62,8 @@ class TreeFlow:
         What the solver has to say besides, for example the branch that did not converge.
     subtracted
         Venous pressure that is taken off both pressures of FFR, Pa: 0 for the usual Pd/Pa.
+    connections
+        Flow through each graft or collateral, m^3/s, by name.
     """
 
     method: str
@@ -69,6 +72,7 @@ class TreeFlow:
     branches: dict[str, BranchFlow]
     message: str = ""
     subtracted: float = 0.0
+    connections: Mapping[str, float] = field(default_factory=dict)
 
     def ffr(self, branch: str) -> Array:
         """(n,) static pressure over mean aortic pressure along a branch, each less what is ``subtracted``."""

@@ -195,13 +195,44 @@ class SideBranch:
 
 
 @dataclass(frozen=True)
+class Connection:
+    """What joins a vessel to the aorta or to another vessel besides the tree: a bypass graft, or collaterals.
+
+    Attributes
+    ----------
+    name
+        ``"LIMA"``, ``"RCA to LAD"`` ...
+    to_branch, to_place
+        Where it ends: a branch, and the arc length on it, m.
+    from_branch, from_place
+        Where it begins; ``from_branch`` None for the aorta.
+    length, diameter
+        Of a graft, m.
+    resistance
+        Of collaterals, Pa s / m^3; in place of length and diameter.
+    """
+
+    name: str
+    to_branch: str
+    to_place: float
+    from_branch: str | None = None
+    from_place: float = 0.0
+    length: float | None = None
+    diameter: float | None = None
+    resistance: float | None = None
+
+
+@dataclass(frozen=True)
 class VesselTree:
-    """Branches (a parent always before its children), the lesions found on them, and the side branches left out."""
+    """Branches (a parent always before its children), the lesions found on them, the side branches left out, and what
+    joins vessels besides.
+    """
 
     name: str
     branches: tuple[Branch, ...]
     lesions: tuple[Lesion, ...] = ()
     side_branches: tuple[SideBranch, ...] = ()
+    connections: tuple[Connection, ...] = ()
 
     def __post_init__(self) -> None:
         check_tree(self)
@@ -267,11 +298,30 @@ def check_tree(tree: VesselTree) -> None:
             raise InputError(f"tree {tree.name!r}, lesion {lesion.id!r}: branch {lesion.branch!r} is unknown.")
         if not 0.0 <= lesion.start <= lesion.minimum <= lesion.end <= seen[lesion.branch].length * (1 + 1e-9):
             raise InputError(f"tree {tree.name!r}, lesion {lesion.id!r}: start, minimum and end are not in order.")
+    for one in tree.connections:
+        _check_connection(tree, one)
     for side in tree.side_branches:
         if side.branch not in seen:
             raise InputError(f"tree {tree.name!r}: a side branch leaves from {side.branch!r}, which is unknown.")
         if not 0.0 <= side.place <= seen[side.branch].length * (1 + 1e-9) or not side.diameter > 0.0:
             raise InputError(f"tree {tree.name!r}: a side branch of {side.branch!r} has no place on it or no diameter.")
+
+
+def _check_connection(tree: VesselTree, one: Connection) -> None:
+    where = f"tree {tree.name!r}, connection {one.name!r}"
+    names = {branch.name for branch in tree.branches}
+    for branch, place in ((one.to_branch, one.to_place), (one.from_branch, one.from_place)):
+        if branch is None:
+            continue
+        if branch not in names:
+            raise InputError(f"{where}: branch {branch!r} is unknown.")
+        if not 0.0 <= place <= tree[branch].length * (1 + 1e-9):
+            raise InputError(f"{where}: it has no place on {branch!r}.")
+    if one.resistance is not None:
+        if one.length is not None or one.diameter is not None or not one.resistance > 0.0:
+            raise InputError(f"{where}: give a positive resistance alone, or a length and a diameter.")
+    elif not (one.length or 0.0) > 0.0 or not (one.diameter or 0.0) > 0.0:
+        raise InputError(f"{where}: give a length and a diameter, or a resistance.")
 
 
 def _check_arrays(tree_name: str, branch: Branch) -> None:

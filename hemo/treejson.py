@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from hemo.boundary import FlowConditions, Leak
 from hemo.errors import InputError
-from hemo.tree import Branch, Lesion, SideBranch, VesselTree
+from hemo.tree import Branch, Connection, Lesion, SideBranch, VesselTree
 from hemo.units import MILLIMETRE, ML_PER_MIN, MMHG, MMHG_MIN_PER_ML, SQUARE_MILLIMETRE
 
 SCHEMA_VERSION = 1
@@ -34,8 +34,9 @@ _BRANCH_KEYS = {
     "reference_radius_mm",
     "perimeter_mm",
 }
-_TREE_KEYS = {"name", "branches", "lesions", "side_branches", "boundary"}
+_TREE_KEYS = {"name", "branches", "lesions", "side_branches", "connections", "boundary"}
 _SIDE_BRANCH_KEYS = {"branch", "place_mm", "diameter_mm"}
+_CONNECTION_KEYS = {"name", "from", "to", "length_mm", "diameter_mm", "resistance_mmhg_min_per_ml"}
 _LEAK_KEYS = {"branch", "point", "resistance_mmhg_min_per_ml"}
 _LESION_KEYS = {"id", "branch", "start_mm", "minimum_mm", "end_mm", "mla_mm2", "reference_area_mm2"}
 _LESION_KEYS |= {"radius_gradient_up", "radius_gradient_down"}
@@ -55,6 +56,8 @@ def tree_to_json(tree: VesselTree, conditions: FlowConditions | None = None) -> 
         "branches": [_branch_to_json(branch) for branch in tree.branches],
         "lesions": [_lesion_to_json(lesion) for lesion in tree.lesions],
     }
+    if tree.connections:
+        result["connections"] = [_connection_to_json(one) for one in tree.connections]
     if tree.side_branches:
         result["side_branches"] = [
             {"branch": side.branch, "place_mm": side.place / MILLIMETRE, "diameter_mm": side.diameter / MILLIMETRE}
@@ -169,14 +172,15 @@ def parse_trees(text: str, where: str) -> list[StoredTree]:
 def _tree(data: Any, where: str) -> StoredTree:
     _known_keys(data, _TREE_KEYS, where)
     branches = _list(data, "branches", where)
-    lesions, sides = data.get("lesions", []), data.get("side_branches", [])
-    if not isinstance(lesions, list) or not isinstance(sides, list):
-        raise InputError(f"{where}: lesions and side_branches must be lists.")
+    lesions, sides, joined = (data.get(key, []) for key in ("lesions", "side_branches", "connections"))
+    if not all(isinstance(one, list) for one in (lesions, sides, joined)):
+        raise InputError(f"{where}: lesions, side_branches and connections must be lists.")
     tree = VesselTree(
         str(data.get("name", "tree")),
         tuple(_branch(item, f"{where}: branches[{i}]") for i, item in enumerate(branches)),
         tuple(_lesion(item, f"{where}: lesions[{i}]") for i, item in enumerate(lesions)),
         tuple(_side_branch(item, f"{where}: side_branches[{i}]") for i, item in enumerate(sides)),
+        tuple(_connection(item, f"{where}: connections[{i}]") for i, item in enumerate(joined)),
     )
     boundary = data.get("boundary")
     conditions = None if boundary is None else _boundary(boundary, f"{where}: boundary")
@@ -227,6 +231,48 @@ def _side_branch(data: Any, where: str) -> SideBranch:
     _known_keys(data, _SIDE_BRANCH_KEYS, where)
     place, diameter = (_number(data, key, where) * MILLIMETRE for key in ("place_mm", "diameter_mm"))
     return SideBranch(str(data.get("branch")), place, diameter)
+
+
+def _connection_to_json(one: Connection) -> dict[str, Any]:
+    begin: Any = "aorta"
+    if one.from_branch is not None:
+        begin = {"branch": one.from_branch, "place_mm": one.from_place / MILLIMETRE}
+    result: dict[str, Any] = {"name": one.name, "from": begin}
+    result["to"] = {"branch": one.to_branch, "place_mm": one.to_place / MILLIMETRE}
+    if one.resistance is not None:
+        return result | {"resistance_mmhg_min_per_ml": one.resistance / MMHG_MIN_PER_ML}
+    return result | {
+        f"{key}_mm": value / MILLIMETRE
+        for key, value in (("length", one.length), ("diameter", one.diameter))
+        if value is not None
+    }
+
+
+def _connection(data: Any, where: str) -> Connection:
+    _known_keys(data, _CONNECTION_KEYS, where)
+
+    def size(key: str, unit: float) -> float | None:
+        return _number(data, key, where) * unit if key in data else None
+
+    begin, end = data.get("from", "aorta"), data.get("to")
+    places: list[tuple[str | None, float]] = []
+    for key, value in (("from", begin), ("to", end)):
+        if key == "from" and value == "aorta":
+            places.append((None, 0.0))
+            continue
+        _known_keys(value, {"branch", "place_mm"}, f"{where}: {key}")
+        places.append((str(value.get("branch")), _number(value, "place_mm", f"{where}: {key}") * MILLIMETRE))
+    (start, started), (to, ended) = places
+    return Connection(
+        str(data.get("name", "connection")),
+        str(to),
+        ended,
+        start,
+        started,
+        size("length_mm", MILLIMETRE),
+        size("diameter_mm", MILLIMETRE),
+        size("resistance_mmhg_min_per_ml", MMHG_MIN_PER_ML),
+    )
 
 
 def _leak(data: Any, where: str) -> Leak:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.spatial import cKDTree
 
-from hemo.tree import Branch, Lesion, SideBranch, VesselTree, healthy_diameter
+from hemo.tree import Branch, Connection, Lesion, SideBranch, VesselTree, healthy_diameter
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +87,20 @@ def _reopened(tree: VesselTree, kept: Sequence[Branch]) -> VesselTree:
     parents = {branch.parent for branch in kept}
     open_ends = tuple(replace(b, is_outlet=True) if not b.is_outlet and b.name not in parents else b for b in kept)
     lengths = {branch.name: branch.length for branch in open_ends}
-    return VesselTree(tree.name, open_ends, _lesions_within(tree.lesions, lengths), _side_branches(tree, open_ends))
+    sides, joined = _side_branches(tree, open_ends), _connections(tree, lengths)
+    return VesselTree(tree.name, open_ends, _lesions_within(tree.lesions, lengths), sides, joined)
+
+
+def _connections(tree: VesselTree, lengths: dict[str, float]) -> tuple[Connection, ...]:
+    """Grafts and collaterals whose both ends are still there."""
+    kept = []
+    for one in tree.connections:
+        ends = [(one.to_branch, one.to_place), (one.from_branch, one.from_place)]
+        if all(branch is None or place <= lengths.get(branch, -1.0) for branch, place in ends):
+            kept.append(one)
+        else:
+            log.warning("%s tree: %s meets a vessel where it is cut off, and is left out.", tree.name, one.name)
+    return tuple(kept)
 
 
 def _side_branches(tree: VesselTree, kept: Sequence[Branch]) -> tuple[SideBranch, ...]:

@@ -21,7 +21,7 @@ from hemo.errors import InputError
 from hemo.reduced.convex import minimise
 from hemo.reduced.losses import LossOptions
 from hemo.reduced.lumen import Places, places
-from hemo.reduced.network import Vessels, assembled, sink_resistances, vessels_of
+from hemo.reduced.network import Vessels, assembled, driven, sink_resistances, vessels_of
 from hemo.tree import VesselTree
 
 Array = NDArray[Any]
@@ -131,14 +131,13 @@ def _chunk(vessels: Vessels, samples: Samples, part: slice, where: Places, optio
     options = replace(options, expansion=options.expansion * of(samples.expansion))
     network = assembled(vessels, (density, of(samples.viscosity)), options)
     losses = network.with_beds(of(samples.resistance))
-    driven = samples.inlet_flow is None
-    level = aortic - of(samples.venous_pressure) if driven else np.zeros(())
-    drive = np.broadcast_to(level, (len(network.elements.beds), width))
+    level = aortic - of(samples.venous_pressure) if samples.inlet_flow is None else np.zeros(())
+    drive = driven(network.elements, np.broadcast_to(level, (width,)))
     total = None if samples.inlet_flow is None else np.broadcast_to(of(samples.inlet_flow), width)
     found = minimise(network.elements, losses, drive, total)
     flow = network.elements.flows(found.out)
     pressure = _static(vessels, where, flow, network.elements.from_ostium(losses.loss(flow)), aortic, density)
-    return Solutions(pressure, found.out, found.converged)
+    return Solutions(pressure, found.out[: len(network.elements.beds)], found.converged)
 
 
 def _static(vessels: Vessels, where: Places, flow: Array, lost: Array, aortic: Array, density: Array) -> Array:

@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hemo.errors import InputError
 from hemo.reduced.elements import Elements
 from hemo.reduced.terms import Losses
 
@@ -55,6 +56,8 @@ def minimise(
     ``start`` (k, ...) m^3/s: flows to begin with. Further axes are problems of their own.
     """
     out = _first(tree, losses, drive, total) if start is None else start
+    if total is not None and tree.loops:
+        raise InputError("the inlet's flow cannot be prescribed where a graft or collaterals lead round it.")
     if total is not None and start is not None:
         even = _respond(tree, losses.slope(tree.flows(out)), np.zeros_like(out))[1]
         out = out + (total - out.sum(axis=0)) / even.sum(axis=0) * even
@@ -83,7 +86,8 @@ def _first(tree: Elements, losses: Losses, drive: Array, total: Array | float | 
     """Flows through each bed as if it were alone, by the linear losses."""
     shape = np.broadcast_shapes(drive.shape[1:], losses.linear.shape[1:], np.shape(total) if total is not None else ())
     linear = np.broadcast_to(losses.linear, (len(losses.linear), *shape))
-    conductance = 1.0 / tree.to_beds(linear)
+    conductance = np.zeros((len(tree.beds) + tree.loops, *shape))  # nothing through loops
+    conductance[: len(tree.beds)] = 1.0 / tree.to_beds(linear)[: len(tree.beds)]
     if total is None:
         return np.asarray(drive * conductance)
     return np.asarray(total * conductance / conductance.sum(axis=0))
@@ -106,11 +110,22 @@ def _backtracked(tree: Elements, losses: Losses, drive: Array, out: Array, step:
 
 def _respond(tree: Elements, slope: Array, push: Array) -> tuple[Array, Array]:
     """(k, ...) changes of the beds' flows under pressures ``push`` (k, ...) in them, and under 1 Pa at the ostium."""
+    if tree.loops and push.ndim > 1:
+        return _respond_one_by_one(tree, slope, push)
     if tree.feeds is None or push.ndim > 1:
         return respond_by_sweeps(tree, slope, push)
     hessian = tree.feeds.T @ (slope[:, None] * tree.feeds)
     both = np.linalg.solve(hessian, np.column_stack([push, np.ones_like(push)]))
     return both[:, 0], both[:, 1]
+
+
+def _respond_one_by_one(tree: Elements, slope: Array, push: Array) -> tuple[Array, Array]:
+    """The same for (k, b), each by its own dense matrix."""
+    assert tree.feeds is not None
+    hessians = np.einsum("ei,eb,ej->bij", tree.feeds, slope, tree.feeds, optimize=True)
+    ones = np.ones_like(push)
+    both = np.linalg.solve(hessians, np.stack([push.T, ones.T], axis=-1))
+    return both[..., 0].T, both[..., 1].T
 
 
 def respond_by_sweeps(tree: Elements, slope: Array, push: Array) -> tuple[Array, Array]:

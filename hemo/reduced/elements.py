@@ -53,6 +53,11 @@ class Elements:
     stretches: Indices
     depths: tuple[Depth, ...]
 
+    @property
+    def loops(self) -> int:
+        """How many flows there are besides those out of the beds."""
+        return 0
+
     @cached_property
     def feeds(self) -> Array | None:
         """(e, k) 1 where an element lies upstream of a bed or is it; None for a large tree."""
@@ -78,7 +83,7 @@ class Elements:
 
     def from_ostium(self, loss: Array) -> Array:
         """(e, ...) what is lost from the ostium to the end of each element."""
-        lost = loss.copy()
+        lost = loss[: len(self.parent)].copy()
         for depth in self.depths[1:]:
             lost[depth.low : depth.high] += lost[self.parent[depth.low : depth.high]]
         return np.asarray(lost)
@@ -87,6 +92,44 @@ class Elements:
         for depth in self.depths[:0:-1]:
             value[depth.parents] += np.add.reduceat(value[depth.low : depth.high], depth.starts, axis=0)
         return value
+
+
+@dataclass(frozen=True)
+class Looped(Elements):
+    """A tree with connections between its vessels, or to the ostium: each is a further element and a further flow.
+
+    The flow c through a connection leaves the way from the ostium to where it begins, and takes as much off the way to
+    where it ends: the flows of all elements are linear in those out of the beds, (k,), and through the connections,
+    which stand behind them.
+    """
+
+    begins: tuple[int, ...] = ()  # element at whose end each begins, -1 the ostium
+    ends: tuple[int, ...] = ()
+
+    @property
+    def loops(self) -> int:
+        """How many connections."""
+        return len(self.begins)
+
+    @cached_property
+    def feeds(self) -> Array:
+        """(e + connections, k + connections) flow of each element for each flow of 1."""
+        count, beds = len(self.parent), len(self.beds)
+        fed = np.zeros((count + self.loops, beds + self.loops))
+        for column, bed in enumerate(self.beds):
+            fed[self._way(int(bed)), column] = 1.0
+        for number, (begin, end) in enumerate(zip(self.begins, self.ends, strict=True)):
+            fed[self._way(begin), beds + number] += 1.0
+            fed[self._way(end), beds + number] -= 1.0
+            fed[count + number, beds + number] = 1.0
+        return fed
+
+    def _way(self, element: int) -> list[int]:
+        way = []
+        while element >= 0:
+            way.append(element)
+            element = int(self.parent[element])
+        return way
 
 
 def elements(parent: Indices, bed_parent: Indices) -> Elements:

@@ -8,7 +8,7 @@ pressure in the vessel). All of these rise with the flow, so that :mod:`hemo.red
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from hemo.blood import Blood
 from hemo.boundary import FlowConditions
 from hemo.errors import InputError
 from hemo.reduced.convex import minimise
-from hemo.reduced.elements import Elements, elements
+from hemo.reduced.elements import Elements, Looped, elements
 from hemo.reduced.laws import Fluid
 from hemo.reduced.losses import LossOptions, lumen_losses
 from hemo.reduced.lumen import Lumen, lumen
@@ -65,8 +65,25 @@ def vessels_of(
     tree: VesselTree, leaks: Sequence[tuple[str, int]] = (), marked: Sequence[tuple[str, int]] = ()
 ) -> Vessels:
     """A tree made ready for :func:`solve_vessels`; see :func:`hemo.stretches.stretches`."""
-    parts = stretches(tree, leaks, marked)
-    return Vessels(tree, tuple(leaks), parts, elements(parts.upstream, parts.sink_upstream), lumen(tree))
+    ends = [(one.to_branch, _point(tree, one.to_branch, one.to_place)) for one in tree.connections]
+    begins = [
+        (one.from_branch, _point(tree, one.from_branch, one.from_place))
+        for one in tree.connections
+        if one.from_branch is not None
+    ]
+    parts = stretches(tree, leaks, (*marked, *ends, *begins))
+    everything = elements(parts.upstream, parts.sink_upstream)
+    if tree.connections:
+        at = [int(everything.stretches[mark]) if mark >= 0 else -1 for mark in parts.marks[len(marked) :]]
+        started = iter(at[len(ends) :])
+        from_where = tuple(-1 if one.from_branch is None else next(started) for one in tree.connections)
+        everything = Looped(**vars(everything), begins=from_where, ends=tuple(at[: len(ends)]))
+        parts = replace(parts, marks=parts.marks[: len(marked)])
+    return Vessels(tree, tuple(leaks), parts, everything, lumen(tree))
+
+
+def _point(tree: VesselTree, branch: str, place: float) -> int:
+    return int(np.argmin(np.abs(tree[branch].arc - place)))
 
 
 @dataclass(frozen=True)
@@ -81,6 +98,8 @@ class Network:
         What each interval between centreline points loses, and each stretch.
     kinetic
         (outlets, ...) rho / (2 A^2) at the ends of the vessels, Pa s^2 / m^6.
+    connections
+        What each connection loses.
     """
 
     stretches: Stretches
@@ -88,11 +107,14 @@ class Network:
     intervals: Losses
     vessels: Losses
     kinetic: Array
+    connections: Losses
 
     def with_beds(self, resistance: Array) -> Losses:
         """What each element loses with beds of these resistances (k, ...), Pa s / m^3."""
         shape = np.broadcast_shapes(self.vessels.linear.shape[1:], resistance.shape[1:])
-        linear, quadratic = np.zeros((2, len(self.elements.parent), *shape))
+        count = len(self.elements.parent)
+        linear, quadratic = np.zeros((2, count + self.elements.loops, *shape))
+        linear[count:], quadratic[count:] = self.connections.linear, self.connections.quadratic
         linear[self.elements.stretches], linear[self.elements.beds] = self.vessels.linear, resistance
         quadratic[self.elements.stretches] = self.vessels.quadratic
         quadratic[self.elements.beds[: len(self.kinetic)]] = self.kinetic
@@ -140,12 +162,15 @@ def solve_vessels(
     network = assembled(vessels, (blood.density, blood.viscosity), options)
     losses = network.with_beds(sink_resistances(vessels.tree, conditions))
     level = 0.0 if conditions.inlet_flow is not None else conditions.aortic_pressure - conditions.venous_pressure
-    drive = np.full(len(network.elements.beds), level)
+    drive = driven(network.elements, np.array(level))
     found = minimise(network.elements, losses, drive, conditions.inlet_flow)
     status = Status.CONVERGED if found.converged.all() else Status.NOT_CONVERGED
     pressure, flow = distributed(vessels, network, blood.density, np.array(conditions.aortic_pressure), found.out)
     along = {name: BranchFlow(pressure[name], flow[name]) for name in pressure}
-    return TreeFlow("reduced", status, conditions.aortic_pressure, along), found.out
+    through = found.out[len(network.elements.beds) :]
+    joined = {one.name: float(flow) for one, flow in zip(vessels.tree.connections, through, strict=True)}
+    whole = TreeFlow("reduced", status, conditions.aortic_pressure, along, connections=joined)
+    return whole, found.out[: len(network.elements.beds)]
 
 
 def check_conditions(tree: VesselTree, conditions: FlowConditions) -> None:
@@ -177,7 +202,29 @@ def assembled(vessels: Vessels, fluid: Fluid, options: LossOptions | None = None
         np.add.reduceat(intervals.quadratic, parts.first),
         tuple(term.onto(parts.intervals(np.arange(len(parts.first)))) for term in intervals.terms),
     )
-    return Network(parts, vessels.elements, intervals, whole, 0.5 * fluid[0] / vessels.outlet_area**2)
+    kinetic = 0.5 * fluid[0] / vessels.outlet_area**2
+    return Network(parts, vessels.elements, intervals, whole, kinetic, _connections(vessels, fluid))
+
+
+def driven(everything: Elements, level: Array) -> Array:
+    """(k + connections, ...) the pressure ``level`` (...) that drives every bed, none through connections."""
+    drive = np.zeros((len(everything.beds) + everything.loops, *level.shape))
+    drive[: len(everything.beds)] = level
+    return drive
+
+
+def _connections(vessels: Vessels, fluid: Fluid) -> Losses:
+    """A graft's friction, and the kinetic pressure that is lost where it meets the vessel; collaterals' resistance."""
+    shape = np.broadcast_shapes(np.shape(fluid[0]), np.shape(fluid[1]), vessels.lumen.radius.shape[1:])
+    linear, quadratic = np.zeros((2, len(vessels.tree.connections), *shape))
+    for i, one in enumerate(vessels.tree.connections):
+        if one.resistance is not None:
+            linear[i] = one.resistance
+            continue
+        assert one.length is not None and one.diameter is not None
+        linear[i] = 128.0 * fluid[1] * one.length / (np.pi * one.diameter**4)
+        quadratic[i] = 0.5 * fluid[0] / (np.pi / 4.0 * one.diameter**2) ** 2
+    return Losses(linear, quadratic)
 
 
 def inertance(tree: VesselTree, blood: Blood) -> Array:

@@ -102,6 +102,8 @@ def solve_beat(
     if (conditions.inlet_flow is None) != (beat.inflow is None):
         raise InputError("a beat needs the flow at every time where the inlet's flow is prescribed, and there alone.")
     check_conditions(tree, conditions)
+    if tree.connections:
+        raise InputError(f"tree {tree.name!r}: a beat with grafts or collaterals is not computed; steady flow is.")
     vessels = vessels_of(tree, conditions.leak_places)
     network = assembled(vessels, (blood.density, blood.viscosity))
     resistance = sink_resistances(tree, conditions)
