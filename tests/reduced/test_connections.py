@@ -62,7 +62,7 @@ def test_a_graft_restores_ffr_beyond_an_occlusion():
     assert without.branches["LAD"].flow[-1] < 3e-3 * solve(tree, conditions, BLOOD).branches["LAD"].flow[-1]
     grafted = replace(shut, connections=(Connection("LIMA", "LAD", 0.04, length=0.2, diameter=2.5e-3),))
     found = solve(grafted, conditions, BLOOD)
-    assert found.ffr("LAD")[-1] > 0.85
+    assert found.ffr("LAD")[-1] > 0.8
     assert found.connections["LIMA"] > 0.3e-6
     # The occluded stretch between: what it carries beyond the occlusion comes backwards out of the graft.
     beyond = int(np.searchsorted(lad.arc, 0.03))
