@@ -62,14 +62,20 @@ class Factors:
         Raises
         ------
         RuntimeError
-            If MUMPS fails for another reason than a singular matrix, which :meth:`apply` answers with nan.
+            If MUMPS fails for another reason than a matrix that is singular or beyond single precision, which
+            :meth:`apply` answers with nan.
         """
         starts, columns, values = matrix.getValuesCSR()
         first, _ = matrix.getOwnershipRange()
         rows = np.repeat(np.arange(first + 1, first + len(starts), dtype=np.int32), np.diff(starts))
         columns += 1
-        entries = values.astype(np.float32)
+        with np.errstate(over="ignore"):
+            entries = values.astype(np.float32)
         del values
+        # Of a flow that has run away: MUMPS would look for pivots among infinities for minutes.
+        self.sound = bool(self.comm.allreduce(bool(np.isfinite(entries).all()), op=MPI.LAND))
+        if not self.sound:
+            return
         self.own.n, self.own.nnz_loc = matrix.getSize()[0], len(entries)
         self.own.irn_loc, self.own.jcn_loc = (self.ffi.from_buffer("int[]", one) for one in (rows, columns))
         self.own.a_loc = self.ffi.from_buffer("float[]", entries)

@@ -37,6 +37,7 @@ PICARD_ABOVE = 0.1  # relative residual at the first level
 CORRECTIONS = 8  # Newton steps that a level may take
 WELL = 0.7  # what a step from another mesh's solution must leave of the residual, the first excepted
 LARGEST = 1.0  # relative residual of a guess worth correcting, once a level has been solved
+RUN_AWAY = 1e3  # times the residual that pseudo-time began with: no flow comes back from there
 MANY_CORRECTIONS = 4
 BOLDEST_REDUCTION = 0.5
 SMALLEST_REDUCTION = 0.97  # of the viscosity: below this the continuation has met its end
@@ -248,7 +249,7 @@ class _Continuation:
         for _ in range(MARCHES):
             self.problem.set_time_step(time_step(first, begun, relative))
             relative, change = self._step(1.0, relative, True)
-            end = self._ended(1.0, relative, change, np.inf)
+            end = self._ended(1.0, relative, change, RUN_AWAY * max(begun, 1.0))
             if end is not None:
                 break
         self.problem.set_time_step(None)
