@@ -11,6 +11,10 @@ import sys
 BENCHMARKS = (
     "loss_law",
     "reduced_speed",
+    "stenosis_flow",
+    "tree_solutions",
+    "fit_losses",
+    "reduced_trees",
     "straight_stenosis",
     "axisymmetric",
     "stability",

@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from hemo.blood import Blood
 from hemo.boundary import FlowConditions
 from hemo.errors import InputError
-from hemo.reduced.convex import minimise
 from hemo.reduced.losses import LossOptions
 from hemo.reduced.lumen import Places, places
-from hemo.reduced.network import Vessels, assembled, driven, sink_resistances, vessels_of
+from hemo.reduced.network import Network, Vessels, assembled, driven, settled, sink_resistances, vessels_of
+from hemo.reduced.recovery import at_forks, static_difference
 from hemo.tree import VesselTree
 
 Array = NDArray[Any]
@@ -134,29 +134,51 @@ def _chunk(vessels: Vessels, samples: Samples, part: slice, where: Places, optio
     level = aortic - of(samples.venous_pressure) if samples.inlet_flow is None else np.zeros(())
     drive = driven(network.elements, np.broadcast_to(level, (width,)))
     total = None if samples.inlet_flow is None else np.broadcast_to(of(samples.inlet_flow), width)
-    found = minimise(network.elements, losses, drive, total)
+    found = settled(vessels, network, losses, drive, total)
     flow = network.elements.flows(found.out)
-    pressure = _static(vessels, where, flow, network.elements.from_ostium(losses.loss(flow)), aortic, density)
+    lost = network.elements.from_ostium(losses.loss(flow) + _lacking(vessels, network, flow))
+    pressure = _static(vessels, network, where, flow, lost, aortic)
     return Solutions(pressure, found.out[: len(network.elements.beds)], found.converged)
 
 
-def _static(vessels: Vessels, where: Places, flow: Array, lost: Array, aortic: Array, density: Array) -> Array:
+def _lacking(vessels: Vessels, network: Network, flow: Array) -> Array:
+    """(e, b) what the pressure lacks where elements begin behind lesions, Pa."""
+    offset = np.zeros_like(flow)
+    if network.profile != 1.0 and len(vessels.throats):
+        lacking = at_forks(vessels.lumen, network.fluid, flow[vessels.throats], vessels.branched_from)
+        np.add.at(offset, vessels.branched, lacking)
+    return offset
+
+
+def _static(vessels: Vessels, network: Network, where: Places, flow: Array, lost: Array, aortic: Array) -> Array:
     """(places, b) static pressure, linear between centreline points, as the solution of one tree is read."""
     marks = vessels.stretches.marks
     ends = np.where(marks < 0, 0, vessels.elements.stretches[marks])
     points = np.concatenate([where.point, where.point + 1])
-    # A branch's first point has the flow of its first interval.
+    # A branch's first point has the flow of its first interval, and what that begins with.
     first = np.searchsorted(vessels.stretches.first, vessels.stretches.offsets[:-1])
     beginning = vessels.stretches.offsets[:-1] + np.arange(len(first))
-    own = np.searchsorted(beginning, points)
-    at_first = beginning[np.minimum(own, len(first) - 1)] == points
-    passing = np.where(at_first, vessels.elements.stretches[first[np.minimum(own, len(first) - 1)]], ends)
+    own = np.minimum(np.searchsorted(beginning, points), len(first) - 1)
+    at_first = beginning[own] == points
+    passing = np.where(at_first, vessels.elements.stretches[first[own]], ends)
     gone = np.where((marks < 0)[:, None], 0.0, lost[ends])
+    begun = _lacking(vessels, network, flow)
+    gone = gone + np.where(at_first[:, None], begun[passing], 0.0)
     area = np.pi * vessels.lumen.radius[points] ** 2
-    static = aortic - gone - 0.5 * density * (flow[passing] / area) ** 2
+    static = aortic - gone - network.profile * 0.5 * network.fluid[0] * (flow[passing] / area) ** 2
+    if network.profile != 1.0:
+        row = _row_flow(vessels, flow)
+        static = static + static_difference(vessels.lumen, network.fluid, flow[vessels.throats], row)[points]
     share = where.share[:, None]
     near, far = np.split(static, 2)
     return np.asarray((1.0 - share) * near + share * far)
+
+
+def _row_flow(vessels: Vessels, flow: Array) -> Array:
+    """(P, b) flow at every point of the row."""
+    between = vessels.stretches.intervals(flow[vessels.elements.stretches])
+    begun = vessels.stretches.offsets[:-1]
+    return np.insert(between, begun, between[begun], axis=0)
 
 
 def _check(samples: Samples, count: int) -> None:

@@ -3,8 +3,8 @@ r"""What a lesion's FFR is uncertain by, part by part, from the reduced model ru
 Half-widths of 95 % intervals (1.96 standard deviations, or half of a range), in FFR:
 
 *lumen*: the calibre of all vessels together, larger and smaller. *flow*: the resting flow's scale, the resistance
-reserve and the law of division, as independent factors. *loss_law* (reduced model): the expansion constant between
-Borda-Carnot's 1 and Young and Tsai's 1.52. *discretisation* (3D): a fraction of the pressure lost. *averaging* (3D):
+reserve and the law of division, as independent factors. *loss_law* (reduced model): what lesions lose beyond friction,
+a fifth more and less. *discretisation* (3D): a fraction of the pressure lost. *averaging* (3D):
 what the mean over time of a flow that does not settle may be off by. *location*: where it is read, 10 to 30 mm beyond
 the lesion. The parts are added as squares. The ranges are :class:`Spread`'s, each with its
 reason.
@@ -54,7 +54,8 @@ class Spread:
     exponent
         Standard deviation of the flow-diameter exponent (95 % interval 2.24 to 2.54, Taylor DJ et al. 2024).
     expansion
-        Range of the expansion constant.
+        Range of the factor on what lesions lose beyond friction: what the fitted law is off by on stenoses left out
+        (5 %, one standard deviation) and on trees in 3D (docs/benchmarks.md, ``reduced_trees``) is within it.
     discretisation
         Fraction of the pressure lost that a mesh may be wrong by (docs/benchmarks.md: 2 % at six cells a diameter).
     distances
@@ -63,7 +64,7 @@ class Spread:
 
     lumen_diameter: float = 0.1e-3
     exponent: float = 0.077
-    expansion: tuple[float, float] = (1.0, 1.52)
+    expansion: tuple[float, float] = (0.8, 1.2)
     discretisation: float = 0.02
     distances: tuple[float, float] = (10e-3, 30e-3)
 

@@ -14,7 +14,7 @@ with the flow: so a calibrated tree still has one solution. Further terms of a l
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -24,9 +24,10 @@ from scipy.optimize import lsq_linear
 from hemo.blood import Blood
 from hemo.errors import InputError
 from hemo.reduced.losses import Calibration, LossOptions, interval_losses
+from hemo.reduced.network import assembled, below_head, vessels_of
 from hemo.reduced.terms import Losses
 from hemo.results import TreeFlow
-from hemo.stretches import flow_between_points
+from hemo.stretches import by_branch
 from hemo.tree import Branch, Lesion, VesselTree
 
 Array = NDArray[Any]
@@ -62,14 +63,14 @@ def calibrate(
     """
     if not solutions:
         raise InputError(f"tree {tree.name!r}: a calibration needs at least one solution.")
-    blood = blood or Blood()
+    blood, options = blood or Blood(), replace(options or LossOptions(), calibration=None)
     losses = interval_losses(tree, blood, options)
     owner, way = _pieces(tree, solutions[0].leaks)
     dynamic = _dynamic(tree, blood)
     own = Losses(np.zeros_like(losses.linear), losses.quadratic, losses.terms)
     columns, falls = [], []
     for solution in solutions:
-        fall, flow = _falls(tree, solution, blood)
+        fall, flow = _falls(tree, solution, blood, options)
         each = np.stack([losses.linear * flow, own.loss(flow), dynamic * np.abs(flow) * flow, fall])
         friction, lesion, more, fell = np.add.reduceat(each, np.flatnonzero(np.diff(owner, prepend=-1)), axis=1)
         columns.append(np.hstack([way * friction, way * lesion, way * more]))
@@ -144,26 +145,31 @@ def _ends(branch: Branch, lesions: tuple[Lesion, ...], cuts: set[int]) -> list[i
     return sorted(point for point in ends if 0 < point < last)
 
 
-def _falls(tree: VesselTree, solution: Solution, blood: Blood) -> tuple[Array, Array]:
-    """(n,) fall of total pressure over each interval, Pa, and the flow there, m^3/s.
+def _falls(tree: VesselTree, solution: Solution, blood: Blood, options: LossOptions) -> tuple[Array, Array]:
+    """(n,) fall of the head over each interval, Pa, and the flow there, m^3/s.
 
     That over a branch's first interval begins at the point of its parent from which it leaves.
     """
     if set(solution.flow.branches) != {branch.name for branch in tree.branches}:
         raise InputError(f"tree {tree.name!r}: a solution is of other branches.")
-    flows = flow_between_points(tree, solution.sinks, solution.leaks)
-    total: dict[str, Array] = {}
-    falls = []
     for branch in tree.branches:
-        pressure, between = solution.flow.branches[branch.name].pressure, flows[branch.name]
-        if len(pressure) != len(branch.points):
+        if len(solution.flow.branches[branch.name].pressure) != len(branch.points):
             raise InputError(f"tree {tree.name!r}, {branch.name}: a solution has other centreline points.")
-        speed = np.concatenate([between[:1], between]) / branch.area
-        total[branch.name] = pressure + 0.5 * blood.density * speed**2
-        fall = -np.diff(total[branch.name])
+    vessels = vessels_of(tree, solution.leaks)
+    network = assembled(vessels, (blood.density, blood.viscosity), options)
+    # How far below the head the law has static pressure at these flows: the head that the solution's stands for.
+    through = vessels.stretches.flows(solution.sinks)
+    lower, lacking = below_head(vessels, network, network.elements.flows(solution.sinks))
+    flows = by_branch(tree, vessels.stretches, vessels.stretches.intervals(through))
+    head: dict[str, Array] = {}
+    falls = []
+    children = iter(lacking)
+    for branch in tree.branches:
+        head[branch.name] = solution.flow.branches[branch.name].pressure + lower[branch.name]
+        fall = -np.diff(head[branch.name])
         before = solution.flow.aortic_pressure
         if branch.parent is not None:
-            before = total[branch.parent][branch.parent_index or 0]
-        fall[0] += before - total[branch.name][0]
+            before = head[branch.parent][branch.parent_index or 0] - next(children)
+        fall[0] += before - head[branch.name][0]
         falls.append(fall)
     return np.concatenate(falls), np.concatenate([flows[branch.name] for branch in tree.branches])

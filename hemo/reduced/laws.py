@@ -6,6 +6,11 @@ pressure, which is not lost. What friction takes outside lesions is Poiseuille's
 of which that is true within lesions too say so.
 
 ================  ====================================================================================================
+``fitted``        hemo's own: friction by the area and the curvature of the vessel, + K rho/2 (1/A_s - 1/A_d)^2 Q^2
+                  with A_d the healthy area at the lesion's end and K = k_0 + k_1 m + k_2 (1 - sqrt(A_s/A_d)), m the
+                  mean of (A_s/A)^2 over the lesion, by the head of a developed profile
+                  (:mod:`hemo.reduced.recovery`). Fitted to axisymmetric solutions of 96 stenoses
+                  (docs/benchmarks.md, ``fit_losses``)
 ``borda_carnot``  friction by the area + K rho/2 (1/A_s - 1/A_d)^2 Q^2, K = 1: Borda and Carnot's sudden expansion of
                   a flat profile. The energy loss of Garcia et al. 2005 (Circulation 111:2391) is the same with an
                   effective orifice for A_s; behind a smooth throat the jet does not contract
@@ -25,9 +30,11 @@ of which that is true within lesions too say so.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from importlib.resources import files
 from typing import Any
 
 import numpy as np
@@ -94,10 +101,11 @@ def gould(lesions: Lesions, fluid: Fluid) -> LesionLoss:
 
 
 def huo_kassab(lesions: Lesions, fluid: Fluid) -> LesionLoss:
-    """``huo_kassab``: with the lesion's mean of 1/A^2 left to the throat, as published."""
+    """``huo_kassab``, made for a uniform narrowing: a lesion is one of its throat's area that has the same friction."""
     density, viscosity = fluid
     throat, distal = lesions.throat_area, lesions.distal_area
-    scale = np.pi * viscosity * _along(lesions.length, throat) / (4.0 * density)  # where pi mu L / (4 rho Q) is 1
+    length = _along(lesions.length, throat) * lesions.fullness
+    scale = np.pi * viscosity * length / (4.0 * density)  # the flow at which pi mu L / (4 rho Q) is 1
     developing, spreading = developing_shapes()
     opening = np.maximum(1.0 / throat - 1.0 / distal, 0.0)
     flat = 0.5 * density * opening**2
@@ -110,6 +118,27 @@ def huo_kassab(lesions: Lesions, fluid: Fluid) -> LesionLoss:
             (spreading, (parabolic - flat) * scale**2, scale),
         ),
     )
+
+
+@cache
+def fitted_constants() -> dict[str, float]:
+    """The constants of ``fitted``, from ``fitted_law.json``."""
+    found: dict[str, float] = json.loads(files("hemo.reduced").joinpath("fitted_law.json").read_text(encoding="utf-8"))
+    return found
+
+
+def fitted(lesions: Lesions, fluid: Fluid) -> LesionLoss:
+    """``fitted``."""
+    constants = fitted_constants()
+    throat, distal = lesions.throat_area, np.maximum(lesions.healthy_distal_area, lesions.throat_area)
+    severity = 1.0 - np.sqrt(throat / distal)
+    factor = (
+        constants["expansion_constant"]
+        + constants["expansion_fullness"] * lesions.fullness
+        + constants["expansion_severity"] * severity
+    )
+    factor = np.maximum(factor, constants["expansion_least"])
+    return LesionLoss(None, factor * 0.5 * fluid[0] * (1.0 / throat - 1.0 / distal) ** 2)
 
 
 @cache
@@ -136,6 +165,19 @@ def developing_shapes() -> tuple[Shape, Shape]:
     core = np.concatenate([alpha[1:], np.full(len(far), alpha[-1])])
     y = 1.0 / reach[::-1]
     return tabulated(y, y**2 * loss[::-1]), tabulated(y, y**2 * (1.0 - core[::-1]) ** 2)
+
+
+@cache
+def curved_shape() -> Shape:
+    """Of the Dean number x: x (f_curved / f_straight - 1), what laminar friction is more in a curved tube.
+
+    White 1929 (Proc R Soc A 123:645): f_curved / f_straight = 1 / (1 - (1 - (11.6 / x)^0.45)^2.2) for 11.6 < x < 2000,
+    1 below.
+    """
+    x = np.geomspace(11.7, 5e3, 300)
+    more = 1.0 / (1.0 - (1.0 - (11.6 / x) ** 0.45) ** 2.2) - 1.0
+    # Below, a steep power instead of nothing: the loss must rise with the flow.
+    return tabulated(np.concatenate([[1.0], x]), np.concatenate([[1e-6], x * more]))
 
 
 def _along(values: Array, like: Array) -> Array:

@@ -23,7 +23,7 @@ from hemo.reduced.terms import Losses, Term
 from hemo.tree import VesselTree
 
 Array = NDArray[Any]
-LawName = Literal["borda_carnot", "young_tsai", "itu", "gould", "huo_kassab"]
+LawName = Literal["fitted", "borda_carnot", "young_tsai", "itu", "gould", "huo_kassab"]
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class LossOptions:
     """
 
     expansion: float | Array = 1.0
-    law: LawName = "borda_carnot"
+    law: LawName = "fitted"
     calibration: Calibration | None = None
 
     def __post_init__(self) -> None:
@@ -78,6 +78,11 @@ class LossOptions:
             raise InputError(f"{self.law!r} is no loss law; there are {', '.join(get_args(LawName))}.")
         if np.any(np.asarray(self.expansion) < 0.0):
             raise InputError("the factor on the loss behind lesions must not be negative.")
+
+    @property
+    def profile(self) -> float:
+        """Kinetic pressure of the flow over that of a flat profile: ``fitted`` counts with a developed one's, 2."""
+        return 2.0 if self.law == "fitted" else 1.0
 
 
 def interval_losses(tree: VesselTree, blood: Blood, options: LossOptions | None = None) -> Losses:
@@ -96,8 +101,10 @@ def _law_losses(vessels: Lumen, fluid: laws.Fluid, options: LossOptions) -> Loss
     linear = friction(vessels, fluid[1])
     quadratic = np.zeros_like(linear)
     lesions = vessels.lesions
+    bent = options.law == "fitted" and bool((vessels.curvature > 0.0).any())
+    curved = (_curvature(vessels, fluid, linear),) if bent else ()
     if not len(lesions.length):
-        return Losses(linear, quadratic)
+        return Losses(linear, quadratic, curved)
     law: laws.Law = getattr(laws, options.law)
     lost, factor = law(lesions, fluid), options.expansion
     at, of, behind = lesions.interval, lesions.lesion, _like(lesions.behind, linear)
@@ -109,7 +116,7 @@ def _law_losses(vessels: Lumen, fluid: laws.Fluid, options: LossOptions) -> Loss
         Term(shape, at, of, (factor * coefficient)[of] * behind, np.broadcast_to(scale, coefficient.shape)[of])
         for shape, coefficient, scale in lost.terms
     )
-    return Losses(linear, quadratic, terms)
+    return Losses(linear, quadratic, (*curved, *terms))
 
 
 def friction(vessels: Lumen, viscosity: Array | float) -> Array:
@@ -117,6 +124,25 @@ def friction(vessels: Lumen, viscosity: Array | float) -> Array:
     first, second = vessels.radius[vessels.point], vessels.radius[vessels.point + 1]
     mean_inverse = (first**2 + first * second + second**2) / (3.0 * first**3 * second**3)
     return np.asarray(8.0 * viscosity / np.pi * _like(vessels.step, mean_inverse) * mean_inverse)
+
+
+def _curvature(vessels: Lumen, fluid: laws.Fluid, linear: Array) -> Term:
+    """What friction is more in a curved vessel: White's law of the Dean number De = Re sqrt(r / radius of curvature).
+
+    Of a branch one mean De for each flow, so that the part beyond which it is proportional to De is exact.
+    """
+    radius = 0.5 * (vessels.radius[vessels.point] + vessels.radius[vessels.point + 1])
+    dean = 2.0 * fluid[0] / (np.pi * radius * fluid[1]) * np.sqrt(radius * _like(vessels.curvature, radius))
+    dean = np.maximum(dean, 1e-6 * dean.max())
+    weight, square = linear * dean, linear * dean**2
+    count = int(vessels.branch[-1]) + 1
+    weights, squares = np.zeros((2, count, *weight.shape[1:]))
+    np.add.at(weights, vessels.branch, weight)
+    np.add.at(squares, vessels.branch, square)
+    scale = (weights / squares)[vessels.branch]
+    at = np.arange(len(weight))
+    factor = laws.fitted_constants()["curvature"]
+    return Term(laws.curved_shape(), at, vessels.branch, factor * weight * scale**2, scale)
 
 
 def _replaced(vessels: Lumen, linear: Array, own: Array) -> Array:

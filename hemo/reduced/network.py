@@ -17,17 +17,22 @@ from numpy.typing import NDArray
 from hemo.blood import Blood
 from hemo.boundary import FlowConditions
 from hemo.errors import InputError
-from hemo.reduced.convex import minimise
+from hemo.reduced.convex import Solution, minimise
 from hemo.reduced.elements import Elements, Looped, elements
 from hemo.reduced.laws import Fluid
 from hemo.reduced.losses import LossOptions, lumen_losses
 from hemo.reduced.lumen import Lumen, lumen
+from hemo.reduced.recovery import at_forks, static_difference
 from hemo.reduced.terms import Losses
 from hemo.results import BranchFlow, Status, TreeFlow
 from hemo.stretches import Stretches, by_branch, stretches
 from hemo.tree import VesselTree
 
 Array = NDArray[Any]
+Indices = NDArray[np.int64]
+
+MOST_ROUNDS = 20
+SETTLED = 1e-8  # of the driving pressure
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,11 @@ class Vessels:
         The stretches, and a bed for every sink.
     lumen
         Of the tree.
+    throats
+        (l,) element that holds each lesion's throat.
+    branched, branched_from
+        (c,) elements that begin at a point of the row, (c,), whose static pressure drives them: the first stretch of
+        every branch but the root, and every outlet's bed.
     """
 
     tree: VesselTree
@@ -51,6 +61,9 @@ class Vessels:
     stretches: Stretches
     elements: Elements
     lumen: Lumen
+    throats: Indices
+    branched: Indices
+    branched_from: Indices
 
     @property
     def outlet_area(self) -> Array:
@@ -79,7 +92,25 @@ def vessels_of(
         from_where = tuple(-1 if one.from_branch is None else next(started) for one in tree.connections)
         everything = Looped(**vars(everything), begins=from_where, ends=tuple(at[: len(ends)]))
         parts = replace(parts, marks=parts.marks[: len(marked)])
-    return Vessels(tree, tuple(leaks), parts, everything, lumen(tree))
+    row = lumen(tree)
+    throats = everything.stretches[np.searchsorted(parts.first, row.narrowest, side="right") - 1]
+    return Vessels(tree, tuple(leaks), parts, everything, row, throats, *_branched(tree, parts, everything))
+
+
+def _branched(tree: VesselTree, parts: Stretches, everything: Elements) -> tuple[Indices, Indices]:
+    """What :class:`Vessels` says."""
+    begun = parts.offsets[:-1] + np.arange(len(tree.branches))  # a branch has one point more than intervals
+    number = {branch.name: i for i, branch in enumerate(tree.branches)}
+    first = np.searchsorted(parts.first, parts.offsets[:-1])
+    elements_there, points = [], []
+    for branch in tree.branches:
+        if branch.parent is not None:
+            elements_there.append(everything.stretches[first[number[branch.name]]])
+            points.append(begun[number[branch.parent]] + (branch.parent_index or 0))
+    for bed, name in zip(everything.beds, tree.outlets, strict=False):
+        elements_there.append(bed)
+        points.append(begun[number[name]] + len(tree[name].points) - 1)
+    return np.array(elements_there, dtype=np.int64), np.array(points, dtype=np.int64)
 
 
 def _point(tree: VesselTree, branch: str, place: float) -> int:
@@ -97,9 +128,13 @@ class Network:
     intervals, vessels
         What each interval between centreline points loses, and each stretch.
     kinetic
-        (outlets, ...) rho / (2 A^2) at the ends of the vessels, Pa s^2 / m^6.
+        (outlets, ...) kinetic pressure over Q^2 at the ends of the vessels, Pa s^2 / m^6.
     connections
         What each connection loses.
+    profile
+        Kinetic pressure over that of a flat profile.
+    fluid
+        Density, kg/m^3, and viscosity, Pa s.
     """
 
     stretches: Stretches
@@ -108,6 +143,8 @@ class Network:
     vessels: Losses
     kinetic: Array
     connections: Losses
+    profile: float
+    fluid: Fluid
 
     def with_beds(self, resistance: Array) -> Losses:
         """What each element loses with beds of these resistances (k, ...), Pa s / m^3."""
@@ -163,9 +200,9 @@ def solve_vessels(
     losses = network.with_beds(sink_resistances(vessels.tree, conditions))
     level = 0.0 if conditions.inlet_flow is not None else conditions.aortic_pressure - conditions.venous_pressure
     drive = driven(network.elements, np.array(level))
-    found = minimise(network.elements, losses, drive, conditions.inlet_flow)
+    found = settled(vessels, network, losses, drive, conditions.inlet_flow)
     status = Status.CONVERGED if found.converged.all() else Status.NOT_CONVERGED
-    pressure, flow = distributed(vessels, network, blood.density, np.array(conditions.aortic_pressure), found.out)
+    pressure, flow = distributed(vessels, network, np.array(conditions.aortic_pressure), found.out)
     along = {name: BranchFlow(pressure[name], flow[name]) for name in pressure}
     through = found.out[len(network.elements.beds) :]
     joined = {one.name: float(flow) for one, flow in zip(vessels.tree.connections, through, strict=True)}
@@ -202,8 +239,32 @@ def assembled(vessels: Vessels, fluid: Fluid, options: LossOptions | None = None
         np.add.reduceat(intervals.quadratic, parts.first),
         tuple(term.onto(parts.intervals(np.arange(len(parts.first)))) for term in intervals.terms),
     )
-    kinetic = 0.5 * fluid[0] / vessels.outlet_area**2
-    return Network(parts, vessels.elements, intervals, whole, kinetic, _connections(vessels, fluid))
+    profile = (options or LossOptions()).profile
+    kinetic = profile * 0.5 * fluid[0] / vessels.outlet_area**2
+    joined = _connections(vessels, fluid)
+    return Network(parts, vessels.elements, intervals, whole, kinetic, joined, profile, fluid)
+
+
+def settled(vessels: Vessels, network: Network, losses: Losses, drive: Array, total: Array | float | None) -> Solution:
+    """The convex problem's solution, with branches that leave behind a lesion driven by the static pressure there.
+
+    What that pressure lacks (:mod:`hemo.reduced.recovery`) depends on the flow through the lesion, so the problem is
+    solved again until it does not change: some three times. This coupling is not convex, and no uniqueness is claimed
+    for it; it moves pressures by a few per cent of a lesion's loss.
+    """
+    found = minimise(network.elements, losses, drive, total)
+    if network.profile == 1.0 or not len(vessels.throats):
+        return found
+    lacking = np.zeros((len(vessels.branched), *found.out.shape[1:]))
+    for _ in range(MOST_ROUNDS):
+        through = network.elements.flows(found.out)[vessels.throats]
+        before, lacking = lacking, at_forks(vessels.lumen, network.fluid, through, vessels.branched_from)
+        if np.abs(lacking - before).max(initial=0.0) <= SETTLED * np.abs(drive).max() + 1e-9:
+            break
+        offset = np.zeros((len(network.elements.parent) + network.elements.loops, *found.out.shape[1:]))
+        np.add.at(offset, vessels.branched, lacking)
+        found = minimise(network.elements, losses, drive - network.elements.to_beds(offset), total, found.out)
+    return found
 
 
 def driven(everything: Elements, level: Array) -> Array:
@@ -238,30 +299,45 @@ def inertance(tree: VesselTree, blood: Blood) -> Array:
 
 
 def distributed(
-    vessels: Vessels,
-    network: Network,
-    density: Array | float,
-    ostium: Array,
-    out: Array,
-    inertia: Array | float = 0.0,
+    vessels: Vessels, network: Network, ostium: Array, out: Array, inertia: Array | float = 0.0
 ) -> tuple[dict[str, Array], dict[str, Array]]:
     """Static pressure, Pa, and flow, m^3/s, (n, ...) at every point of each branch.
 
     ``ostium`` (...) is the total pressure there, ``out`` (sinks, ...) the flow through the beds, ``inertia``
     (intervals, ...) what inertia takes, Pa.
     """
-    tree = vessels.tree
-    flow = network.stretches.intervals(network.elements.flows(out)[network.elements.stretches])
-    flows = by_branch(tree, network.stretches, flow)
-    lost = by_branch(tree, network.stretches, network.intervals.loss(flow) + inertia)
-    total: dict[str, Array] = {}
-    pressure: dict[str, Array] = {}
-    along: dict[str, Array] = {}
+    tree, parts = vessels.tree, network.stretches
+    through = network.elements.flows(out)
+    flow = parts.intervals(through[network.elements.stretches])
+    lost = by_branch(tree, parts, network.intervals.loss(flow) + inertia)
+    along = {name: np.concatenate([one[:1], one]) for name, one in by_branch(tree, parts, flow).items()}
+    lower, lacking = below_head(vessels, network, through)
+    head: dict[str, Array] = {}
+    children = iter(lacking)
     for branch in tree.branches:
-        name = branch.name
-        start = ostium if branch.parent is None else total[branch.parent][branch.parent_index or 0]
-        total[name] = start - np.concatenate([np.zeros((1, *out.shape[1:])), np.cumsum(lost[name], axis=0)])
-        along[name] = np.concatenate([flows[name][:1], flows[name]])
-        speed = along[name] / branch.area.reshape(-1, *(1,) * (out.ndim - 1))
-        pressure[name] = total[name] - 0.5 * density * speed**2
-    return pressure, along
+        start = ostium
+        if branch.parent is not None:
+            start = head[branch.parent][branch.parent_index or 0] - next(children)
+        fallen = np.cumsum(lost[branch.name], axis=0)
+        head[branch.name] = start - np.concatenate([np.zeros((1, *out.shape[1:])), fallen])
+    return {name: head[name] - lower[name] for name in head}, along
+
+
+def below_head(vessels: Vessels, network: Network, through: Array) -> tuple[dict[str, Array], Array]:
+    """How much static pressure is below the head at every point of each branch, and what the head lacks at forks, Pa.
+
+    ``through`` (e, ...) is the flow of the elements; the latter (c, ...) is for ``vessels.branched``.
+    """
+    tree, parts = vessels.tree, vessels.stretches
+    between = parts.intervals(through[vessels.elements.stretches])
+    flow = np.insert(between, parts.offsets[:-1], between[parts.offsets[:-1]], axis=0)
+    area = np.pi * vessels.lumen.radius.reshape(-1, *(1,) * (flow.ndim - 1)) ** 2
+    less = network.profile * 0.5 * network.fluid[0] * (flow / area) ** 2
+    lacking: Array = np.zeros((len(vessels.branched), *through.shape[1:]))
+    if network.profile != 1.0:
+        throats = through[vessels.throats]
+        less = less - static_difference(vessels.lumen, network.fluid, throats, flow)
+        lacking = at_forks(vessels.lumen, network.fluid, throats, vessels.branched_from)
+    begun = parts.offsets[1:-1] + np.arange(1, len(tree.branches))
+    names = [branch.name for branch in tree.branches]
+    return dict(zip(names, np.split(less, begun), strict=True)), lacking

@@ -25,6 +25,7 @@ from hemo.errors import InputError
 from hemo.indices import Reading, measurement_place
 from hemo.reduced.beds import unopened
 from hemo.reduced.ladders import with_ladders
+from hemo.reduced.losses import LossOptions
 from hemo.reduced.lumped import CORONARY_BED, MOST_IMPEDANCE, BedKind, Beds, windkessel
 from hemo.reduced.network import (
     assembled,
@@ -82,6 +83,7 @@ def solve_beat(
     squeeze: float = 1.0,
     kind: BedKind = CORONARY_BED,
     opening: Array | float = 1.0,
+    options: LossOptions | None = None,
 ) -> BeatFlow:
     """The periodic state of a tree under the resistances of ``conditions``.
 
@@ -93,6 +95,8 @@ def solve_beat(
         Of the beds.
     opening
         (sinks,), or one for all, as :class:`BeatFlow` has it.
+    options
+        Of the loss law. Branches that leave behind a lesion are driven by the head there.
 
     Raises
     ------
@@ -105,7 +109,7 @@ def solve_beat(
     if tree.connections:
         raise InputError(f"tree {tree.name!r}: a beat with grafts or collaterals is not computed; steady flow is.")
     vessels = vessels_of(tree, conditions.leak_places)
-    network = assembled(vessels, (blood.density, blood.viscosity))
+    network = assembled(vessels, (blood.density, blood.viscosity), options)
     resistance = sink_resistances(tree, conditions)
     muscle = squeeze * beat.ventricle
     opening = np.broadcast_to(opening, resistance.shape)
@@ -119,7 +123,7 @@ def solve_beat(
         ostium = ostium + (conditions.aortic_pressure - ostium.mean())
     out = ladders.flow(found.out)
     taken = inert[:, None] * network.stretches.intervals(network.stretches.flows(rate(out, period)))
-    pressure, along = distributed(vessels, network, blood.density, ostium, out, taken)
+    pressure, along = distributed(vessels, network, ostium, out, taken)
     return BeatFlow(
         replace(beat, aortic=ostium),
         muscle,

@@ -11,7 +11,7 @@ from hemo.boundary import FlowConditions, Physiology
 from hemo.errors import InputError
 from hemo.geometry.synthetic.vessels import left_coronary
 from hemo.geometry.truncate import truncate
-from hemo.reduced import solve, solve_states
+from hemo.reduced import LossOptions, solve, solve_states
 from hemo.reduced.batch import same_for_all, solve_samples
 from hemo.tree import Branch, Connection, VesselTree
 from hemo.treejson import parse_trees, tree_to_json
@@ -37,7 +37,7 @@ def test_a_graft_beside_a_vessel_shares_by_resistance():
         "a", (tube("a", 0.8e-3),), connections=(Connection("graft", "a", 0.03, length=0.12, diameter=3e-3),)
     )
     bed = 2e10
-    flow = solve(tree, FlowConditions(12000.0, 600.0, {"a": bed}), BLOOD)
+    flow = solve(tree, FlowConditions(12000.0, 600.0, {"a": bed}), BLOOD, LossOptions(law="borda_carnot"))
     native, graft, rest = friction(0.03, 0.8e-3), friction(0.12, 1.5e-3), friction(0.03, 0.8e-3)
     total, through = flow.branches["a"].flow[-1], flow.connections["graft"]
     kinetic = 0.5 * BLOOD.density

@@ -102,7 +102,7 @@ def test_a_squeezed_bed_behind_a_stenosis_against_another_integration():
     ra, ram, rv, ca, cim = elements(CORONARY_BED, resistance)
     losses = interval_losses(tree, BLOOD)
     linear, quadratic, inertia = losses.linear.sum(), losses.quadratic.sum(), inertance(tree, BLOOD).sum()
-    end = 0.5 * BLOOD.density / tree["vessel"].area[-1] ** 2
+    end = BLOOD.density / tree["vessel"].area[-1] ** 2
 
     def rate(t, state):
         q, arterial, stored = state  # stored: Pc - Pim
