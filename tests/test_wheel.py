@@ -42,7 +42,7 @@ def test_core_wheel_in_a_clean_environment(tmp_path):
     solved = subprocess.run(command, capture_output=True, text=True, check=False, env=clean, cwd=tmp_path)
     assert solved.returncode == 0, solved.stderr
     curve = json.loads(solved.stdout)["trees"][0]["branches"][0]["pressure_mmhg"]
-    # Poiseuille: 8 mu L Q / (pi R^4) = 158.4 Pa.
-    assert curve[0] - curve[-1] == pytest.approx(
-        8 * 3.5e-3 * 0.06 * 1.5e-6 / (3.14159265 * 1.5e-3**4) / 133.322387, rel=1e-6
-    )
+    # Poiseuille, 8 mu L Q / (pi R^4) = 158.4 Pa, and the profile that develops: rho / 2 (Q / A)^2.
+    friction = 8 * 3.5e-3 * 0.06 * 1.5e-6 / (3.14159265 * 1.5e-3**4)
+    developing = 0.5 * 1060.0 * (1.5e-6 / (3.14159265 * 1.5e-3**2)) ** 2
+    assert curve[0] - curve[-1] == pytest.approx((friction + developing) / 133.322387, rel=1e-6)

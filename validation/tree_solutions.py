@@ -32,6 +32,7 @@ from hemo.evaluation import evaluate
 from hemo.geometry.lesion import with_reference_and_lesions
 from hemo.geometry.synthetic.anatomy import GeneratorOptions
 from hemo.geometry.synthetic.random_trees import random_heart
+from hemo.geometry.synthetic.vessels import SyntheticVessels
 from hemo.geometry.synthetic.wall import lumen_surface
 from hemo.geometry.truncate import truncate
 from hemo.indices import lesion_pressure
@@ -63,13 +64,14 @@ SECOND = 14  # trees that are also solved with the second
 
 def tree_of(seed: int, side: str, diameter: float = 1.5e-3) -> VesselTree:
     """A random heart's tree with the lesions that hemo finds, cut at a healthy diameter, m."""
-    heart = _heart(seed)
-    tree = with_reference_and_lesions(next(tree for tree in heart.trees if tree.name == side))
+    trees = heart(seed).trees
+    tree = with_reference_and_lesions(next(tree for tree in trees if tree.name == side))
     return truncate(tree, diameter)
 
 
 @cache
-def _heart(seed: int) -> Any:
+def heart(seed: int) -> SyntheticVessels:
+    """The seed's vessels."""
     return random_heart(seed, OPTIONS)
 
 
@@ -102,7 +104,7 @@ def solve_tree(seed: int, side: str, beds: str) -> dict[str, Any]:
     clock = time.perf_counter()
     line: dict[str, Any] = {"seed": seed, "tree": side, "beds": beds}
     try:
-        line |= _solved(tree_of(seed, side), seed, BEDS[beds])
+        line |= solve_3d(tree_of(seed, side), heart(seed), BEDS[beds])
     except HemoError as error:
         line |= {"status": "FAILED", "message": str(error)}
     line["seconds"] = round(time.perf_counter() - clock, 1)
@@ -110,7 +112,8 @@ def solve_tree(seed: int, side: str, beds: str) -> dict[str, Any]:
     return line
 
 
-def _solved(tree: VesselTree, seed: int, beds: float) -> dict[str, Any]:
+def solve_3d(tree: VesselTree, vessels: SyntheticVessels, beds: float) -> dict[str, Any]:
+    """What a line holds of a tree in its lumen, with beds that resist so many times as much as at hyperaemia."""
     case = Case.model_validate(
         {
             "case": {"name": "tree"},
@@ -120,7 +123,7 @@ def _solved(tree: VesselTree, seed: int, beds: float) -> dict[str, Any]:
     )
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        geometry = Geometry((tree,), lumen_surface(_heart(seed)), orientation_known=False)
+        geometry = Geometry((tree,), lumen_surface(vessels), orientation_known=False)
         meshed = meshstage.mesh_tree(case, geometry, tree, folder / "tree")
         start = evaluate(meshed.tree, PATIENT, Blood())
         resistance = beds * sink_resistances(meshed.tree, start.conditions)
