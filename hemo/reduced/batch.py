@@ -20,8 +20,8 @@ from hemo.boundary import FlowConditions
 from hemo.errors import InputError
 from hemo.reduced.losses import LossOptions
 from hemo.reduced.lumen import Places, places
-from hemo.reduced.network import Network, Vessels, assembled, driven, settled, sink_resistances, vessels_of
-from hemo.reduced.recovery import at_forks, static_difference
+from hemo.reduced.network import Network, Vessels, assembled, driven, lacking_at, settled, sink_resistances, vessels_of
+from hemo.reduced.recovery import static_difference
 from hemo.tree import VesselTree
 
 Array = NDArray[Any]
@@ -144,9 +144,7 @@ def _chunk(vessels: Vessels, samples: Samples, part: slice, where: Places, optio
 def _lacking(vessels: Vessels, network: Network, flow: Array) -> Array:
     """(e, b) what the pressure lacks where elements begin behind lesions, Pa."""
     offset = np.zeros_like(flow)
-    if network.profile != 1.0 and len(vessels.throats):
-        lacking = at_forks(vessels.lumen, network.fluid, flow[vessels.throats], vessels.branched_from)
-        np.add.at(offset, vessels.branched, lacking)
+    np.add.at(offset, vessels.branched, lacking_at(vessels, network, flow))
     return offset
 
 

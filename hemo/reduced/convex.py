@@ -19,6 +19,7 @@ being a conductance and a current (Thevenin), so that the cost is that of the nu
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +38,7 @@ MOST_STEPS = 100
 SUFFICIENT = 1e-4  # of the decrease that the slope promises (Armijo)
 ROUNDING = 1e-14  # of the energy
 SHORTEST = 1e-12  # step
+NEARER = 0.5  # of the error is left after a step that needs no look at the energy
 
 
 @dataclass(frozen=True)
@@ -49,37 +51,77 @@ class Solution:
 
 
 def minimise(
-    tree: Elements, losses: Losses, drive: Array, total: Array | float | None = None, start: Array | None = None
+    tree: Elements,
+    losses: Losses,
+    drive: Array,
+    total: Array | float | None = None,
+    start: Array | None = None,
+    besides: Callable[[Array], Array] | None = None,
 ) -> Solution:
     """The flows under the driving pressures of the beds (k, ...), Pa, or with ``total`` (...) m^3/s through the ostium.
 
-    ``start`` (k, ...) m^3/s: flows to begin with. Further axes are problems of their own.
+    ``start`` (k, ...) m^3/s: flows to begin with. Further axes are problems of their own. ``besides`` gives what adds
+    to the drives at the flows of the elements (e, ...): taken as it is at every step, so that with it no uniqueness is
+    claimed.
     """
-    out = _first(tree, losses, drive, total) if start is None else start
     if total is not None and tree.loops:
         raise InputError("the inlet's flow cannot be prescribed where a graft or collaterals lead round it.")
+    out = _first(tree, losses, drive, total) if start is None else start
     if total is not None and start is not None:
         even = _respond(tree, losses.slope(tree.flows(out)), np.zeros_like(out))[1]
         out = out + (total - out.sum(axis=0)) / even.sum(axis=0) * even
+    state = _State.of(tree, losses, drive, total, besides, out)
     for _ in range(MOST_STEPS):
+        converged = state.error <= TOLERANCE * state.scale
+        if converged.all():
+            break
+        step, even = _respond(tree, losses.slope(state.flow), -state.residual)
+        if total is not None:
+            step = step - step.sum(axis=0) / even.sum(axis=0) * even
+        further = _State.of(tree, losses, drive, total, besides, state.out + step)
+        if (further.error > NEARER * state.error).any():
+            slope = (state.residual * step).sum(axis=0)
+            out = _backtracked(tree, losses, state.drive, state.out, step, slope)
+            further = _State.of(tree, losses, drive, total, besides, out)
+        state = further
+    else:
+        log.warning("the reduced model stopped after %d iterations", MOST_STEPS)
+    return Solution(state.out, state.ostium, converged)
+
+
+@dataclass(frozen=True)
+class _State:
+    """Flows, and how far they are from the balance of pressure."""
+
+    out: Array
+    flow: Array
+    drive: Array
+    residual: Array
+    ostium: Array
+    error: Array
+    scale: Array
+
+    @classmethod
+    def of(
+        cls,
+        tree: Elements,
+        losses: Losses,
+        drive: Array,
+        total: Array | float | None,
+        besides: Callable[[Array], Array] | None,
+        out: Array,
+    ) -> _State:
+        """At flows out of the beds."""
         flow = tree.flows(out)
-        loss = losses.loss(flow)
-        lost = tree.to_beds(loss)
+        if besides is not None:
+            drive = drive + besides(flow)
+        lost = tree.to_beds(losses.loss(flow))
         residual, scale = lost - drive, np.abs(drive).max(axis=0)
         ostium = np.zeros(out.shape[1:])
         if total is not None:
             ostium = residual.mean(axis=0)
             scale = np.maximum(scale, np.abs(lost).max(axis=0))
-        converged = np.abs(residual - ostium).max(axis=0) <= TOLERANCE * scale
-        if converged.all():
-            break
-        step, even = _respond(tree, losses.slope(flow), -residual)
-        if total is not None:
-            step = step - step.sum(axis=0) / even.sum(axis=0) * even
-        out = _backtracked(tree, losses, drive, out, step, (residual * step).sum(axis=0))
-    else:
-        log.warning("the reduced model stopped after %d iterations", MOST_STEPS)
-    return Solution(out, ostium, converged)
+        return cls(out, flow, drive, residual, ostium, np.abs(residual - ostium).max(axis=0), scale)
 
 
 def _first(tree: Elements, losses: Losses, drive: Array, total: Array | float | None) -> Array:

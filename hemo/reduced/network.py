@@ -21,8 +21,8 @@ from hemo.reduced.convex import Solution, minimise
 from hemo.reduced.elements import Elements, Looped, elements
 from hemo.reduced.laws import Fluid
 from hemo.reduced.losses import LossOptions, lumen_losses
-from hemo.reduced.lumen import Lumen, lumen
-from hemo.reduced.recovery import at_forks, static_difference
+from hemo.reduced.lumen import Jets, Lumen, lumen
+from hemo.reduced.recovery import behind, static_difference
 from hemo.reduced.terms import Losses
 from hemo.results import BranchFlow, Status, TreeFlow
 from hemo.stretches import Stretches, by_branch, stretches
@@ -30,9 +30,6 @@ from hemo.tree import VesselTree
 
 Array = NDArray[Any]
 Indices = NDArray[np.int64]
-
-MOST_ROUNDS = 20
-SETTLED = 1e-8  # of the driving pressure
 
 
 @dataclass(frozen=True)
@@ -51,9 +48,11 @@ class Vessels:
         Of the tree.
     throats
         (l,) element that holds each lesion's throat.
-    branched, branched_from
-        (c,) elements that begin at a point of the row, (c,), whose static pressure drives them: the first stretch of
-        every branch but the root, and every outlet's bed.
+    branched
+        (c,) elements that the static pressure where they begin drives: the first stretch of every branch but the root,
+        and every outlet's bed.
+    behind
+        Which of these, by their numbers for points, lie behind which lesion.
     """
 
     tree: VesselTree
@@ -63,7 +62,7 @@ class Vessels:
     lumen: Lumen
     throats: Indices
     branched: Indices
-    branched_from: Indices
+    behind: Jets
 
     @property
     def outlet_area(self) -> Array:
@@ -94,11 +93,17 @@ def vessels_of(
         parts = replace(parts, marks=parts.marks[: len(marked)])
     row = lumen(tree)
     throats = everything.stretches[np.searchsorted(parts.first, row.narrowest, side="right") - 1]
-    return Vessels(tree, tuple(leaks), parts, everything, row, throats, *_branched(tree, parts, everything))
+    branched, points = _branched(tree, parts, everything)
+    jets = row.jets
+    pairs = [(c, int(k)) for c, point in enumerate(points) for k in np.flatnonzero(jets.point == point)]
+    own = np.array([k for _, k in pairs], dtype=np.int64)
+    there = np.array([c for c, _ in pairs], dtype=np.int64)
+    behind_lesions = Jets(there, jets.lesion[own], jets.start[own], jets.opened[own], jets.beyond[own])
+    return Vessels(tree, tuple(leaks), parts, everything, row, throats, branched, behind_lesions)
 
 
 def _branched(tree: VesselTree, parts: Stretches, everything: Elements) -> tuple[Indices, Indices]:
-    """What :class:`Vessels` says."""
+    """The branched elements, and the points of the row at which they begin."""
     begun = parts.offsets[:-1] + np.arange(len(tree.branches))  # a branch has one point more than intervals
     number = {branch.name: i for i, branch in enumerate(tree.branches)}
     first = np.searchsorted(parts.first, parts.offsets[:-1])
@@ -248,23 +253,27 @@ def assembled(vessels: Vessels, fluid: Fluid, options: LossOptions | None = None
 def settled(vessels: Vessels, network: Network, losses: Losses, drive: Array, total: Array | float | None) -> Solution:
     """The convex problem's solution, with branches that leave behind a lesion driven by the static pressure there.
 
-    What that pressure lacks (:mod:`hemo.reduced.recovery`) depends on the flow through the lesion, so the problem is
-    solved again until it does not change: some three times. This coupling is not convex, and no uniqueness is claimed
-    for it; it moves pressures by a few per cent of a lesion's loss.
+    What that pressure lacks (:mod:`hemo.reduced.recovery`) depends on the flow through the lesion. This coupling is not
+    convex, and no uniqueness is claimed for it; it moves pressures by a few per cent of a lesion's loss.
     """
-    found = minimise(network.elements, losses, drive, total)
-    if network.profile == 1.0 or not len(vessels.throats):
-        return found
-    lacking = np.zeros((len(vessels.branched), *found.out.shape[1:]))
-    for _ in range(MOST_ROUNDS):
-        through = network.elements.flows(found.out)[vessels.throats]
-        before, lacking = lacking, at_forks(vessels.lumen, network.fluid, through, vessels.branched_from)
-        if np.abs(lacking - before).max(initial=0.0) <= SETTLED * np.abs(drive).max() + 1e-9:
-            break
-        offset = np.zeros((len(network.elements.parent) + network.elements.loops, *found.out.shape[1:]))
-        np.add.at(offset, vessels.branched, lacking)
-        found = minimise(network.elements, losses, drive - network.elements.to_beds(offset), total, found.out)
-    return found
+    if network.profile == 1.0 or not len(vessels.behind.lesion):
+        return minimise(network.elements, losses, drive, total)
+
+    def besides(flow: Array) -> Array:
+        offset = np.zeros_like(flow)
+        np.add.at(offset, vessels.branched, lacking_at(vessels, network, flow))
+        return -network.elements.to_beds(offset)
+
+    return minimise(network.elements, losses, drive, total, besides=besides)
+
+
+def lacking_at(vessels: Vessels, network: Network, flow: Array) -> Array:
+    """(c, ...) what the pressure lacks where the branched elements of the tree begin, Pa; 0 without recovery."""
+    lacking: Array = np.zeros((len(vessels.branched), *flow.shape[1:]))
+    if network.profile != 1.0 and len(vessels.behind.lesion):
+        through = flow[vessels.throats]
+        np.add.at(lacking, vessels.behind.point, behind(vessels.lumen, network.fluid, through, vessels.behind))
+    return lacking
 
 
 def driven(everything: Elements, level: Array) -> Array:
@@ -333,11 +342,8 @@ def below_head(vessels: Vessels, network: Network, through: Array) -> tuple[dict
     flow = np.insert(between, parts.offsets[:-1], between[parts.offsets[:-1]], axis=0)
     area = np.pi * vessels.lumen.radius.reshape(-1, *(1,) * (flow.ndim - 1)) ** 2
     less = network.profile * 0.5 * network.fluid[0] * (flow / area) ** 2
-    lacking: Array = np.zeros((len(vessels.branched), *through.shape[1:]))
     if network.profile != 1.0:
-        throats = through[vessels.throats]
-        less = less - static_difference(vessels.lumen, network.fluid, throats, flow)
-        lacking = at_forks(vessels.lumen, network.fluid, throats, vessels.branched_from)
+        less = less - static_difference(vessels.lumen, network.fluid, through[vessels.throats], flow)
     begun = parts.offsets[1:-1] + np.arange(1, len(tree.branches))
     names = [branch.name for branch in tree.branches]
-    return dict(zip(names, np.split(less, begun), strict=True)), lacking
+    return dict(zip(names, np.split(less, begun), strict=True)), lacking_at(vessels, network, through)

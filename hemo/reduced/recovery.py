@@ -30,7 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hemo.reduced.laws import Fluid, fitted_constants
-from hemo.reduced.lumen import Lumen
+from hemo.reduced.lumen import Jets, Lumen
 
 Array = NDArray[Any]
 
@@ -59,15 +59,11 @@ def static_difference(vessels: Lumen, fluid: Fluid, through: Array, flow: Array)
     jets = vessels.jets
     shape = np.broadcast_shapes(vessels.radius.shape[1:], flow.shape[1:], np.shape(fluid[0]))
     difference = np.zeros((len(flow), *shape))
-    lacking, length = not_recovered(vessels, fluid, through)
-    like = (1,) * (lacking.ndim - 1)
-    opened, beyond = jets.opened.reshape(-1, *like), jets.beyond.reshape(-1, *like)
-    behind = opened * lacking[jets.lesion] * np.exp(-beyond / length[jets.lesion])
-    np.subtract.at(difference, jets.point, behind)
+    np.subtract.at(difference, jets.point, behind(vessels, fluid, through, jets))
     radius = _along(vessels.radius, flow)
     speed = flow / (np.pi * radius**2)
     faster = 0.5 * fluid[0] * np.maximum(speed[jets.point] ** 2 - speed[jets.start] ** 2, 0.0)
-    np.add.at(difference, jets.point, np.where(beyond > 0.0, 0.0, faster))
+    np.add.at(difference, jets.point, np.where(_along(jets.beyond, flow) > 0.0, 0.0, faster))
     root = vessels.from_ostium.reshape(-1, *(1,) * (flow.ndim - 1))
     count = len(root)
     reynolds = 2.0 * fluid[0] * np.abs(flow[0]) / (np.pi * radius[0] * fluid[1])
@@ -77,15 +73,11 @@ def static_difference(vessels: Lumen, fluid: Fluid, through: Array, flow: Array)
     return difference
 
 
-def at_forks(vessels: Lumen, fluid: Fluid, through: Array, points: NDArray[np.int64]) -> Array:
-    """(c, ...) what the pressure lacks at points (c,) of the row from which side branches leave, Pa."""
-    jets = vessels.jets
+def behind(vessels: Lumen, fluid: Fluid, through: Array, jets: Jets) -> Array:
+    """(q, ...) what the pressure lacks at each pair of a point and a lesion before it, Pa."""
     lacking, length = not_recovered(vessels, fluid, through)
-    like = (1,) * (lacking.ndim - 1)
-    whole = np.zeros((len(vessels.radius), *lacking.shape[1:]))
-    behind = jets.opened.reshape(-1, *like) * lacking[jets.lesion]
-    np.add.at(whole, jets.point, behind * np.exp(-jets.beyond.reshape(-1, *like) / length[jets.lesion]))
-    return np.asarray(whole[points])
+    opened, beyond = _along(jets.opened, through), _along(jets.beyond, through)
+    return np.asarray(opened * lacking[jets.lesion] * np.exp(-beyond / length[jets.lesion]))
 
 
 def _along(values: Array, other: Array) -> Array:

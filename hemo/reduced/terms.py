@@ -44,20 +44,22 @@ def tabulated(x: Array, value: Array) -> Shape:
     # From 0 to the first place the first piece's power holds.
     begun = np.concatenate([[value[0] * x[0] / (exponent[0] + 1.0)], grown]).cumsum()[:-1]
 
+    inner, last, first = x[1:-1], x[:-1], value[:-1] * exponent / x[:-1]
+
     def piece(at: Array) -> Indices:
-        return np.clip(np.searchsorted(x, at, side="right") - 1, 0, len(exponent) - 1)
+        return np.searchsorted(inner, at, side="right")
 
     def of(at: Array) -> Array:
         k = piece(at)
-        return np.asarray(value[k] * (at / x[k]) ** exponent[k])
+        return np.asarray(value[k] * (at / last[k]) ** exponent[k])
 
     def slope(at: Array) -> Array:
         k = piece(at)
-        return np.asarray(value[k] * exponent[k] / x[k] * (at / x[k]) ** (exponent[k] - 1.0))
+        return np.asarray(first[k] * (at / last[k]) ** (exponent[k] - 1.0))
 
     def integral(at: Array) -> Array:
         k = piece(at)
-        return np.asarray(begun[k] + pieces[k] * ((at / x[k]) ** (exponent[k] + 1.0) - 1.0))
+        return np.asarray(begun[k] + pieces[k] * ((at / last[k]) ** (exponent[k] + 1.0) - 1.0))
 
     return Shape(of, slope, integral)
 
