@@ -66,7 +66,7 @@ CHOICES: dict[str, Choice] = {
     "read 10 mm beyond the lesion": Choice(reading=Reading(10e-3)),
     "read 30 mm beyond the lesion": Choice(reading=Reading(30e-3)),
     "viscosity 4.0 mPa s": Choice(blood=Blood(viscosity=4.0e-3)),
-    "expansion constant 1.52 (Young and Tsai)": Choice(losses=LossOptions(expansion=1.52)),
+    "lesions lose 1.2 times as much": Choice(losses=LossOptions(expansion=1.2)),
     "lumen 0.1 mm wider": Choice(change=lambda tree: with_calibre(tree, 0.1e-3)),
     "lumen 0.1 mm narrower": Choice(change=lambda tree: with_calibre(tree, -0.1e-3)),
 }

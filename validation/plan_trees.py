@@ -29,6 +29,7 @@ from validation.tree_solutions import records as trees
 
 RECORDS = DOCS.parent / "validation" / "records" / "plan_trees.jsonl"
 TREES = 20
+EDGE = 2e-3  # m
 
 
 def with_lumen(vessels: SyntheticVessels, side: str, tree: VesselTree, lesion: str) -> SyntheticVessels:
@@ -41,10 +42,15 @@ def with_lumen(vessels: SyntheticVessels, side: str, tree: VesselTree, lesion: s
         if tube.name == found.branch:
             start = len(tube.points) - len(true.points)
             arc = true.arc
-            inside = start + np.flatnonzero((arc >= found.start) & (arc <= found.end))
+            # All of it between the lesion's ends, less and less over the next millimetres: a wall has no steps.
+            away = np.maximum(np.maximum(found.start - arc, arc - found.end), 0.0)
+            part = 0.5 * (1.0 + np.cos(np.pi * np.minimum(away / EDGE, 1.0)))
+            wanted = np.where(
+                away > 0.0, true.reference_radius, np.sqrt(np.interp(arc, branch.arc, branch.area) / np.pi)
+            )
             radius, bump = tube.radius.copy(), tube.bump.copy()
-            radius[inside] = np.sqrt(np.interp(arc[inside - start], branch.arc, branch.area) / np.pi)
-            bump[inside] = 0.0
+            radius[start:] = (1.0 - part) * radius[start:] + part * wanted
+            bump[start:] *= 1.0 - part
             tube = replace(tube, radius=radius, bump=bump)
         tubes.append(tube)
     return replace(vessels, tubes=tuple(tubes))
