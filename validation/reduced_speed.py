@@ -23,10 +23,11 @@ from hemo.reduced.convex import minimise
 from hemo.reduced.elements import elements
 from hemo.reduced.ladders import with_ladders
 from hemo.reduced.lumped import CORONARY_BED, Beds
-from hemo.reduced.network import assembled, inertance, sink_resistances, solve_vessels, vessels_of
+from hemo.reduced.network import assembled, inertance, sink_resistances, solve_vessels
 from hemo.reduced.periodic import solve_periodic
 from hemo.reduced.pulsatile import solve_beat
 from hemo.reduced.terms import Losses
+from hemo.reduced.vessels import vessels_of
 from hemo.reduced.waveform import Beat, heart_beat
 from hemo.tree import Branch, Lesion, VesselTree
 from hemo.units import MMHG

@@ -20,8 +20,9 @@ from hemo.boundary import FlowConditions
 from hemo.errors import InputError
 from hemo.reduced.losses import LossOptions
 from hemo.reduced.lumen import Places, places
-from hemo.reduced.network import Network, Vessels, assembled, driven, lacking_at, settled, sink_resistances, vessels_of
+from hemo.reduced.network import Network, assembled, driven, lacking_at, settled, sink_resistances
 from hemo.reduced.recovery import static_difference
+from hemo.reduced.vessels import Vessels, vessels_of
 from hemo.tree import VesselTree
 
 Array = NDArray[Any]

@@ -24,8 +24,9 @@ from scipy.optimize import lsq_linear
 from hemo.blood import Blood
 from hemo.errors import InputError
 from hemo.reduced.losses import Calibration, LossOptions, interval_losses
-from hemo.reduced.network import assembled, below_head, vessels_of
+from hemo.reduced.network import assembled, below_head
 from hemo.reduced.terms import Losses
+from hemo.reduced.vessels import vessels_of
 from hemo.results import TreeFlow
 from hemo.stretches import by_branch
 from hemo.tree import Branch, Lesion, VesselTree

@@ -33,9 +33,9 @@ from hemo.reduced.network import (
     distributed,
     inertance,
     sink_resistances,
-    vessels_of,
 )
 from hemo.reduced.periodic import rate, solve_periodic
+from hemo.reduced.vessels import vessels_of
 from hemo.reduced.waveform import SQUEEZE, Beat, patients_beat
 from hemo.tree import Branch, VesselTree
 
