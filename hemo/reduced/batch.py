@@ -1,15 +1,18 @@
-"""One tree under many lumens, fluids, pressures and beds at once.
+"""One tree under many lumens, fluids, pressures and beds at once; and many trees.
 
 Samples go through in chunks of which all arrays stay in the processor's cache; a chunk is one convex problem with a
-further axis (:mod:`hemo.reduced.convex`).
+further axis (:mod:`hemo.reduced.convex`). Different trees share nothing that would be worth an axis: they are spread
+over processes.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
+from multiprocessing import get_context
 from typing import Any
 
 import numpy as np
@@ -20,9 +23,10 @@ from hemo.boundary import FlowConditions
 from hemo.errors import InputError
 from hemo.reduced.losses import LossOptions
 from hemo.reduced.lumen import Places, places
-from hemo.reduced.network import Network, assembled, driven, lacking_at, settled, sink_resistances
+from hemo.reduced.network import Network, assembled, driven, lacking_at, settled, sink_resistances, solve_sinks
 from hemo.reduced.recovery import static_difference
 from hemo.reduced.vessels import Vessels, vessels_of
+from hemo.results import TreeFlow
 from hemo.tree import VesselTree
 
 Array = NDArray[Any]
@@ -118,6 +122,33 @@ def solve_samples(
         np.concatenate([one.out for one in found], axis=1),
         np.concatenate([one.converged for one in found]),
     )
+
+
+def solve_trees(
+    cases: Sequence[tuple[VesselTree, FlowConditions]],
+    blood: Blood | None = None,
+    options: LossOptions | None = None,
+    processes: int | None = None,
+) -> list[TreeFlow | InputError]:
+    """Pressure and flow of many trees, each under its own conditions, in their order.
+
+    A tree that cannot be solved has its error in its place, and the others are solved.
+    """
+    solve = partial(_solved, blood=blood, options=options)
+    count = min(processes or os.cpu_count() or 1, len(cases))
+    if count <= 1:
+        return [solve(case) for case in cases]
+    with ProcessPoolExecutor(count, get_context("spawn")) as pool:
+        return list(pool.map(solve, cases, chunksize=max(len(cases) // (8 * count), 1)))
+
+
+def _solved(
+    case: tuple[VesselTree, FlowConditions], blood: Blood | None, options: LossOptions | None
+) -> TreeFlow | InputError:
+    try:
+        return solve_sinks(*case, blood, options)[0]
+    except InputError as error:
+        return error
 
 
 def _chunk(vessels: Vessels, samples: Samples, part: slice, where: Places, options: LossOptions) -> Solutions:

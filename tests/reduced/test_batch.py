@@ -10,7 +10,7 @@ from hemo.boundary import Physiology
 from hemo.errors import InputError
 from hemo.geometry.synthetic.vessels import left_coronary
 from hemo.reduced import LossOptions, solve, solve_states
-from hemo.reduced.batch import CHUNK, same_for_all, solve_samples
+from hemo.reduced.batch import CHUNK, same_for_all, solve_samples, solve_trees
 from hemo.reduced.lumen import lumen
 from hemo.units import MMHG
 
@@ -84,3 +84,16 @@ def test_wrong_lengths_and_places_are_named():
         solve_samples(TREE, CONDITIONS.leak_places, replace(SAME, viscosity=np.full(3, 3.5e-3)), 5, PLACES)
     with pytest.raises(InputError, match="no branch 'RCA'"):
         solve_samples(TREE, CONDITIONS.leak_places, SAME, 1, [("RCA", 0.0)])
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_many_trees_keep_their_order_and_a_bad_one_takes_no_other_down(processes):
+    trees = [left_coronary(severity).tree for severity in (0.3, 0.5, 0.7)]
+    cases = [(tree, solve_states(tree, PATIENT, Blood()).hyperaemia_conditions) for tree in trees]
+    cases.insert(1, (trees[0], replace(CONDITIONS, outlet_resistance={})))
+    found = solve_trees(cases, processes=processes)
+    assert isinstance(found[1], InputError) and "has no resistance" in str(found[1])
+    for (tree, conditions), flow in zip(cases[:1] + cases[2:], found[:1] + found[2:], strict=True):
+        alone = solve(tree, conditions)
+        for name in tree.outlets:
+            assert flow.ffr(name) == pytest.approx(alone.ffr(name), rel=1e-12)
