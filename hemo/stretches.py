@@ -103,5 +103,6 @@ def flow_between_points(tree: VesselTree, sink_flow: Array, leaks: Sequence[tupl
 
 def by_branch(tree: VesselTree, parts: Stretches, values: Array) -> dict[str, Array]:
     """What stands in intervals, branch by branch."""
+    ends = [int(offset) for offset in parts.offsets]
     names = (branch.name for branch in tree.branches)
-    return dict(zip(names, np.split(values, parts.offsets[1:-1]), strict=True))
+    return {name: values[a:b] for name, a, b in zip(names, ends, ends[1:], strict=False)}

@@ -221,12 +221,12 @@ def _fullness(lesions: Lesions, throat: Array, area: Array, point: Indices) -> A
 
 def _curvature(branch: Branch) -> Array:
     """(n - 1,) curvature of the centreline: how much it turns over a few millimetres about each interval, 1/m."""
-    arc = branch.arc
+    arc, tangents = branch.arc, branch.tangent
     middle = 0.5 * (arc[1:] + arc[:-1])
     low, high = np.maximum(middle - TURN, arc[0]), np.minimum(middle + TURN, arc[-1])
 
     def tangent(at: Array) -> Array:
-        along = np.stack([np.interp(at, arc, branch.tangent[:, k]) for k in range(3)], axis=1)
+        along = np.stack([np.interp(at, arc, tangents[:, k]) for k in range(3)], axis=1)
         return np.asarray(along / np.linalg.norm(along, axis=1, keepdims=True))
 
     turned = np.arccos(np.clip((tangent(low) * tangent(high)).sum(axis=1), -1.0, 1.0))

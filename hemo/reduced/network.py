@@ -24,7 +24,7 @@ from hemo.reduced.recovery import behind, static_difference
 from hemo.reduced.terms import Losses
 from hemo.reduced.vessels import Vessels, vessels_of
 from hemo.results import BranchFlow, Status, TreeFlow
-from hemo.stretches import Stretches, by_branch
+from hemo.stretches import Stretches
 from hemo.tree import VesselTree
 
 Array = NDArray[Any]
@@ -226,19 +226,24 @@ def distributed(
     """
     tree, parts = vessels.tree, network.stretches
     through = network.elements.flows(out)
-    flow = parts.intervals(through[network.elements.stretches])
-    lost = by_branch(tree, parts, network.intervals.loss(flow) + inertia)
-    along = {name: np.concatenate([one[:1], one]) for name, one in by_branch(tree, parts, flow).items()}
-    lower, lacking = below_head(vessels, network, through)
-    head: dict[str, Array] = {}
-    children = iter(lacking)
-    for branch in tree.branches:
+    between = parts.intervals(through[network.elements.stretches])
+    lost = network.intervals.loss(between) + inertia
+    fallen = np.concatenate([np.zeros((1, *lost.shape[1:])), np.cumsum(lost, axis=0)])
+    below, lacking = _below_head(vessels, network, through)
+    number = {branch.name: i for i, branch in enumerate(tree.branches)}
+    begins: list[Array] = []  # head at each branch's first point, and what had fallen there, through all branches
+    for i, branch in enumerate(tree.branches):
         start = ostium
         if branch.parent is not None:
-            start = head[branch.parent][branch.parent_index or 0] - next(children)
-        fallen = np.cumsum(lost[branch.name], axis=0)
-        head[branch.name] = start - np.concatenate([np.zeros((1, *out.shape[1:])), fallen])
-    return {name: head[name] - lower[name] for name in head}, along
+            mother = number[branch.parent]
+            start = begins[mother] - fallen[parts.offsets[mother] + (branch.parent_index or 0)] - lacking[i - 1]
+        begins.append(start + fallen[parts.offsets[i]])
+    counts = np.diff(parts.offsets) + 1
+    own = np.repeat(np.arange(len(counts)), counts)
+    at = np.arange(len(own)) - own  # intervals before each point, through all branches
+    shape = (-1, *out.shape[1:])
+    pressure = np.reshape(np.stack(begins), shape)[own] - fallen[at] - below
+    return _by_points(vessels, pressure), _by_points(vessels, _at_points(vessels, between))
 
 
 def below_head(vessels: Vessels, network: Network, through: Array) -> tuple[dict[str, Array], Array]:
@@ -246,13 +251,28 @@ def below_head(vessels: Vessels, network: Network, through: Array) -> tuple[dict
 
     ``through`` (e, ...) is the flow of the elements; the latter (c, ...) is for ``vessels.branched``.
     """
-    tree, parts = vessels.tree, vessels.stretches
-    between = parts.intervals(through[vessels.elements.stretches])
-    flow = np.insert(between, parts.offsets[:-1], between[parts.offsets[:-1]], axis=0)
+    below, lacking = _below_head(vessels, network, through)
+    return _by_points(vessels, below), lacking
+
+
+def _below_head(vessels: Vessels, network: Network, through: Array) -> tuple[Array, Array]:
+    """The same, (P, ...) through all branches."""
+    flow = _at_points(vessels, vessels.stretches.intervals(through[vessels.elements.stretches]))
     area = np.pi * vessels.lumen.radius.reshape(-1, *(1,) * (flow.ndim - 1)) ** 2
-    less = network.profile * 0.5 * network.fluid[0] * (flow / area) ** 2
+    below = network.profile * 0.5 * network.fluid[0] * (flow / area) ** 2
     if network.profile != 1.0:
-        less = less - static_difference(vessels.lumen, network.fluid, through[vessels.throats], flow)
-    begun = parts.offsets[1:-1] + np.arange(1, len(tree.branches))
-    names = [branch.name for branch in tree.branches]
-    return dict(zip(names, np.split(less, begun), strict=True)), lacking_at(vessels, network, through)
+        below = below - static_difference(vessels.lumen, network.fluid, through[vessels.throats], flow)
+    return np.asarray(below), lacking_at(vessels, network, through)
+
+
+def _at_points(vessels: Vessels, between: Array) -> Array:
+    """(P, ...) at the points what stands in the intervals before them, at a branch's first in the one behind."""
+    begun = vessels.stretches.offsets[:-1]
+    return np.insert(between, begun, between[begun], axis=0)
+
+
+def _by_points(vessels: Vessels, values: Array) -> dict[str, Array]:
+    """What stands in points (P, ...), branch by branch."""
+    ends = (vessels.stretches.offsets[1:] + np.arange(1, len(vessels.tree.branches) + 1)).tolist()
+    names = (branch.name for branch in vessels.tree.branches)
+    return {name: values[a:b] for name, a, b in zip(names, [0, *ends], ends, strict=False)}
