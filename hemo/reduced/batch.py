@@ -23,7 +23,16 @@ from hemo.boundary import FlowConditions
 from hemo.errors import InputError
 from hemo.reduced.losses import LossOptions
 from hemo.reduced.lumen import Places, places
-from hemo.reduced.network import Network, assembled, driven, lacking_at, settled, sink_resistances, solve_sinks
+from hemo.reduced.network import (
+    Network,
+    assembled,
+    driven,
+    flow_at_points,
+    lacking_before,
+    settled,
+    sink_resistances,
+    solve_sinks,
+)
 from hemo.reduced.recovery import static_difference
 from hemo.reduced.vessels import Vessels, vessels_of
 from hemo.results import TreeFlow
@@ -168,19 +177,15 @@ def _chunk(vessels: Vessels, samples: Samples, part: slice, where: Places, optio
     total = None if samples.inlet_flow is None else np.broadcast_to(of(samples.inlet_flow), width)
     found = settled(vessels, network, losses, drive, total)
     flow = network.elements.flows(found.out)
-    lost = network.elements.from_ostium(losses.loss(flow) + _lacking(vessels, network, flow))
-    pressure = _static(vessels, network, where, flow, lost, aortic)
+    lacking = lacking_before(vessels, network, flow)
+    lost = network.elements.from_ostium(losses.loss(flow) + lacking)
+    pressure = _static(vessels, network, where, flow, lost, lacking, aortic)
     return Solutions(pressure, found.out[: len(network.elements.beds)], found.converged)
 
 
-def _lacking(vessels: Vessels, network: Network, flow: Array) -> Array:
-    """(e, b) what the pressure lacks where elements begin behind lesions, Pa."""
-    offset = np.zeros_like(flow)
-    np.add.at(offset, vessels.branched, lacking_at(vessels, network, flow))
-    return offset
-
-
-def _static(vessels: Vessels, network: Network, where: Places, flow: Array, lost: Array, aortic: Array) -> Array:
+def _static(
+    vessels: Vessels, network: Network, where: Places, flow: Array, lost: Array, lacking: Array, aortic: Array
+) -> Array:
     """(places, b) static pressure, linear between centreline points, as the solution of one tree is read."""
     marks = vessels.stretches.marks
     ends = np.where(marks < 0, 0, vessels.elements.stretches[marks])
@@ -192,23 +197,15 @@ def _static(vessels: Vessels, network: Network, where: Places, flow: Array, lost
     at_first = beginning[own] == points
     passing = np.where(at_first, vessels.elements.stretches[first[own]], ends)
     gone = np.where((marks < 0)[:, None], 0.0, lost[ends])
-    begun = _lacking(vessels, network, flow)
-    gone = gone + np.where(at_first[:, None], begun[passing], 0.0)
+    gone = gone + np.where(at_first[:, None], lacking[passing], 0.0)
     area = np.pi * vessels.lumen.radius[points] ** 2
     static = aortic - gone - network.profile * 0.5 * network.fluid[0] * (flow[passing] / area) ** 2
     if network.profile != 1.0:
-        row = _row_flow(vessels, flow)
-        static = static + static_difference(vessels.lumen, network.fluid, flow[vessels.throats], row)[points]
+        everywhere = flow_at_points(vessels, flow)
+        static = static + static_difference(vessels.lumen, network.fluid, flow[vessels.throats], everywhere)[points]
     share = where.share[:, None]
     near, far = np.split(static, 2)
     return np.asarray((1.0 - share) * near + share * far)
-
-
-def _row_flow(vessels: Vessels, flow: Array) -> Array:
-    """(P, b) flow at every point of the row."""
-    between = vessels.stretches.intervals(flow[vessels.elements.stretches])
-    begun = vessels.stretches.offsets[:-1]
-    return np.insert(between, begun, between[begun], axis=0)
 
 
 def _check(samples: Samples, count: int) -> None:

@@ -55,22 +55,16 @@ def minimise(
     losses: Losses,
     drive: Array,
     total: Array | float | None = None,
-    start: Array | None = None,
     besides: Callable[[Array], Array] | None = None,
 ) -> Solution:
     """The flows under the driving pressures of the beds (k, ...), Pa, or with ``total`` (...) m^3/s through the ostium.
 
-    ``start`` (k, ...) m^3/s: flows to begin with. Further axes are problems of their own. ``besides`` gives what adds
-    to the drives at the flows of the elements (e, ...): taken as it is at every step, so that with it no uniqueness is
-    claimed.
+    Further axes are problems of their own. ``besides`` gives what adds to the drives at the flows of the elements
+    (e, ...): taken as it is at every step, so that with it no uniqueness is claimed.
     """
     if total is not None and tree.loops:
         raise InputError("the inlet's flow cannot be prescribed where a graft or collaterals lead round it.")
-    out = _first(tree, losses, drive, total) if start is None else start
-    if total is not None and start is not None:
-        even = _respond(tree, losses.slope(tree.flows(out)), np.zeros_like(out))[1]
-        out = out + (total - out.sum(axis=0)) / even.sum(axis=0) * even
-    state = _State.of(tree, losses, drive, total, besides, out)
+    state = _State.of(tree, losses, drive, total, besides, _first(tree, losses, drive, total))
     for _ in range(MOST_STEPS):
         converged = state.error <= TOLERANCE * state.scale
         if converged.all():

@@ -146,17 +146,16 @@ def sink_resistances(tree: VesselTree, conditions: FlowConditions) -> Array:
 
 def assembled(vessels: Vessels, fluid: Fluid, options: LossOptions | None = None) -> Network:
     """What the vessels lose with a fluid of some density, kg/m^3, and viscosity, Pa s (or as many as lumens)."""
-    parts = vessels.stretches
-    intervals = lumen_losses(vessels.lumen, fluid, options or LossOptions())
+    parts, options = vessels.stretches, options or LossOptions()
+    intervals = lumen_losses(vessels.lumen, fluid, options)
     whole = Losses(
         np.add.reduceat(intervals.linear, parts.first),
         np.add.reduceat(intervals.quadratic, parts.first),
         tuple(term.onto(parts.intervals(np.arange(len(parts.first)))) for term in intervals.terms),
     )
-    profile = (options or LossOptions()).profile
-    kinetic = profile * 0.5 * fluid[0] / vessels.outlet_area**2
+    kinetic = options.profile * 0.5 * fluid[0] / vessels.outlet_area**2
     joined = _connections(vessels, fluid)
-    return Network(parts, vessels.elements, intervals, whole, kinetic, joined, profile, fluid)
+    return Network(parts, vessels.elements, intervals, whole, kinetic, joined, options.profile, fluid)
 
 
 def settled(vessels: Vessels, network: Network, losses: Losses, drive: Array, total: Array | float | None) -> Solution:
@@ -169,9 +168,7 @@ def settled(vessels: Vessels, network: Network, losses: Losses, drive: Array, to
         return minimise(network.elements, losses, drive, total)
 
     def besides(flow: Array) -> Array:
-        offset = np.zeros_like(flow)
-        np.add.at(offset, vessels.branched, lacking_at(vessels, network, flow))
-        return -network.elements.to_beds(offset)
+        return -network.elements.to_beds(lacking_before(vessels, network, flow))
 
     return minimise(network.elements, losses, drive, total, besides=besides)
 
@@ -182,6 +179,13 @@ def lacking_at(vessels: Vessels, network: Network, flow: Array) -> Array:
     if network.profile != 1.0 and len(vessels.behind.lesion):
         through = flow[vessels.throats]
         np.add.at(lacking, vessels.behind.point, behind(vessels.lumen, network.fluid, through, vessels.behind))
+    return lacking
+
+
+def lacking_before(vessels: Vessels, network: Network, flow: Array) -> Array:
+    """(e, ...) the same for every element of the tree, Pa."""
+    lacking = np.zeros_like(flow)
+    np.add.at(lacking, vessels.branched, lacking_at(vessels, network, flow))
     return lacking
 
 
@@ -243,7 +247,7 @@ def distributed(
     at = np.arange(len(own)) - own  # intervals before each point, through all branches
     shape = (-1, *out.shape[1:])
     pressure = np.reshape(np.stack(begins), shape)[own] - fallen[at] - below
-    return _by_points(vessels, pressure), _by_points(vessels, _at_points(vessels, between))
+    return _by_points(vessels, pressure), _by_points(vessels, flow_at_points(vessels, through))
 
 
 def below_head(vessels: Vessels, network: Network, through: Array) -> tuple[dict[str, Array], Array]:
@@ -257,7 +261,7 @@ def below_head(vessels: Vessels, network: Network, through: Array) -> tuple[dict
 
 def _below_head(vessels: Vessels, network: Network, through: Array) -> tuple[Array, Array]:
     """The same, (P, ...) through all branches."""
-    flow = _at_points(vessels, vessels.stretches.intervals(through[vessels.elements.stretches]))
+    flow = flow_at_points(vessels, through)
     area = np.pi * vessels.lumen.radius.reshape(-1, *(1,) * (flow.ndim - 1)) ** 2
     below = network.profile * 0.5 * network.fluid[0] * (flow / area) ** 2
     if network.profile != 1.0:
@@ -265,8 +269,12 @@ def _below_head(vessels: Vessels, network: Network, through: Array) -> tuple[Arr
     return np.asarray(below), lacking_at(vessels, network, through)
 
 
-def _at_points(vessels: Vessels, between: Array) -> Array:
-    """(P, ...) at the points what stands in the intervals before them, at a branch's first in the one behind."""
+def flow_at_points(vessels: Vessels, through: Array) -> Array:
+    """(P, ...) flow at every point of the tree, that of the interval before it; at a branch's first, of the one behind.
+
+    ``through`` (e, ...) is the flow of the elements, m^3/s.
+    """
+    between = vessels.stretches.intervals(through[vessels.elements.stretches])
     begun = vessels.stretches.offsets[:-1]
     return np.insert(between, begun, between[begun], axis=0)
 
