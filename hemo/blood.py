@@ -95,6 +95,12 @@ def poiseuille_resistance(arc: NDArray[Any], radius: NDArray[Any], viscosity: fl
     Poiseuille's law in arc length (m), radius (m) and viscosity (Pa s), exact for a radius that varies linearly between
     the points: int ds / r^4 = ds (r_0^2 + r_0 r_1 + r_1^2) / (3 r_0^3 r_1^3).
     """
-    first, second = radius[:-1], radius[1:]
+    return interval_resistance(np.diff(arc), radius[:-1], radius[1:], viscosity)
+
+
+def interval_resistance(
+    step: NDArray[Any], first: NDArray[Any], second: NDArray[Any], viscosity: NDArray[Any] | float
+) -> NDArray[Any]:
+    """The same for intervals of these lengths (m) between these radii (m), of any common shape."""
     mean_inverse = (first**2 + first * second + second**2) / (3.0 * first**3 * second**3)
-    return np.asarray(8.0 * viscosity / np.pi * np.diff(arc) * mean_inverse)
+    return np.asarray(8.0 * viscosity / np.pi * step * mean_inverse)

@@ -41,7 +41,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hemo.reduced.lumen import Lesions
-from hemo.reduced.terms import Shape, tabulated
+from hemo.reduced.terms import Shape, along, tabulated
 
 Array = NDArray[Any]
 Fluid = tuple[Array | float, Array | float]  # density, kg/m^3, and viscosity, Pa s
@@ -84,7 +84,7 @@ def _expansion(lesions: Lesions, fluid: Fluid, factor: float) -> Array:
 def young_tsai(lesions: Lesions, fluid: Fluid) -> LesionLoss:
     """``young_tsai``."""
     throat, healthy = (2.0 * np.sqrt(area / np.pi) for area in (lesions.throat_area, lesions.reference_area))
-    effective = 0.83 * _along(lesions.length, throat) + 1.64 * throat
+    effective = 0.83 * along(lesions.length, throat) + 1.64 * throat
     friction = 32.0 * effective / healthy * (lesions.reference_area / lesions.throat_area) ** 2
     return LesionLoss(friction * fluid[1] / (healthy * lesions.reference_area), _expansion(lesions, fluid, 1.52))
 
@@ -96,7 +96,7 @@ def itu(lesions: Lesions, fluid: Fluid) -> LesionLoss:
 
 def gould(lesions: Lesions, fluid: Fluid) -> LesionLoss:
     """``gould``."""
-    friction = 8.0 * np.pi * fluid[1] * _along(lesions.length, lesions.throat_area) / lesions.throat_area**2
+    friction = 8.0 * np.pi * fluid[1] * along(lesions.length, lesions.throat_area) / lesions.throat_area**2
     return LesionLoss(friction, _expansion(lesions, fluid, 1.0))
 
 
@@ -104,7 +104,7 @@ def huo_kassab(lesions: Lesions, fluid: Fluid) -> LesionLoss:
     """``huo_kassab``, made for a uniform narrowing: a lesion is one of its throat's area that has the same friction."""
     density, viscosity = fluid
     throat, distal = lesions.throat_area, lesions.distal_area
-    length = _along(lesions.length, throat) * lesions.fullness
+    length = along(lesions.length, throat) * lesions.fullness
     scale = np.pi * viscosity * length / (4.0 * density)  # the flow at which pi mu L / (4 rho Q) is 1
     developing, spreading = developing_shapes()
     opening = np.maximum(1.0 / throat - 1.0 / distal, 0.0)
@@ -178,7 +178,3 @@ def curved_shape() -> Shape:
     more = 1.0 / (1.0 - (1.0 - (11.6 / x) ** 0.45) ** 2.2) - 1.0
     # Below, a steep power instead of nothing: the loss must rise with the flow.
     return tabulated(np.concatenate([[1.0], x]), np.concatenate([[1e-6], x * more]))
-
-
-def _along(values: Array, like: Array) -> Array:
-    return values.reshape(-1, *(1,) * (like.ndim - 1))

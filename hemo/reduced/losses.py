@@ -15,11 +15,11 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from hemo.blood import Blood
+from hemo.blood import Blood, interval_resistance
 from hemo.errors import InputError
 from hemo.reduced import laws
 from hemo.reduced.lumen import Lumen, lumen
-from hemo.reduced.terms import Losses, Term
+from hemo.reduced.terms import Losses, Term, along
 from hemo.tree import VesselTree
 
 Array = NDArray[Any]
@@ -48,11 +48,11 @@ class Calibration:
             raise InputError("the calibration is of a tree with other centreline points.")
         like = losses.linear
         terms = tuple(
-            replace(term, coefficient=_like(self.lesion[term.at], term.coefficient) * term.coefficient)
+            replace(term, coefficient=along(self.lesion[term.at], term.coefficient) * term.coefficient)
             for term in losses.terms
         )
-        quadratic = _like(self.lesion, losses.quadratic) * losses.quadratic + _like(self.more, losses.quadratic)
-        return Losses(_like(self.friction, like) * like, quadratic, terms)
+        quadratic = along(self.lesion, losses.quadratic) * losses.quadratic + along(self.more, losses.quadratic)
+        return Losses(along(self.friction, like) * like, quadratic, terms)
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def _law_losses(vessels: Lumen, fluid: laws.Fluid, options: LossOptions) -> Loss
         return Losses(linear, quadratic, curved)
     law: laws.Law = getattr(laws, options.law)
     lost, factor = law(lesions, fluid), options.expansion
-    at, of, behind = lesions.interval, lesions.lesion, _like(lesions.behind, linear)
+    at, of, behind = lesions.interval, lesions.lesion, along(lesions.behind, linear)
     quadratic = quadratic + np.zeros(np.broadcast_shapes(quadratic.shape[1:], np.shape(factor)))
     np.add.at(quadratic, at, (factor * lost.quadratic)[of] * behind)
     if lost.linear is not None:
@@ -122,8 +122,7 @@ def _law_losses(vessels: Lumen, fluid: laws.Fluid, options: LossOptions) -> Loss
 def friction(vessels: Lumen, viscosity: Array | float) -> Array:
     """(n, ...) resistance of each interval, Pa s / m^3: int ds / r^4 is exact for a radius linear between points."""
     first, second = vessels.radius[vessels.point], vessels.radius[vessels.point + 1]
-    mean_inverse = (first**2 + first * second + second**2) / (3.0 * first**3 * second**3)
-    return np.asarray(8.0 * viscosity / np.pi * _like(vessels.step, mean_inverse) * mean_inverse)
+    return interval_resistance(along(vessels.step, first), first, second, viscosity)
 
 
 def _curvature(vessels: Lumen, fluid: laws.Fluid, linear: Array) -> Term:
@@ -132,7 +131,7 @@ def _curvature(vessels: Lumen, fluid: laws.Fluid, linear: Array) -> Term:
     Of a branch one mean De for each flow, so that the part beyond which it is proportional to De is exact.
     """
     radius = 0.5 * (vessels.radius[vessels.point] + vessels.radius[vessels.point + 1])
-    dean = 2.0 * fluid[0] / (np.pi * radius * fluid[1]) * np.sqrt(radius * _like(vessels.curvature, radius))
+    dean = 2.0 * fluid[0] / (np.pi * radius * fluid[1]) * np.sqrt(radius * along(vessels.curvature, radius))
     dean = np.maximum(dean, 1e-6 * dean.max())
     weight, square = linear * dean, linear * dean**2
     count = int(vessels.branch[-1]) + 1
@@ -148,13 +147,9 @@ def _curvature(vessels: Lumen, fluid: laws.Fluid, linear: Array) -> Term:
 def _replaced(vessels: Lumen, linear: Array, own: Array) -> Array:
     """Friction with that within lesions (l, ...) as a law has it."""
     lesions = vessels.lesions
-    part = linear[lesions.interval] * _like(lesions.inside / vessels.step[lesions.interval], linear)
+    part = linear[lesions.interval] * along(lesions.inside / vessels.step[lesions.interval], linear)
     whole = np.zeros((len(lesions.length), *linear.shape[1:]))
     np.add.at(whole, lesions.lesion, part)
     changed = linear.copy()
     np.add.at(changed, lesions.interval, part * (own / whole - 1.0)[lesions.lesion])
     return changed
-
-
-def _like(values: Array, other: Array) -> Array:
-    return values.reshape(-1, *(1,) * (other.ndim - 1))

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hemo.errors import InputError
+from hemo.reduced.terms import along
 from hemo.tree import Branch, Lesion, VesselTree
 
 Array = NDArray[Any]
@@ -30,7 +31,7 @@ class Places:
 
     def of(self, values: Array) -> Array:
         """(l, ...) what stands in points (P, ...), linear between them."""
-        share = self.share.reshape(-1, *(1,) * (values.ndim - 1))
+        share = along(self.share, values)
         return np.asarray((1.0 - share) * values[self.point] + share * values[self.point + 1])
 
 
@@ -136,16 +137,14 @@ class Lumen:
 
     def resized(self, factor: Array) -> Lumen:
         """With every radius times a factor (P, ...); healthy areas stay."""
-        radius = self.radius.reshape(self.radius.shape + (1,) * (factor.ndim - self.radius.ndim)) * factor
+        radius = along(self.radius, factor) * factor
         area = np.pi * radius**2
         lesions = self.lesions
-        throat = lesions.throat_area.reshape(lesions.throat_area.shape + (1,) * (factor.ndim - 1))
-        reference = np.broadcast_to(
-            lesions.reference_area.reshape(-1, *(1,) * (factor.ndim - 1)), (len(throat), *factor.shape[1:])
-        )
+        throat = along(lesions.throat_area, factor)
+        reference = np.broadcast_to(along(lesions.reference_area, factor), (len(throat), *factor.shape[1:]))
         throat = throat * self.throat.of(factor) ** 2
         end = self.end.of(area)
-        healthy = lesions.healthy_distal_area.reshape(-1, *(1,) * (factor.ndim - 1))
+        healthy = along(lesions.healthy_distal_area, factor)
         changed = replace(
             lesions,
             throat_area=throat,
@@ -210,13 +209,13 @@ def lumen(tree: VesselTree) -> Lumen:
 def _fullness(lesions: Lesions, throat: Array, area: Array, point: Indices) -> Array:
     """(l, ...) mean over each lesion of (throat area / area)^2, at most 1 at every place."""
     middle = 0.5 * (area[point[lesions.interval]] + area[point[lesions.interval] + 1])
-    inside = lesions.inside.reshape(-1, *(1,) * (area.ndim - 1))
+    inside = along(lesions.inside, area)
     part = np.minimum(throat[lesions.lesion] / middle, 1.0) ** 2 * inside
     whole: Array = np.zeros(throat.shape)
     length: Array = np.zeros(len(throat))
     np.add.at(whole, lesions.lesion, part)
     np.add.at(length, lesions.lesion, lesions.inside)
-    return np.asarray(whole / np.maximum(length, 1e-12).reshape(-1, *(1,) * (area.ndim - 1)))
+    return np.asarray(whole / along(np.maximum(length, 1e-12), area))
 
 
 def _curvature(branch: Branch) -> Array:

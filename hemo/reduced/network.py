@@ -21,7 +21,7 @@ from hemo.reduced.elements import Elements
 from hemo.reduced.laws import Fluid
 from hemo.reduced.losses import LossOptions, lumen_losses
 from hemo.reduced.recovery import behind, static_difference
-from hemo.reduced.terms import Losses
+from hemo.reduced.terms import Losses, along
 from hemo.reduced.vessels import Vessels, vessels_of
 from hemo.results import BranchFlow, Status, TreeFlow
 from hemo.stretches import Stretches
@@ -262,7 +262,7 @@ def below_head(vessels: Vessels, network: Network, through: Array) -> tuple[dict
 def _below_head(vessels: Vessels, network: Network, through: Array) -> tuple[Array, Array]:
     """The same, (P, ...) through all branches."""
     flow = flow_at_points(vessels, through)
-    area = np.pi * vessels.lumen.radius.reshape(-1, *(1,) * (flow.ndim - 1)) ** 2
+    area = np.pi * along(vessels.lumen.radius, flow) ** 2
     below = network.profile * 0.5 * network.fluid[0] * (flow / area) ** 2
     if network.profile != 1.0:
         below = below - static_difference(vessels.lumen, network.fluid, through[vessels.throats], flow)

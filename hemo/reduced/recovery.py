@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 
 from hemo.reduced.laws import Fluid, fitted_constants
 from hemo.reduced.lumen import Jets, Lumen
+from hemo.reduced.terms import along
 
 Array = NDArray[Any]
 
@@ -42,11 +43,11 @@ def not_recovered(vessels: Lumen, fluid: Fluid, through: Array) -> tuple[Array, 
     """
     constants, lesions = fitted_constants(), vessels.lesions
     density, viscosity = fluid
-    throat = _along(lesions.throat_area, through)
-    distal = np.maximum(_along(lesions.healthy_distal_area, through), throat)
+    throat = along(lesions.throat_area, through)
+    distal = np.maximum(along(lesions.healthy_distal_area, through), throat)
     narrow, wide = np.sqrt(throat / np.pi), np.sqrt(distal / np.pi)
     reynolds = density * np.abs(through) * 2.0 * narrow / (throat * viscosity)
-    opening = _along(np.maximum(lesions.opening, 1e-4), through)
+    opening = along(np.maximum(lesions.opening, 1e-4), through)
     spread = reynolds * (wide - narrow) / opening
     kept = constants["recovery_most"] * spread / (spread + constants["recovery_half"])
     whole = density * (through / throat) ** 2 * throat / distal * (1.0 - throat / distal)
@@ -60,11 +61,11 @@ def static_difference(vessels: Lumen, fluid: Fluid, through: Array, flow: Array)
     shape = np.broadcast_shapes(vessels.radius.shape[1:], flow.shape[1:], np.shape(fluid[0]))
     difference = np.zeros((len(flow), *shape))
     np.subtract.at(difference, jets.point, behind(vessels, fluid, through, jets))
-    radius = _along(vessels.radius, flow)
+    radius = along(vessels.radius, flow)
     speed = flow / (np.pi * radius**2)
     faster = 0.5 * fluid[0] * np.maximum(speed[jets.point] ** 2 - speed[jets.start] ** 2, 0.0)
-    np.add.at(difference, jets.point, np.where(_along(jets.beyond, flow) > 0.0, 0.0, faster))
-    root = vessels.from_ostium.reshape(-1, *(1,) * (flow.ndim - 1))
+    np.add.at(difference, jets.point, np.where(along(jets.beyond, flow) > 0.0, 0.0, faster))
+    root = along(vessels.from_ostium, flow)
     count = len(root)
     reynolds = 2.0 * fluid[0] * np.abs(flow[0]) / (np.pi * radius[0] * fluid[1])
     developed = np.maximum(fitted_constants()["development"] * reynolds * 2.0 * radius[0], 1e-6)
@@ -76,10 +77,5 @@ def static_difference(vessels: Lumen, fluid: Fluid, through: Array, flow: Array)
 def behind(vessels: Lumen, fluid: Fluid, through: Array, jets: Jets) -> Array:
     """(q, ...) what the pressure lacks at each pair of a point and a lesion before it, Pa."""
     lacking, length = not_recovered(vessels, fluid, through)
-    opened, beyond = _along(jets.opened, through), _along(jets.beyond, through)
+    opened, beyond = along(jets.opened, through), along(jets.beyond, through)
     return np.asarray(opened * lacking[jets.lesion] * np.exp(-beyond / length[jets.lesion]))
-
-
-def _along(values: Array, other: Array) -> Array:
-    """Values with further axes of length 1, as many as ``other`` has."""
-    return values.reshape(values.shape + (1,) * (other.ndim - values.ndim))

@@ -117,9 +117,9 @@ class Losses:
     def loss(self, flow: Array) -> Array:
         """(e, ...) Pa, with the sign of the flow (e, ...), m^3/s."""
         size = np.abs(flow)
-        lost = (_along(self.linear, flow) + _along(self.quadratic, flow) * size) * flow
+        lost = (along(self.linear, flow) + along(self.quadratic, flow) * size) * flow
         for term in self.terms:
-            coefficient, scale = _along(term.coefficient, flow), _along(term.scale, flow)
+            coefficient, scale = along(term.coefficient, flow), along(term.scale, flow)
             part = coefficient * term.shape.value(size[term.at] / scale)
             np.add.at(lost, term.at, np.copysign(part, flow[term.at]))
         return np.asarray(lost)
@@ -127,22 +127,22 @@ class Losses:
     def slope(self, flow: Array) -> Array:
         """(e, ...) derivative of the loss by the flow, Pa s / m^3."""
         size = np.abs(flow)
-        slope = _along(self.linear, flow) + 2.0 * _along(self.quadratic, flow) * size
+        slope = along(self.linear, flow) + 2.0 * along(self.quadratic, flow) * size
         for term in self.terms:
-            coefficient, scale = _along(term.coefficient, flow), _along(term.scale, flow)
+            coefficient, scale = along(term.coefficient, flow), along(term.scale, flow)
             np.add.at(slope, term.at, coefficient / scale * term.shape.slope(size[term.at] / scale))
         return np.asarray(slope)
 
     def energy(self, flow: Array) -> Array:
         """(...) sum of the integrals of the losses over the flow from 0, W."""
         size = np.abs(flow)
-        whole = ((_along(self.linear, flow) / 2.0 + _along(self.quadratic, flow) * size / 3.0) * size**2).sum(axis=0)
+        whole = ((along(self.linear, flow) / 2.0 + along(self.quadratic, flow) * size / 3.0) * size**2).sum(axis=0)
         for term in self.terms:
-            coefficient, scale = _along(term.coefficient, flow), _along(term.scale, flow)
+            coefficient, scale = along(term.coefficient, flow), along(term.scale, flow)
             whole = whole + (coefficient * scale * term.shape.integral(size[term.at] / scale)).sum(axis=0)
         return np.asarray(whole)
 
 
-def _along(values: Array, flow: Array) -> Array:
-    """Values of places, the same along further axes of the flow that they do not have themselves."""
-    return values.reshape(values.shape + (1,) * (flow.ndim - values.ndim))
+def along(values: Array, other: Array) -> Array:
+    """Values of places, the same along further axes of ``other`` that they do not have themselves."""
+    return values.reshape(values.shape + (1,) * (other.ndim - values.ndim))
