@@ -1,4 +1,6 @@
-r"""What is lost of total pressure p + rho U^2 / 2 in every interval between two centreline points.
+r"""What is lost of total pressure p + K rho U^2 / 2 in every interval between two centreline points.
+
+K is 1, or 2 (that of a developed profile) with the law ``fitted``.
 
 *Friction* of a developed laminar flow in the actual lumen, R = 8 mu / pi int ds / r^4 (Poiseuille's law; valid for
 gentle taper and Reynolds numbers below transition), and what *lesions* lose by one of the laws of
