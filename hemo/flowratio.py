@@ -6,27 +6,34 @@ The losses and the division of flow at side branches are those of every other pa
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import brentq
 
 from hemo.blood import Blood
-from hemo.boundary.split import split_flow
+from hemo.boundary import FlowConditions, Leak
+from hemo.boundary.split import Shares, split_flow
 from hemo.errors import InputError
 from hemo.indices import LesionPressure, Reading, lesion_pressure, vessel_place
 from hemo.planning import MOST_TOGETHER, Stent, opened
 from hemo.reduced.losses import LossOptions
+from hemo.reduced.network import solve_vessels
 from hemo.reduced.prescribed import pressures
+from hemo.reduced.vessels import vessels_of
 from hemo.results import TreeFlow
 from hemo.tree import VesselTree
+from hemo.units import MMHG
 
 Array = NDArray[Any]
 
 EXPONENT = 2.39  # of the flow-diameter law, see hemo.boundary.split
+Division = Literal["beds", "healthy"]
+LEAST_BED = 1e-3  # of what the beds would resist without any loss in the vessel
 
 
 @dataclass(frozen=True)
@@ -39,22 +46,35 @@ class Drive:
         Into the vessel's first point, m^3/s.
     aortic_pressure
         Mean, Pa: total pressure at the vessel's first point.
+    venous_pressure
+        Behind the beds, Pa.
     exponent
         k of the flow-diameter law by which side branches take their share.
     leakage
         Whether what a vessel's taper says of branches that nobody drew leaves, too.
+    division
+        ``"beds"``: microvascular resistances stand to each other as healthy diameters say, and all together let the
+        known flow in: so what lies behind a lesion gets less, and opening it lets more flow. ``"healthy"``: the flow is
+        divided by healthy diameters whatever the lesions take, and stays what it is when they are opened.
     """
 
     inflow: float
     aortic_pressure: float
+    venous_pressure: float = 5.0 * MMHG
     exponent: float = EXPONENT
     leakage: bool = True
+    division: Division = "beds"
 
     def __post_init__(self) -> None:
         if not self.inflow > 0.0:
             raise InputError(f"the flow into the vessel is {6e7 * self.inflow:g} mL/min; it must be positive.")
-        if not self.aortic_pressure > 0.0:
-            raise InputError(f"the mean aortic pressure is {self.aortic_pressure:g} Pa; it must be positive.")
+        if not self.aortic_pressure > self.venous_pressure >= 0.0:
+            raise InputError(
+                f"the mean aortic pressure is {self.aortic_pressure:g} Pa and the venous {self.venous_pressure:g} Pa; "
+                "the latter must not be negative, and the former above it."
+            )
+        if self.division not in get_args(Division):
+            raise InputError(f"{self.division!r} is no division of flow; there are {', '.join(get_args(Division))}.")
 
 
 @dataclass(frozen=True)
@@ -73,8 +93,8 @@ class FlowRatio:
     lesions
         Of each lesion, by id: the ratio before and behind it.
     residual
-        The vessel's ratio with these lesions opened to their healthy calibre at the same flow, by ids: every
-        combination of up to six lesions, of more each alone and all together.
+        The vessel's ratio with these lesions opened to their healthy calibre, by ids: every combination of up to six
+        lesions, of more each alone and all together.
     """
 
     tree: VesselTree
@@ -95,15 +115,6 @@ class FlowRatio:
         return self.residual[max(self.residual, key=len)] if self.residual else self.vessel
 
 
-def outflows(tree: VesselTree, drive: Drive) -> tuple[Array, list[tuple[str, int]]]:
-    """Flow (m^3/s) out of every outlet and then at every place on the way, and those places.
-
-    By healthy diameters alone (:mod:`hemo.boundary.split`): a lesion does not lower what flows, as the flow is known.
-    """
-    shares = split_flow(tree, drive.exponent, drive.leakage)
-    return drive.inflow * shares.in_order, list(shares.leaks)
-
-
 def flow_ratio(
     tree: VesselTree,
     drive: Drive,
@@ -118,13 +129,9 @@ def flow_ratio(
     InputError
         If the flow cannot pass the lesions.
     """
-
-    def at(vessels: VesselTree) -> TreeFlow:
-        out, leaks = outflows(vessels, drive)
-        return pressures(vessels, out, leaks, drive.aortic_pressure, blood, options)
-
-    root = tree.root
-    flow = at(tree)
+    root, blood = tree.root, blood or Blood()
+    solved = _solver(tree, drive, blood, options)
+    flow = solved(tree)
     found = vessel_place(tree, root)
     place = root.length if found is None else found
 
@@ -134,6 +141,49 @@ def flow_ratio(
     own = [lesion.id for lesion in tree.lesions_on(root.name)]
     sizes = range(1, len(own) + 1) if len(own) <= MOST_TOGETHER else (1, len(own))
     chosen = [key for size in sizes for key in combinations(own, size)]
-    residual = {key: read(at(opened(tree, [Stent(lesion) for lesion in key]))) for key in chosen}
-    lesions = {lesion.id: lesion_pressure(tree, lesion, flow, None, reading) for lesion in tree.lesions_on(root.name)}
+    residual = {key: read(solved(opened(tree, [Stent(lesion) for lesion in key]))) for key in chosen}
+    lesions = {one.id: lesion_pressure(tree, one, flow, None, reading) for one in tree.lesions_on(root.name)}
     return FlowRatio(tree, flow, place, read(flow), lesions, residual)
+
+
+def _solver(
+    tree: VesselTree, drive: Drive, blood: Blood, options: LossOptions | None
+) -> Callable[[VesselTree], TreeFlow]:
+    """What gives the flow in the vessel as it is or with lesions opened."""
+    shares = split_flow(tree, drive.exponent, drive.leakage)
+    if drive.division == "healthy":
+        out, leaks = drive.inflow * shares.in_order, list(shares.leaks)
+        return lambda vessels: pressures(vessels, out, leaks, drive.aortic_pressure, blood, options)
+    conditions = bed_conditions(tree, shares, drive, blood, options)
+    return lambda vessels: solve_vessels(vessels_of(vessels, conditions.leak_places), conditions, blood, options)[0]
+
+
+def bed_conditions(
+    tree: VesselTree, shares: Shares, drive: Drive, blood: Blood, options: LossOptions | None = None
+) -> FlowConditions:
+    """The beds that stand to each other as 1 / shares and let the known flow in.
+
+    Raises
+    ------
+    InputError
+        If the lesions let less pass even where the beds resist next to nothing.
+    """
+    vessels = vessels_of(tree, list(shares.leaks))
+    lossless = (drive.aortic_pressure - drive.venous_pressure) / (drive.inflow * shares.in_order)
+    count = len(shares.outlets)
+
+    def conditions(scale: float) -> FlowConditions:
+        resistance = [float(value) for value in scale * lossless]
+        outlets = dict(zip(shares.outlets, resistance, strict=False))
+        leaks = tuple(Leak(*at, value) for at, value in zip(shares.leaks, resistance[count:], strict=True))
+        return FlowConditions(drive.aortic_pressure, drive.venous_pressure, outlets, None, leaks)
+
+    def excess(scale: float) -> float:
+        return float(solve_vessels(vessels, conditions(scale), blood, options)[1].sum()) / drive.inflow - 1.0
+
+    if excess(LEAST_BED) < 0.0:
+        raise InputError(
+            f"tree {tree.name!r}: {6e7 * drive.inflow:.0f} mL/min cannot pass its lesions at an aortic pressure of "
+            f"{drive.aortic_pressure / MMHG:.0f} mmHg; check the flow and the lumen."
+        )
+    return conditions(brentq(excess, LEAST_BED, 1.0, xtol=1e-6))

@@ -5,7 +5,7 @@ down. All tapers of a tree are fitted together to the measured diameters by quan
 Bassett 1978, Econometrica 46:33), which a lesion hardly moves, as one linear program. What a segment cannot tell,
 because disease fills it, its neighbours do: calibres never grow downstream, and at each bifurcation the law of
 Huo and Kassab (2012, J R Soc Interface 9:190, eq. 21), D^(7/3) = sum of the daughters' D^(7/3), is weighed like
-a few millimetres of healthy vessel.
+a few millimetres of healthy vessel. A side branch that is not in the tree but known with its diameter counts likewise.
 """
 
 from __future__ import annotations
@@ -24,6 +24,9 @@ from scipy.sparse import coo_array
 from hemo.tree import Branch, VesselTree
 
 Array = NDArray[Any]
+
+
+FORK_MARGIN = 2e-3  # m: what leaves so close to a vessel's end does not divide it
 
 
 @dataclass(frozen=True)
@@ -91,9 +94,11 @@ def reference_radii(tree: VesselTree, options: ReferenceOptions | None = None) -
 
 def _segments(tree: VesselTree, branch: Branch, options: ReferenceOptions) -> list[_Segment]:
     arc, diameter = branch.arc, branch.diameter
-    margin = 2e-3
-    forks = sorted({float(arc[child.parent_index or 0]) for child in tree.children(branch.name)})
-    inside = [place for place in forks if margin < place < arc[-1] - margin]
+    forks = sorted(
+        {float(arc[child.parent_index or 0]) for child in tree.children(branch.name)}
+        | {side.place for side in tree.side_branches if side.branch == branch.name}
+    )
+    inside = [place for place in forks if FORK_MARGIN < place < arc[-1] - FORK_MARGIN]
     bounds = [0.0, *inside, float(arc[-1])]
     every = max(1, round(options.spacing / max(float(np.median(np.diff(arc))), 1e-9)))
     diameter = uniform_filter1d(diameter, every, mode="nearest")
@@ -105,12 +110,22 @@ def _segments(tree: VesselTree, branch: Branch, options: ReferenceOptions) -> li
     return segments
 
 
-def _joints(tree: VesselTree, segments: list[_Segment]) -> list[tuple[int, tuple[int, ...]]]:
-    """Every bifurcation: the segment that ends there, and those that begin there."""
+@dataclass(frozen=True)
+class _Joint:
+    """A bifurcation: the segment that ends there, those that begin there, and diameters (m) known besides."""
+
+    parent: int
+    daughters: tuple[int, ...]
+    known: tuple[float, ...]
+
+
+def _joints(tree: VesselTree, segments: list[_Segment]) -> list[_Joint]:
+    """Every bifurcation."""
     of_branch: dict[str, list[int]] = {}
     for number, segment in enumerate(segments):
         of_branch.setdefault(segment.branch, []).append(number)
     daughters: dict[int, list[int]] = {}
+    known: dict[int, list[float]] = {}
     for branch in tree.branches:
         own = of_branch[branch.name]
         for before, after in pairwise(own):
@@ -120,7 +135,11 @@ def _joints(tree: VesselTree, segments: list[_Segment]) -> list[tuple[int, tuple
             before = min(own, key=lambda n: abs(segments[n].end - place))
             if abs(segments[before].end - place) <= abs(segments[own[0]].start - place):
                 daughters.setdefault(before, []).append(of_branch[child.name][0])
-    return [(before, tuple(after)) for before, after in daughters.items()]
+        for side in (side for side in tree.side_branches if side.branch == branch.name):
+            before = min(own[:-1], key=lambda n: abs(segments[n].end - side.place), default=own[0])
+            if abs(segments[before].end - side.place) < FORK_MARGIN:
+                known.setdefault(before, []).append(side.diameter)
+    return [_Joint(before, tuple(after), tuple(known.get(before, ()))) for before, after in daughters.items()]
 
 
 @dataclass
@@ -164,7 +183,7 @@ class _Program:
 
 def _fit(
     segments: list[_Segment],
-    joints: list[tuple[int, tuple[int, ...]]],
+    joints: list[_Joint],
     use: Sequence[Array],
     quantile: float,
     options: ReferenceOptions,
@@ -189,22 +208,23 @@ def _fit(
         if before is not None:  # where disease or nothing fills a segment, it stays what it was
             for column, value in zip((a, b), before[number], strict=True):
                 program.near({column: 1.0}, value / scale, 1e-3, 1e-3)
-    for parent, daughters in joints:
-        for daughter in daughters:
-            program.below.append(({ends[daughter][0]: 1.0, ends[parent][1]: -1.0}, 0.0))
-        if before is not None and len(daughters) > 1:
-            slopes, value = _junction(before, daughters, options.exponent)
-            columns = {ends[parent][1]: 1.0, **{ends[d][0]: -c for d, c in zip(daughters, slopes, strict=True)}}
+    for joint in joints:
+        for daughter in joint.daughters:
+            program.below.append(({ends[daughter][0]: 1.0, ends[joint.parent][1]: -1.0}, 0.0))
+        if before is not None and len(joint.daughters) + len(joint.known) > 1:
+            slopes, value = _junction(before, joint, options.exponent)
+            begun = {ends[d][0]: -c for d, c in zip(joint.daughters, slopes, strict=True)}
+            columns = {ends[joint.parent][1]: 1.0, **begun}
             weight = 0.5 * options.junction_weight / options.spacing
             program.near(columns, value / scale, weight, weight)
     x = program.solve()
     return scale * x[np.asarray(ends)]
 
 
-def _junction(before: Array, daughters: tuple[int, ...], exponent: float) -> tuple[Array, float]:
+def _junction(before: Array, joint: _Joint, exponent: float) -> tuple[Array, float]:
     """The parent's diameter by the junctions' law, made linear about the daughters' last: slopes (d,) and constant."""
-    starts = before[list(daughters), 0]
-    whole = float(np.sum(starts**exponent) ** (1.0 / exponent))
+    starts = before[list(joint.daughters), 0]
+    whole = float(np.sum(np.append(starts, joint.known) ** exponent) ** (1.0 / exponent))
     slopes = (starts / whole) ** (exponent - 1.0)
     return slopes, whole - float(slopes @ starts)
 
