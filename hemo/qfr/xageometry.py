@@ -30,7 +30,7 @@ _CALIBRATED = 0.25  # a catheter's calibration is of another depth than the isoc
 _SQUARE = 0.1
 _SHAKE = 1.0  # mm that a table at rest may be said to move
 _LETTERS = {"L": (0, 1), "R": (0, -1), "P": (1, 1), "A": (1, -1), "H": (2, 1), "F": (2, -1)}
-_MIRRORED = -0.3  # cosine between an image's axis as it should be and as it is said to be
+_MIRRORED = -0.7  # cosine between an image's axis as it should be and as it is said to be
 
 
 def camera_of(elements: Elements, frames: int, shape: tuple[int, int]) -> Camera:

@@ -102,7 +102,7 @@ def _decoded(elements: Elements) -> Array:
 
     dataset = elements.dataset
     syntax = dataset.file_meta.TransferSyntaxUID
-    if syntax.is_encapsulated != (dataset.PixelData[:4] == _ITEM):
+    if syntax.is_encapsulated and dataset.PixelData[:4] != _ITEM:
         raise elements.error("PixelData", "is not compressed in the way that the file says")
     if not syntax.is_encapsulated:
         expected = dataset.BitsAllocated // 8 * dataset.Rows * dataset.Columns * int(dataset.get("NumberOfFrames", 1))
@@ -110,7 +110,7 @@ def _decoded(elements: Elements) -> Array:
             raise elements.error("PixelData", "is longer or shorter than the frames need")
     if not syntax.is_encapsulated or decodable(syntax):
         try:
-            return pixel_array(dataset, raw=True)
+            return pixel_array(dataset, raw=True, correct_unused_bits=False)
         except NotImplementedError:
             pass  # Pillow's on JPEG of 12 bits
     if str(syntax) in _BY_GDCM:
