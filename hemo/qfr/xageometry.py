@@ -113,14 +113,8 @@ def _distances(elements: Elements) -> tuple[float, float]:
         named_isocentre = "DistanceSourceToPatient"
         isocentre = elements.number(named_isocentre, *_ISOCENTRE, "mm", 1.0)
     magnification = elements.number("EstimatedRadiographicMagnificationFactor", *_MAGNIFICATION)
-    if detector is None and isocentre is not None and magnification is not None:
-        detector = isocentre * magnification
-    if isocentre is None and detector is not None and magnification is not None:
-        isocentre = detector / magnification
-    if detector is None:
-        raise elements.missing("DistanceSourceToDetector")
-    if isocentre is None:
-        raise elements.missing("DistanceSourceToPatient")
+    if detector is None or isocentre is None:
+        return _by_magnification(elements, detector, isocentre, magnification)
     if isocentre >= detector:
         raise elements.error(
             named_isocentre,
@@ -133,6 +127,21 @@ def _distances(elements: Elements) -> tuple[float, float]:
             f"({detector / isocentre:.3g})",
         )
     return detector, isocentre
+
+
+def _by_magnification(
+    elements: Elements, detector: float | None, isocentre: float | None, magnification: float | None
+) -> tuple[float, float]:
+    """Both distances, mm, from one of them and the magnification, with a warning: it is an estimate."""
+    wanted = "DistanceSourceToDetector" if detector is None else "DistanceSourceToPatient"
+    known = isocentre if detector is None else detector
+    if known is None or magnification is None or magnification <= 1.0:
+        raise elements.missing(wanted)
+    _log.warning(
+        "%s: %s is missing, so it follows from %s, which is an estimate.",
+        *(elements.where, named(wanted), named("EstimatedRadiographicMagnificationFactor")),
+    )
+    return (known * magnification, known) if detector is None else (known, known / magnification)
 
 
 def _pixel(elements: Elements, magnification: float) -> tuple[float, float]:

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from hemo.errors import EnvironmentMissing
+from hemo.errors import EnvironmentMissing, InputError
 from hemo.geometry.image.dicomfile import class_name, decodable
 from hemo.qfr.xaelements import AGAIN, Array, Elements, named
 
@@ -23,8 +23,9 @@ _log = logging.getLogger(__name__)
 
 _MOST_PIXELS = 4_000_000_000
 _LOSSY = {f"1.2.840.10008.1.2.4.{ending}" for ending in (50, 51, 81, 91, 93, 203)}
-# pydicom decodes these with packages that hemo does not install; GDCM, which is a part of SimpleITK, decodes them too.
-_BY_GDCM = {f"1.2.840.10008.1.2.4.{ending}" for ending in (51, 57, 70)}
+# pydicom decodes some of these with packages that hemo does not install; GDCM, a part of SimpleITK, decodes them all.
+_BY_GDCM = {f"1.2.840.10008.1.2.4.{ending}" for ending in (50, 51, 57, 70, 80, 81, 90, 91)}
+_BY_OPENJPEG = {f"1.2.840.10008.1.2.4.{ending}" for ending in (201, 202, 203)}
 _PIXEL_ELEMENTS = [
     *("SamplesPerPixel", "PhotometricInterpretation", "NumberOfFrames", "Rows", "Columns"),
     *("BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "PixelData"),
@@ -115,10 +116,12 @@ def _decoded(elements: Elements) -> Array:
             pass  # Pillow's on JPEG of 12 bits
     if str(syntax) in _BY_GDCM:
         return _by_gdcm(dataset)
-    raise EnvironmentMissing(
-        f"{elements.where}: its frames are compressed ({class_name(str(syntax))}) in a way that needs another decoder; "
-        "install it with pip install pylibjpeg[all], or store the file uncompressed."
-    )
+    compressed = f"{elements.where}: its frames are compressed ({class_name(str(syntax))}) in a way that"
+    if str(syntax) in _BY_OPENJPEG:
+        raise EnvironmentMissing(
+            f"{compressed} needs another decoder; pip install pylibjpeg pylibjpeg-openjpeg, or store it uncompressed."
+        )
+    raise InputError(f"{compressed} no decoder here reads; store the file uncompressed.")
 
 
 def _by_gdcm(dataset: Any) -> Array:
@@ -154,7 +157,7 @@ def _brightness(elements: Elements, pixels: Array, most: int) -> Array:
     sign = elements.number("PixelIntensityRelationshipSign", -1.0, 1.0)
     inverse = sign < 0.0 if sign else elements.text("PhotometricInterpretation") == "MONOCHROME1"
     slope = elements.number("RescaleSlope", -1e6, 1e6)
-    intercept = elements.number("RescaleIntercept", -1e9, 1e9)
+    intercept = elements.number("RescaleIntercept", -1e6, 1e6)
     if (slope is None) != (intercept is None):
         raise elements.missing("RescaleSlope" if slope is None else "RescaleIntercept")
     if slope is not None and slope <= 0.0:
@@ -163,7 +166,10 @@ def _brightness(elements: Elements, pixels: Array, most: int) -> Array:
         pixels = (most - pixels).astype(pixels.dtype)
     if (slope or 1.0) == 1.0 and not intercept:
         return pixels
-    return (pixels * (slope or 1.0) + (intercept or 0.0)).astype(np.float32)
+    rescaled = pixels.astype(np.float32)
+    rescaled *= slope or 1.0
+    rescaled += intercept or 0.0
+    return rescaled
 
 
 def _check_sides(elements: Elements, pixels: Array) -> None:

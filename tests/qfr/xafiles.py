@@ -9,10 +9,12 @@ from typing import Any
 
 import numpy as np
 import pydicom
-from pydicom.config import disable_value_validation
+from pydicom.config import IGNORE, disable_value_validation
 from pydicom.datadict import DicomDictionary, dictionary_keyword, tag_for_keyword
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
+from pydicom.uid import EnhancedXAImageStorage
 
 from hemo.qfr.camera import Camera
 from hemo.qfr.cine import Cine
@@ -80,9 +82,49 @@ def file(folder: Path, cine: Cine | None = None, /, **elements: Any) -> Path:
     return changed(path, **elements) if elements else path
 
 
+def enhanced(folder: Path, frames: int = 8) -> Path:
+    """The cine as Enhanced XA: geometry in functional groups, angles and times frame by frame."""
+    path = file(folder, filling(frames=frames))
+    dataset = pydicom.dcmread(path)
+    dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = EnhancedXAImageStorage
+    for keyword in ("PositionerPrimaryAngle", "PositionerSecondaryAngle", "DistanceSourceToDetector", "FrameTime"):
+        del dataset[keyword]
+    for keyword in ("DistanceSourceToPatient", "ImagerPixelSpacing", "PixelIntensityRelationship", "PositionerMotion"):
+        del dataset[keyword]
+    for keyword in ("TableTopVerticalPosition", "TableTopLongitudinalPosition", "TableTopLateralPosition"):
+        del dataset[keyword]
+    del dataset.FrameIncrementPointer, dataset.EstimatedRadiographicMagnificationFactor, dataset.CineRate
+    shared = Dataset()
+    shared.XRayGeometrySequence = Sequence([Dataset()])
+    shared.XRayGeometrySequence[0].DistanceSourceToIsocenter = 760.0
+    shared.XRayGeometrySequence[0].DistanceSourceToDetector = "1100"
+    shared.FramePixelDataPropertiesSequence = Sequence([Dataset()])
+    shared.FramePixelDataPropertiesSequence[0].ImagerPixelSpacing = ["0.25", "0.25"]
+    shared.FramePixelDataPropertiesSequence[0].PixelIntensityRelationship = "LOG"
+    dataset.SharedFunctionalGroupsSequence = Sequence([shared])
+    each = []
+    for number in range(frames):
+        group = Dataset()
+        group.PositionerPositionSequence = Sequence([Dataset()])
+        group.PositionerPositionSequence[0].PositionerPrimaryAngle = "-30"
+        group.PositionerPositionSequence[0].PositionerSecondaryAngle = "25"
+        group.FrameContentSequence = Sequence([Dataset()])
+        group.FrameContentSequence[0].FrameReferenceDateTime = f"19370321235959.{500000 + 62500 * number:06d}+0100"
+        if 500000 + 62500 * number >= 1000000:
+            group.FrameContentSequence[0].FrameReferenceDateTime = f"19370322000000.{62500 * number - 500000:06d}+0100"
+        group.TablePositionSequence = Sequence([Dataset()])
+        group.TablePositionSequence[0].TableTopVerticalPosition = "120"
+        group.TablePositionSequence[0].TableTopLongitudinalPosition = "-40"
+        group.TablePositionSequence[0].TableTopLateralPosition = "900"
+        each.append(group)
+    dataset.PerFrameFunctionalGroupsSequence = Sequence(each)
+    dataset.save_as(path)
+    return path
+
+
 def as_text(keyword: str, value: str, kind: str = "LO") -> DataElement:
     """An element with a value of the wrong kind."""
-    return DataElement(tag_for_keyword(keyword), kind, value)
+    return DataElement(tag_for_keyword(keyword), kind, value, validation_mode=IGNORE)
 
 
 def plant(dataset: Dataset, spare: Iterable[str]) -> int:

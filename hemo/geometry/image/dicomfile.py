@@ -28,7 +28,8 @@ def readable(where: str) -> Iterator[None]:
     from pydicom.config import disable_value_validation
 
     told = logging.getLogger("pydicom")
-    silent, told.disabled = told.disabled, True
+    level = told.level
+    told.setLevel(logging.CRITICAL + 1)
     with warnings.catch_warnings(), disable_value_validation():
         warnings.simplefilter("ignore")
         try:
@@ -40,7 +41,7 @@ def readable(where: str) -> Iterator[None]:
                 f"{where}: cannot be read: this DICOM file is cut short or damaged; export it again."
             ) from None
         finally:
-            told.disabled = silent
+            told.setLevel(level)
 
 
 def class_name(uid: str) -> str:

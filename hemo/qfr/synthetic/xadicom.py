@@ -7,6 +7,7 @@ Acquisition), C.8.7.5 (XA Positioner). The patient is a pseudonym and the dates 
 from __future__ import annotations
 
 import os
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from hemo.qfr.xageometry import MM_PER_M
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
+_OBLIQUE = 0.2  # the share of a direction that is worth a letter
 _EVEN = 1e-9  # of a frame's time
 _DATE, _TIME = "20000101", "120000"
 
@@ -59,8 +61,13 @@ def write_cine(path: Path, cine: Cine, bits: int = 12, patient: str = "HEMO-PHAN
     _describe_times(dataset, cine.times)
     _describe_geometry(dataset, cine.camera)
     partial = path.with_name(f"{path.name}.partial")
-    dataset.save_as(partial, enforce_file_format=True)
-    os.replace(partial, path)
+    try:
+        dataset.save_as(partial, enforce_file_format=True)
+        os.replace(partial, path)
+    except OSError:
+        raise InputError(f"{path}: cannot be written; choose a folder that exists and that you may write to.") from None
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def _quantised(frames: Array, bits: int) -> tuple[Array, float, float]:
@@ -80,7 +87,7 @@ def _identified(patient: str, pixels: Array, cine: Cine) -> Dataset:
     from pydicom.dataset import Dataset, FileMetaDataset
     from pydicom.uid import ExplicitVRLittleEndian, XRayAngiographicImageStorage, generate_uid
 
-    content = [patient, repr(cine.camera), cine.times.tobytes().hex(), pixels.tobytes().hex()]
+    content = [patient, repr(cine.camera), *(sha256(array.tobytes()).hexdigest() for array in (cine.times, pixels))]
     dataset = Dataset()
     dataset.SOPClassUID = XRayAngiographicImageStorage
     dataset.SOPInstanceUID = generate_uid(entropy_srcs=content)
@@ -94,7 +101,7 @@ def _identified(patient: str, pixels: Array, cine: Cine) -> Dataset:
     dataset.StudyID, dataset.AccessionNumber = "1", ""
     dataset.SeriesNumber, dataset.InstanceNumber, dataset.AcquisitionNumber = 1, 1, 1
     dataset.Modality, dataset.Manufacturer, dataset.ManufacturerModelName = "XA", "hemo", "virtual angiography"
-    dataset.PatientOrientation, dataset.Laterality = "", ""
+    dataset.Laterality = ""
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID
@@ -149,10 +156,17 @@ def _describe_geometry(dataset: Dataset, camera: Camera) -> None:
     dataset.DistanceSourceToDetector, dataset.DistanceSourceToPatient = _decimal(detector), _decimal(isocentre)
     dataset.EstimatedRadiographicMagnificationFactor = _decimal(detector / isocentre)
     dataset.ImagerPixelSpacing = [_decimal(MM_PER_M * spacing) for spacing in camera.pixel]
+    dataset.PatientOrientation = [_towards(axis) for axis in camera.axes[:2]]
     left, back, head = (_decimal(MM_PER_M * way) for way in camera.shift)
     dataset.TableTopLongitudinalPosition, dataset.TableTopVerticalPosition, dataset.TableTopLateralPosition = (
         *(left, back, head),
     )
+
+
+def _towards(axis: Array) -> str:
+    """Letters of the directions that an image's axis leads to, the foremost first (PS3.3, C.7.6.1.1.1)."""
+    letters = [pair[int(part < 0.0)] for pair, part in zip(("LR", "PA", "HF"), axis, strict=True)]
+    return "".join(letters[place] for place in np.argsort(-np.abs(axis)) if abs(axis[place]) > _OBLIQUE)
 
 
 def _decimal(value: Any) -> str:
