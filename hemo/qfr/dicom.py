@@ -6,6 +6,7 @@ named here and no other, and of these pixels, times and geometry alone leave: no
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +20,8 @@ from hemo.qfr.xaelements import GROUPS, Array, Elements, named
 from hemo.qfr.xageometry import camera_of, table_of
 from hemo.qfr.xapixels import frames_of, shape_of
 from hemo.qfr.xatimes import times_of
+
+_log = logging.getLogger(__name__)
 
 _XA = "1.2.840.10008.5.1.4.1.1.12.1"
 _ENHANCED = "1.2.840.10008.5.1.4.1.1.12.1.1"
@@ -90,7 +93,8 @@ def read_cine(path: Path, frames_needed: bool = True) -> Cine:
 def read_views(paths: Sequence[Path]) -> tuple[Cine, ...]:
     """Views of one vessel, checked against each other, and shifted as the table was moved between them.
 
-    Where all files say where the table stood, each camera's shift is its way since the first view; else all are zero.
+    Where all files say where the table stood, each camera's shift is its way since the first view; else all are zero,
+    with a warning if some say so.
 
     Raises
     ------
@@ -106,6 +110,8 @@ def read_views(paths: Sequence[Path]) -> tuple[Cine, ...]:
             replace(cine, camera=replace(cine.camera, shift=(way[0], way[1], way[2])))
             for cine, way in zip(cines, moved, strict=True)
         ]
+    elif tables:
+        _log.warning("Not all views say where the table stood, so it is taken not to have moved between them.")
     check_views(cines)
     return tuple(cines)
 

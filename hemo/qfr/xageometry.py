@@ -29,6 +29,7 @@ _AGREE = 0.05
 _CALIBRATED = 0.25  # a catheter's calibration is of another depth than the isocentre's
 _SQUARE = 0.1
 _SHAKE = 1.0  # mm that a table at rest may be said to move
+_ROOM = 5000.0  # mm
 _LETTERS = {"L": (0, 1), "R": (0, -1), "P": (1, 1), "A": (1, -1), "H": (2, 1), "F": (2, -1)}
 _MIRRORED = -0.7  # cosine between an image's axis as it should be and as it is said to be
 
@@ -59,18 +60,26 @@ def camera_of(elements: Elements, frames: int, shape: tuple[int, int]) -> Camera
 
 
 def table_of(elements: Elements) -> Array | None:
-    """(3,) where the table stands, m in LPS from the equipment's own reference; None where it is not said or is tilted.
+    """(3,) where the table stands at the first frame, m in LPS from the equipment's own reference.
 
-    Up to a constant of the equipment: only differences between views mean anything (PS3.3, C.8.19.6.11: vertical is
-    positive downwards, longitudinal towards LAO, lateral towards cranial).
+    None where it is not said, or where the table is turned or tilted. Up to a constant of the equipment: only
+    differences between views mean anything (PS3.3, C.8.19.6.11: vertical is positive downwards, longitudinal towards
+    LAO, lateral towards cranial).
+
+    Raises
+    ------
+    InputError
+        Positions that are no lengths of a room.
     """
-    keywords = ("TableTopLongitudinalPosition", "TableTopVerticalPosition", "TableTopLateralPosition")
-    places = [elements.number(keyword, -5000.0, 5000.0, "mm", _SHAKE) for keyword in keywords]
+    place = []
+    for keyword in ("TableTopLongitudinalPosition", "TableTopVerticalPosition", "TableTopLateralPosition"):
+        found = elements.number(keyword, -_ROOM, _ROOM, "mm", steady=math.inf)
+        if found is None:
+            return None
+        place.append(found / MM_PER_M)
     tilts = ("TableHorizontalRotationAngle", "TableHeadTiltAngle", "TableCradleTiltAngle")
-    angles = [elements.number(keyword, -360.0, 360.0, "degrees", _REST) or 0.0 for keyword in tilts]
-    if any(place is None for place in places) or max(map(abs, angles)) > _REST:
-        return None
-    return np.array(places, dtype=np.float64) / MM_PER_M
+    angles = [elements.number(keyword, -360.0, 360.0, "degrees", steady=math.inf) or 0.0 for keyword in tilts]
+    return None if max(map(abs, angles)) > _REST else np.array(place)
 
 
 def _angle(elements: Elements, keyword: str, most: float, frames: int) -> float:
@@ -204,6 +213,10 @@ def _warn_of_table(elements: Elements) -> None:
         increments = elements.numbers(keyword)
         if increments is not None:
             moved = moved or bool(np.abs(increments).max() > _SHAKE)
+    for keyword in ("TableTopVerticalPosition", "TableTopLongitudinalPosition", "TableTopLateralPosition"):
+        places = elements.numbers(keyword, 1)
+        if places is not None:
+            moved = moved or bool(np.ptp(places) > _SHAKE)
     if moved:
         _log.warning(
             "%s: the table moved during the run, so frames other than the first show the vessel shifted.",

@@ -32,6 +32,17 @@ from hemo.qfr.synthetic.xadicom import write_cine
 from hemo.qfr.views import check_views, frame_counting_possible
 from tests.qfr.xafiles import SECRETS, as_text, changed, enhanced, file, filling, planted, told, view
 
+# Types 1 and 2 of PS3.3, A.14: patient, study, series, equipment, image, cine, X-ray image, acquisition, positioner.
+REQUIRED = [
+    *("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyInstanceUID", "StudyDate", "StudyTime"),
+    *("ReferringPhysicianName", "StudyID", "AccessionNumber", "SeriesInstanceUID", "SeriesNumber", "Manufacturer"),
+    *("SOPInstanceUID", "InstanceNumber", "ImageType", "SamplesPerPixel", "PhotometricInterpretation", "Rows"),
+    *("Columns", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "PixelData", "NumberOfFrames"),
+    *("FrameIncrementPointer", "FrameTime", "PixelIntensityRelationship", "KVP", "RadiationSetting"),
+    *("XRayTubeCurrent", "ExposureTime", "PositionerMotion", "PositionerPrimaryAngle", "PositionerSecondaryAngle"),
+    "TableMotion",
+]
+
 
 def alike(one: Cine, other: Cine) -> bool:
     return (
@@ -92,6 +103,22 @@ def test_equal_cines_give_equal_files_that_appear_whole(tmp_path: Path) -> None:
         write_cine(tmp_path / name, filling())
     assert (tmp_path / "one").read_bytes() == (tmp_path / "other").read_bytes()
     assert {path.name for path in tmp_path.iterdir()} == {"one", "other"}
+
+
+@pytest.mark.parametrize("bits", [8, 12])
+def test_the_file_is_valid_and_another_library_reads_it(tmp_path: Path, bits: int) -> None:
+    cine = replace(filling(), frames=filling().frames % 2**bits)
+    write_cine(tmp_path / "view.dcm", cine, bits)
+    assert np.array_equal(sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "view.dcm"))), cine.frames)
+    pydicom.config.settings.reading_validation_mode, before = pydicom.config.RAISE, pydicom.config.WARN
+    try:
+        dataset = pydicom.dcmread(tmp_path / "view.dcm")
+        held = {element.keyword: element.value for element in dataset}
+    finally:
+        pydicom.config.settings.reading_validation_mode = before
+    assert held["SOPClassUID"] == "1.2.840.10008.5.1.4.1.1.12.1" and held["Modality"] == "XA"
+    assert set(REQUIRED) <= set(held)
+    assert held["PatientOrientation"] == ["LA", "FAR"]  # RAO 30, cranial 25: down is to the feet and the front
 
 
 @pytest.mark.parametrize("bits", [7, 17])
@@ -350,6 +377,12 @@ def test_an_orientation_that_suits_the_angles_is_accepted(tmp_path: Path, orient
     assert read_cine(file(tmp_path, PatientOrientation=orientation)).camera == view()
 
 
+def test_a_table_that_moved_is_told_in_enhanced_xa(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = edited(enhanced(tmp_path), 7, "TablePositionSequence", "TableTopLateralPosition", "925")
+    assert read_cine(path).camera == view()
+    assert "the table moved during the run" in caplog.text
+
+
 def test_a_table_that_moved_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     read_cine(file(tmp_path, TableMotion="DYNAMIC", TableLateralIncrement=["0", *["20"] * 7]))
     assert "the table moved during the run" in caplog.text
@@ -507,7 +540,7 @@ def test_enhanced_xa_with_fewer_groups_than_frames_is_refused(tmp_path: Path) ->
 # Views together
 
 
-def test_the_tables_way_between_views_becomes_their_shift(tmp_path: Path) -> None:
+def test_the_tables_way_between_views_becomes_their_shift(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     paths = []
     for number, (primary, shift) in enumerate([(-30.0, (0.5, 0.1, -0.9)), (30.0, (0.52, 0.13, -0.94))]):
         write_cine(tmp_path / f"{number}.dcm", filling(view(primary, shift=shift)))
@@ -518,6 +551,7 @@ def test_the_tables_way_between_views_becomes_their_shift(tmp_path: Path) -> Non
     assert found[1].camera.shift == pytest.approx((0.02, 0.03, -0.04), abs=1e-12)
     changed(paths[0], TableTopVerticalPosition=None)
     assert read_views(paths)[1].camera.shift == (0.0, 0.0, 0.0)
+    assert "it is taken not to have moved" in caplog.text
 
 
 def test_one_view_given_twice_is_refused(tmp_path: Path) -> None:
