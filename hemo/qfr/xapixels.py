@@ -74,7 +74,7 @@ def frames_of(elements: Elements, frames: int, shape: tuple[int, int]) -> tuple[
     if int(pixels.max()) > most:
         raise elements.error("BitsStored", "is too small for the pixels")
     _check_sides(elements, pixels)
-    _warn_of_loss(elements)
+    _warn_of_what_is_in_them(elements)
     _warn_of_border(elements, pixels)
     relation = elements.text("PixelIntensityRelationship")
     if relation not in ("LIN", "LOG"):
@@ -184,10 +184,13 @@ def _check_sides(elements: Elements, pixels: Array) -> None:
         raise elements.error("Rows", f"and {named('Columns')} are swapped, as the image shows", AGAIN)
 
 
-def _warn_of_loss(elements: Elements) -> None:
+def _warn_of_what_is_in_them(elements: Elements) -> None:
+    """Losses of compression, and words on the frames, which may be the patient's (PS3.3, C.7.6.1)."""
     syntax = str(elements.dataset.file_meta.TransferSyntaxUID)
     if syntax in _LOSSY or elements.text("LossyImageCompression") == "01":
         _log.warning("%s: its frames were compressed with loss, which blurs the edges of vessels.", elements.where)
+    if elements.text("BurnedInAnnotation") == "YES":
+        _log.warning("%s: has words on its frames, which may name the patient; cover them first.", elements.where)
 
 
 def _warn_of_border(elements: Elements, pixels: Array) -> None:

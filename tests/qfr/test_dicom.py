@@ -14,12 +14,16 @@ import pytest
 import SimpleITK as sitk
 from pydicom.config import disable_value_validation
 from pydicom.datadict import tag_for_keyword
+from pydicom.dataset import Dataset
 from pydicom.uid import (
     MPEG4HP41,
     UID,
+    DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
     HTJ2KLossless,
     ImplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGLosslessSV1,
     JPEGLSLossless,
     JPEGLSNearLossless,
     RLELossless,
@@ -135,16 +139,17 @@ def test_the_writer_refuses_frames_that_are_not_finite(tmp_path: Path) -> None:
 # How files may be stored
 
 
-@pytest.mark.parametrize("syntax", [ImplicitVRLittleEndian, ExplicitVRBigEndian])
+@pytest.mark.parametrize("syntax", [ImplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian])
 def test_uncompressed_syntaxes_are_read(tmp_path: Path, syntax: UID) -> None:
     path = file(tmp_path)
     dataset = pydicom.dcmread(path)
     little = syntax.is_little_endian
     if not little:
         dataset.PixelData = np.frombuffer(dataset.PixelData, "<u2").astype(">u2").tobytes()
-    dataset.save_as(path, implicit_vr=syntax.is_implicit_VR, little_endian=little, force_encoding=True)
-    raw = path.read_bytes().replace(b"1.2.840.10008.1.2.1\0", f"{syntax}".encode().ljust(20, b"\0"))
-    path.write_bytes(raw)
+    bare, bare.file_meta = Dataset(dataset), dataset.file_meta  # without the memory of how it was read
+    bare.file_meta.TransferSyntaxUID = syntax
+    bare.save_as(path, implicit_vr=syntax.is_implicit_VR, little_endian=little, enforce_file_format=True)
+    assert pydicom.dcmread(path).file_meta.TransferSyntaxUID == syntax
     assert alike(read_cine(path), filling())
 
 
@@ -169,23 +174,37 @@ def test_without_pydicoms_decoder_gdcm_decodes(tmp_path: Path, monkeypatch: pyte
     assert alike(read_cine(path), filling())
 
 
-def test_jpeg_lossless_of_angiography_discs_is_read(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def by_gdcm(path: Path, compressor: str) -> UID:
+    """Compress a cine's file with another library's encoder."""
     image = sitk.GetImageFromArray(filling().frames)
-    image.SetMetaData("0008|0060", "XA")
     writer = sitk.ImageFileWriter()
     writer.SetImageIO("GDCMImageIO")
     writer.UseCompressionOn()
-    writer.SetCompressor("JPEG")
-    writer.SetFileName(str(tmp_path / "gdcm.dcm"))
+    writer.SetCompressor(compressor)
+    writer.SetFileName(str(path.with_name("gdcm.dcm")))
     writer.Execute(image)
-    compressed = pydicom.dcmread(tmp_path / "gdcm.dcm")
-    assert compressed.file_meta.TransferSyntaxUID == "1.2.840.10008.1.2.4.70"
-    path = file(tmp_path)
-    dataset = pydicom.dcmread(path)
+    compressed, dataset = pydicom.dcmread(path.with_name("gdcm.dcm")), pydicom.dcmread(path)
     dataset.PixelData, dataset["PixelData"].is_undefined_length = compressed.PixelData, True
     dataset.file_meta.TransferSyntaxUID = compressed.file_meta.TransferSyntaxUID
     dataset.save_as(path)
+    return dataset.file_meta.TransferSyntaxUID
+
+
+@pytest.mark.parametrize(
+    ("compressor", "syntax"),
+    [("JPEG", JPEGLosslessSV1), ("JPEG2000", JPEG2000Lossless)],
+)
+def test_frames_that_another_library_compressed_come_back(tmp_path: Path, compressor: str, syntax: UID) -> None:
+    path = file(tmp_path)
+    assert by_gdcm(path, compressor) == syntax
     assert alike(read_cine(path), filling())
+
+
+def test_damaged_jpeg_lossless_of_angiography_discs_is_refused(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = file(tmp_path)
+    by_gdcm(path, "JPEG")
     data = path.read_bytes()
     for cut in (len(data) - 9, len(data) - 3000):
         path.write_bytes(data[:cut])
@@ -456,6 +475,11 @@ def test_a_blank_border_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture
     cine.frames[:, 58:, :] = 0
     read_cine(file(tmp_path, cine))
     assert "blank border (6 pixels at the bottom, 5 pixels at the left)" in caplog.text
+
+
+def test_words_on_the_frames_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    read_cine(file(tmp_path, BurnedInAnnotation="YES"))
+    assert "has words on its frames, which may name the patient" in caplog.text
 
 
 # Kinds of file
