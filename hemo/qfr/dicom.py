@@ -28,21 +28,10 @@ _ENHANCED = "1.2.840.10008.5.1.4.1.1.12.1.1"
 _BIPLANE = "1.2.840.10008.5.1.4.1.1.12.3"
 _CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 _ELEMENTS = [
-    *(
-        "SOPClassUID",
-        "InConcatenationTotalNumber",
-        "SharedFunctionalGroupsSequence",
-        "PerFrameFunctionalGroupsSequence",
-    ),
-    *(
-        "SamplesPerPixel",
-        "PhotometricInterpretation",
-        "NumberOfFrames",
-        "Rows",
-        "Columns",
-        "BitsAllocated",
-        "BitsStored",
-    ),
+    *("SOPClassUID", "InConcatenationTotalNumber"),
+    *("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"),
+    *("SamplesPerPixel", "PhotometricInterpretation", "NumberOfFrames", "Rows", "Columns"),
+    *("BitsAllocated", "BitsStored"),
     *("HighBit", "PixelRepresentation", "PixelData", "ExtendedOffsetTable", "ExtendedOffsetTableLengths"),
     *("RescaleSlope", "RescaleIntercept", "LossyImageCompression", "BurnedInAnnotation"),
     *("PatientOrientation", "PositionerMotion", "PositionerPrimaryAngleIncrement", "PositionerSecondaryAngleIncrement"),
