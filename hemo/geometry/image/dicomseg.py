@@ -8,11 +8,8 @@ the patient is ever enters hemo; its messages, which quote what they read, are n
 from __future__ import annotations
 
 import logging
-import re
-import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hemo.errors import InputError
+from hemo.geometry.image.dicomfile import class_name, decodable, is_dicom, readable
 from hemo.geometry.image.placement import Array, Placement, checked_placement
 from hemo.geometry.image.planes import Plane, cropped
 from hemo.geometry.image.segments import AORTA, CORONARY, Choice, Labels, Segment, choose, written
@@ -43,12 +41,6 @@ _SAME_PLANE = 0.01  # mm
 _UNEVEN = 0.05  # of the gap between planes
 
 
-def is_dicom(path: Path) -> bool:
-    """Whether a file begins as DICOM files do (PS3.10, 7.1)."""
-    with path.open("rb") as stream:
-        return stream.read(132)[128:] == b"DICM"
-
-
 def segmentation_in(folder: Path) -> Path:
     """The one DICOM segmentation in a folder or below it.
 
@@ -64,7 +56,7 @@ def segmentation_in(folder: Path) -> Path:
     if found:
         names = ", ".join(str(path.relative_to(folder)) for path in found[:8])
         raise InputError(f"{folder}: holds {len(found)} DICOM segmentations ({names}); name one of them.")
-    counts = Counter(_name(kind) for kind in kinds.values()).most_common(3)
+    counts = Counter(class_name(kind) for kind in kinds.values()).most_common(3)
     held = ", ".join(f"{count} {name}" for name, count in counts) or "no DICOM file"
     raise InputError(f"{folder}: is a folder without a DICOM segmentation ({held}); name the label map's file.")
 
@@ -81,12 +73,14 @@ def read_segmentation(path: Path, labels: Labels | None) -> tuple[NDArray[np.uin
         that do not fit.
     """
     where = str(path)
-    with _readable(where):
+    with readable(where):
         dataset = _dataset(path)
         kind = str(dataset.get("SOPClassUID", ""))
     if kind not in (_SEGMENTATION, _LABELMAP):
-        raise InputError(f"{where}: is a DICOM file, but no segmentation: {_name(kind)}; give the segmentation (SEG).")
-    with _readable(where):
+        raise InputError(
+            f"{where}: is a DICOM file, but no segmentation: {class_name(kind)}; give the segmentation (SEG)."
+        )
+    with readable(where):
         _check_pixels(dataset, where)
         chosen = choose(_segments(dataset), labels, where)
         frames = _frames(dataset, where)
@@ -94,23 +88,6 @@ def read_segmentation(path: Path, labels: Labels | None) -> tuple[NDArray[np.uin
         planes = _painted(dataset, frames, stack, chosen, where)
         mapped, first = cropped(planes)
     return mapped, stack.placement.moved(first)
-
-
-@contextmanager
-def _readable(where: str) -> Iterator[None]:
-    """Whatever pydicom stumbles over is a damaged file; its warnings and errors quote the file, so they end here."""
-    from pydicom.config import disable_value_validation
-
-    with warnings.catch_warnings(), disable_value_validation():
-        warnings.simplefilter("ignore")
-        try:
-            yield
-        except (InputError, MemoryError, ModuleNotFoundError):
-            raise
-        except Exception:
-            raise InputError(
-                f"{where}: cannot be read: this DICOM file is cut short or damaged; export it again."
-            ) from None
 
 
 def _dataset(path: Path, elements: Sequence[str] = _ELEMENTS) -> Any:
@@ -122,39 +99,21 @@ def _dataset(path: Path, elements: Sequence[str] = _ELEMENTS) -> Any:
 def _kind(path: Path) -> str:
     """The SOP class of a DICOM file; empty where it cannot be read."""
     try:
-        with _readable(str(path)):
+        with readable(str(path)):
             return str(_dataset(path, ["SOPClassUID"]).get("SOPClassUID", ""))
     except InputError:
         return ""
 
 
-def _name(kind: str) -> str:
-    """What the standard calls a UID, and nothing but that: a damaged element may hold the patient's name."""
-    from pydicom.config import IGNORE
-    from pydicom.uid import UID
-
-    known = UID(kind, validation_mode=IGNORE).name if re.fullmatch(r"[0-9.]{1,64}", kind) else kind
-    return known.removesuffix(" Storage") if known != kind else "of no known kind"
-
-
 def _check_pixels(dataset: Any, where: str) -> None:
     """Whether the frames can be decoded, and all of them are there."""
     syntax = dataset.file_meta.TransferSyntaxUID
-    if syntax.is_encapsulated and not _decodable(syntax):
-        raise InputError(f"{where}: its frames are compressed ({_name(str(syntax))}); store it uncompressed.")
+    if syntax.is_encapsulated and not decodable(syntax):
+        raise InputError(f"{where}: its frames are compressed ({class_name(str(syntax))}); store it uncompressed.")
     if int(dataset.get("InConcatenationTotalNumber", 1)) > 1:
         raise InputError(f"{where}: is one part of a segmentation split over several files; join them first.")
     if "PixelData" not in dataset:
         raise InputError(f"{where}: holds no frame, or is cut short before them; export the segmentation again.")
-
-
-def _decodable(syntax: Any) -> bool:
-    from pydicom.pixels import get_decoder
-
-    try:
-        return bool(get_decoder(syntax).is_available)
-    except NotImplementedError:
-        return False
 
 
 def _segments(dataset: Any) -> tuple[Segment, ...]:

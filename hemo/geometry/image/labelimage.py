@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from hemo.errors import InputError
 from hemo.geometry.image.cleaning import clean
-from hemo.geometry.image.dicomseg import is_dicom, read_segmentation, segmentation_in
+from hemo.geometry.image.dicomfile import is_dicom
+from hemo.geometry.image.dicomseg import read_segmentation, segmentation_in
 from hemo.geometry.image.placement import Array, Placement, checked_placement
 from hemo.geometry.image.segments import AORTA, BACKGROUND, CORONARY, Labels, Segment, choose
 from hemo.geometry.image.voxelfile import label_values, paint, read_voxels
