@@ -131,9 +131,7 @@ def flow_ratio(
     """
     root, blood = tree.root, blood or Blood()
     solved = _solver(tree, drive, blood, options)
-    flow = solved(tree)
-    found = vessel_place(tree, root)
-    place = root.length if found is None else found
+    flow, place = solved(tree), reading_place(tree)
 
     def read(one: TreeFlow) -> float:
         return float(np.interp(place, root.arc, one.ffr(root.name)))
@@ -144,6 +142,25 @@ def flow_ratio(
     residual = {key: read(solved(opened(tree, [Stent(lesion) for lesion in key]))) for key in chosen}
     lesions = {one.id: lesion_pressure(tree, one, flow, None, reading) for one in tree.lesions_on(root.name)}
     return FlowRatio(tree, flow, place, read(flow), lesions, residual)
+
+
+def reading_place(tree: VesselTree) -> float:
+    """Arc length (m) where the first vessel's own ratio is read."""
+    found = vessel_place(tree, tree.root)
+    return tree.root.length if found is None else found
+
+
+def flow_along(
+    tree: VesselTree, drive: Drive, blood: Blood | None = None, options: LossOptions | None = None
+) -> TreeFlow:
+    """Pressure and flow alone.
+
+    Raises
+    ------
+    InputError
+        As :func:`flow_ratio`.
+    """
+    return _solver(tree, drive, blood or Blood(), options)(tree)
 
 
 def _solver(
