@@ -107,7 +107,7 @@ def density_map(cine: Cine, contours: Contours, arc: Array, options: DensityOpti
     if not plateau > options.least_contrast_to_noise * noise:
         raise InputError(
             f"the vessel's contrast is {plateau / max(noise, 1e-30):.1f} times the noise along the midline and "
-            f"{options.least_contrast_to_noise:g} are needed; take a cine with more contrast or count the frames by eye."
+            f"{options.least_contrast_to_noise:g} are needed; use one with more contrast or count frames by eye."
         )
     return DensityMap(along @ members, cine.times, density, noise, onset, offset @ members, float(along[-1] - along[0]))
 

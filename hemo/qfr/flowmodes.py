@@ -48,8 +48,8 @@ class FlowOptions:
     refused_from
         Contrast flow velocity above which the formula is not used, m/s: it turns over at a1 / (-2 a2) = 0.83.
     area
-        ``mean_reference``: the mean healthy area along the vessel (Tu 2016); ``proximal_reference``: the healthy one over
-        its first 5 mm; ``mean_lumen``: the mean lumen area over the stretch that contrast was timed on, which with the
+        ``mean_reference``: the mean healthy area along the vessel (Tu 2016); ``proximal_reference``: that over its
+        first 5 mm; ``mean_lumen``: the mean lumen area over the stretch that contrast was timed on, which with the
         timed velocity is the flow exactly if nothing leaves on the way (transit time = volume / flow).
     """
 
@@ -90,7 +90,7 @@ def hyperaemic_velocity(
     Raises
     ------
     InputError
-        If the mode is unknown, its velocity missing or not positive, or beyond what the contrast formula can be used for.
+        If the mode is unknown, its velocity missing or not positive, or beyond the contrast formula's range.
     """
     options = options or FlowOptions()
     if mode not in get_args(Mode):
@@ -108,7 +108,7 @@ def hyperaemic_velocity(
             f"the contrast flow velocity is {measured:.2f} m/s and the formula for hyperaemia holds up to "
             f"{min(options.refused_from, vertex):.2f} m/s; check the frames and the length, or measure under adenosine."
         )
-    warnings = ()
+    warnings: tuple[str, ...] = ()
     if not options.least_contrast <= measured <= options.greatest_contrast:
         warnings = (
             f"a contrast flow velocity of {measured:.2f} m/s is outside {options.least_contrast:g} to "
@@ -119,7 +119,7 @@ def hyperaemic_velocity(
 
 
 def inflow(velocity: float, branch: Branch, options: FlowOptions | None = None, upto: float | None = None) -> float:
-    """Flow that enters a vessel, m^3/s: velocity times the area that ``options.area`` names, up to an arc length (m)."""
+    """Flow that enters a vessel, m^3/s: velocity times the area that ``options.area`` names, up to ``upto`` (m)."""
     options = options or FlowOptions()
     arc = branch.arc
     end = arc[-1] if upto is None else float(np.clip(upto, arc[1], arc[-1]))
@@ -161,8 +161,8 @@ def stepped_reference(branch: Branch, sides: Sequence[SideBranch], exponent: flo
     if np.any(left <= 0.0):
         worst = own[int(np.argmax(np.cumsum([side.diameter**exponent for side in own]) >= first))]
         raise InputError(
-            f"{branch.name}: the side branch at {1e3 * worst.place:.0f} mm with {1e3 * worst.diameter:.1f} mm leaves nothing "
-            f"of a vessel of {1e3 * first ** (1.0 / exponent):.1f} mm; check the diameters."
+            f"{branch.name}: the side branch at {1e3 * worst.place:.0f} mm with {1e3 * worst.diameter:.1f} mm leaves "
+            f"nothing of a vessel of {1e3 * first ** (1.0 / exponent):.1f} mm; check the diameters."
         )
     return np.asarray(0.5 * left ** (1.0 / exponent))
 

@@ -125,9 +125,7 @@ def _check_cine(cine: Cine, arc: Array, options: VelocityOptions) -> None:
     if len(cine.times) < 6 or np.any(np.diff(cine.times) <= 0.0):
         raise InputError("a cine needs at least 6 frames, each later than the one before.")
     if cine.frame_rate < options.least_rate - 1e-6:
-        raise InputError(
-            f"the cine has {cine.frame_rate:.1f} frames per second and {options.least_rate:g} are needed to time contrast."
-        )
+        raise InputError(f"the cine has {cine.frame_rate:.1f} frames per second and {options.least_rate:g} are needed.")
     length = float(np.ptp(arc))
     if length < options.least_length:
         raise InputError(

@@ -4,11 +4,11 @@ r"""Mean flow velocity from a time-density map: what a contrast front that flow 
 than an hour, so it does nothing here). A fluid particle at the relative radius with s = (r / a)^2 runs at v(s) times
 the cross-section's mean velocity U; equal steps of s are equal areas. By the profile
 
-    v(s) = (1 + 2/b) (1 - s^(b/2)),   b = 2 the parabola v = 2 (1 - s),   b -> infinity a flat profile,   int_0^1 v ds = 1.
+    v(s) = (1 + 2/b) (1 - s^(b/2)),   b = 2 the parabola v = 2 (1 - s),   b -> infinity flat,   int_0^1 v ds = 1.
 
-In unsteady flow in a stiff vessel every particle's way is v(s) X(t) with X(t) = int U dt (the shape is taken as constant
-over the beat), so with c(t) the concentration that enters, mixed over the cross-section, the *area-mean* concentration,
-which is what X-rays see summed across the vessel, is
+In unsteady flow in a stiff vessel every particle's way is v(s) X(t) with X(t) = int U dt (the shape is taken as the
+same all through the beat), so with c(t) the concentration that enters, mixed over the cross-section, the *area-mean*
+concentration, which is what X-rays see summed across the vessel, is
 
     C(x, t) = int_0^1 c(t_in) ds,   X(t_in) = X(t) - x / v(s).                                                    (1)
 
@@ -17,14 +17,14 @@ After a step at t = 0 of a parabola: C = 1 - x / (2 X), straight along the vesse
     dx/dt = 2 (1 - q) U,   and for any b at  (1 + 2/b) (1 - q^(b/2)) U:                                           (2)
 
 the tip (q -> 0) at 2 U, half the full density at U exactly; at q = 1/2 the factor is 1 for b = 2 and for a flat profile
-and at most 1.17 (b = 6) between. The mean of (2) over q is 1 for every profile. Two things spoil a single criterion:
+and at most 1.17 (b = 7.4) between. The mean of (2) over q is 1 for every profile. Two things spoil a single criterion:
 full density is never reached (1 - x / (2 X) is 0.8 when five half-transits have passed), so half of the *greatest*
 density comes early, far down more than near; and the front lies in the vessel for less than a beat, so that it tells
 the velocity of a part of the beat.
 
 *The estimate* therefore fits (1) to the whole map: U(t) = U exp(h) / mean(exp(h)), h two harmonics of the beat, each
-with a prior about 0; c at every frame; a gain at every place, which holds the vessel's area and how it is foreshortened;
-and b with a prior. What the front has not told (it was there for a third of a beat, say) the tail of the filling and
+with a prior about 0; c at every frame; a gain at every place, which holds the vessel's area and its foreshortening; and
+b with a prior. What the front has not told (it was there for a third of a beat, say) the tail of the filling and
 the washout tell, and what they do not tell widens the standard deviation, which comes from the fit's covariance.
 """
 
@@ -81,7 +81,7 @@ class FrontOptions:
 class FrontFit:
     """Mean velocity over beat and cross-section, m/s, and its relative SD.
 
-    ``speed`` (t,) is the velocity at the times ``clock`` (t,) s, ``predicted`` (k, n) the density of the map by the fit;
+    ``speed`` (t,) is the velocity at the times ``clock`` (t,) s, ``predicted`` (k, n) the map by the fit;
     ``bluntness`` is b; ``misfit`` the root mean square of residuals over their expected SD.
     """
 
@@ -140,16 +140,15 @@ def fit_front(found: DensityMap, options: FrontOptions | None = None) -> FrontFi
         tried = least_squares(model.residual, start, model.jacobian, method="trf", max_nfev=50, ftol=1e-5, xtol=1e-5)
         best = tried if best is None or tried.cost < best.cost else best
     size = model.data.size
-    misfit = float(np.sqrt(np.mean(best.fun[:size] ** 2)))
+    residual = best.fun[:size].reshape(model.data.shape)
+    misfit = float(np.sqrt(np.mean(residual**2)))
     covariance = np.linalg.pinv(best.jac.T @ best.jac)
     speed = model.speed(best.x)
     predicted = np.zeros_like(found.density)
     predicted[found.onset : found.onset + len(model.times)] = model.density(best.x)
     return FrontFit(
         velocity=float(np.exp(best.x[0])),
-        relative_sd=float(
-            np.sqrt(covariance[0, 0]) * max(1.0, misfit) * _alike(best.fun[:size].reshape(model.data.shape))
-        ),
+        relative_sd=float(np.sqrt(covariance[0, 0]) * max(1.0, misfit) * _alike(residual)),
         bluntness=float(np.exp(best.x[1 + 2 * HARMONICS])),
         clock=model.clock,
         speed=speed,
@@ -159,7 +158,7 @@ def fit_front(found: DensityMap, options: FrontOptions | None = None) -> FrontFi
 
 
 def _alike(residual: Array) -> float:
-    """By what neighbouring residuals that are alike widen an SD: sqrt((1 + r) / (1 - r)) over time and along, r lag 1."""
+    """How far residuals that are like their neighbours widen an SD: sqrt((1 + r) / (1 - r)), r at lag 1."""
     factor = 1.0
     for axis in (0, 1):
         rows = np.moveaxis(residual, axis, 0)

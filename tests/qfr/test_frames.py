@@ -100,7 +100,7 @@ def test_cines_that_tell_nothing_are_refused_with_the_reason() -> None:
         contrast_velocity(replace(view, times=2.0 * view.times), contours, arc)
     with pytest.raises(InputError, match="runs already"):
         contrast_velocity(cut(view, 16, len(view.times)), replace(contours, frame=contours.frame - 16), arc)
-    with pytest.raises(InputError, match="distal end|still filling"):
+    with pytest.raises(InputError, match=r"distal end|still filling"):
         contrast_velocity(cut(view, 0, 14), replace(contours, frame=13), arc)
     with pytest.raises(InputError, match="mm are needed"):
         contrast_velocity(view, contours, 0.1 * arc)

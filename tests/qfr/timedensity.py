@@ -94,7 +94,7 @@ def cine(truth: Truth, size: int = 256) -> tuple[Cine, Contours, Array]:
         thick = 2.0 * np.sqrt(np.maximum(half[near] ** 2 - away**2, 0.0)) / (2.0 * half[0])
         inside = (near > 0) & (near < len(u) - 1)
         vessel = 0.5 * thick * inside * contrast[k][near]
-        moving = 0.15 * gaussian_filter(np.roll(structure, int(round(moves[k, 0])), axis=1), 2.0)
+        moving = 0.15 * gaussian_filter(np.roll(structure, round(moves[k, 0]), axis=1), 2.0)
         absorbed = gaussian_filter(vessel, truth.blur) + structure + moving
         absorbed += rng.normal(scale=truth.noise, size=absorbed.shape)
         frames[k] = 2000.0 * np.exp(-absorbed)
