@@ -25,7 +25,8 @@ the velocity of a part of the beat.
 *The estimate* therefore fits (1) to the whole map: U(t) = U exp(h) / mean(exp(h)), h two harmonics of the beat, each
 with a prior about 0; c at every frame; a gain at every place, which holds the vessel's area and its foreshortening; and
 b with a prior. What the front has not told (it was there for a third of a beat, say) the tail of the filling and
-the washout tell, and what they do not tell widens the standard deviation, which comes from the fit's covariance.
+the washout tell, and what they do not tell widens the standard deviation: the fit starts from three velocities, and the
+minima that it finds are weighed by their likelihood.
 """
 
 from __future__ import annotations
@@ -64,6 +65,9 @@ class FrontOptions:
         From where contrast mixes with blood (the catheter's tip) to the midline's first point, m.
     model_error
         SD of what the model misses, as a part of the density's plateau.
+    alike
+        By what the SD of one value is raised because neighbours miss alike: 2 by the residuals of virtual cines, whose
+        correlation from frame to frame and from place to place is about 1/3: sqrt((1 + r) / (1 - r)) for each.
     longest
         How long from the last frame without contrast on the map is used, s.
     """
@@ -74,6 +78,7 @@ class FrontOptions:
     pulsatility: float = 0.35
     upstream: float = 0.0
     model_error: float = 0.03
+    alike: float = 2.0
     longest: float = 3.0
 
 
@@ -134,21 +139,19 @@ def fit_front(found: DensityMap, options: FrontOptions | None = None) -> FrontFi
     options = options or FrontOptions()
     model = _Model.of(found, options)
     guess = first_guess(found)
-    best: Any = None
-    for factor in (0.8, 1.25):
-        start = model.start(guess * factor)
-        tried = least_squares(model.residual, start, model.jacobian, method="trf", max_nfev=50, ftol=1e-5, xtol=1e-5)
-        best = tried if best is None or tried.cost < best.cost else best
-    size = model.data.size
-    residual = best.fun[:size].reshape(model.data.shape)
-    misfit = float(np.sqrt(np.mean(residual**2)))
-    covariance = np.linalg.pinv(best.jac.T @ best.jac)
+    tried = [
+        least_squares(model.residual, model.start(guess * factor), model.jacobian, max_nfev=50, ftol=1e-4, xtol=1e-4)
+        for factor in (0.75, 1.0, 1.35)
+    ]
+    best = min(tried, key=lambda one: float(one.cost))
+    velocity, spread = _weighed(tried, float(best.cost))
+    misfit = float(np.sqrt(np.mean(best.fun[: model.data.size] ** 2)))
     speed = model.speed(best.x)
     predicted = np.zeros_like(found.density)
     predicted[found.onset : found.onset + len(model.times)] = model.density(best.x)
     return FrontFit(
-        velocity=float(np.exp(best.x[0])),
-        relative_sd=float(np.sqrt(covariance[0, 0]) * max(1.0, misfit) * _alike(residual)),
+        velocity=velocity,
+        relative_sd=spread * max(1.0, misfit),
         bluntness=float(np.exp(best.x[1 + 2 * HARMONICS])),
         clock=model.clock,
         speed=speed,
@@ -157,14 +160,17 @@ def fit_front(found: DensityMap, options: FrontOptions | None = None) -> FrontFi
     )
 
 
-def _alike(residual: Array) -> float:
-    """How far residuals that are like their neighbours widen an SD: sqrt((1 + r) / (1 - r)), r at lag 1."""
-    factor = 1.0
-    for axis in (0, 1):
-        rows = np.moveaxis(residual, axis, 0)
-        r = float(np.clip(np.sum(rows[1:] * rows[:-1]) / np.sum(rows**2), 0.0, 0.95))
-        factor *= float(np.sqrt((1.0 + r) / (1.0 - r)))
-    return factor
+def _weighed(tried: list[Any], least: float) -> tuple[float, float]:
+    """Velocity and its relative SD from all minima, each weighed by its likelihood with the priors.
+
+    A map over a small part of a beat often fits several histories of the flow alike; one alone would seem certain.
+    """
+    weight = np.array([np.exp(least - float(one.cost)) for one in tried])
+    weight /= weight.sum()
+    logarithm = np.array([float(one.x[0]) for one in tried])
+    inner = np.array([float(np.linalg.pinv(one.jac.T @ one.jac)[0, 0]) for one in tried])
+    mean = float(weight @ logarithm)
+    return float(np.exp(mean)), float(np.sqrt(weight @ (inner + (logarithm - mean) ** 2)))
 
 
 @dataclass(frozen=True)
@@ -186,7 +192,7 @@ class _Model:
         times = found.times[used] - found.times[found.onset]
         data = found.density[used]
         plateau = np.maximum(np.quantile(data, 0.9, axis=0), found.noise)
-        sigma = np.hypot(found.noise, options.model_error * plateau) * np.ones_like(data)
+        sigma = options.alike * np.hypot(found.noise, options.model_error * plateau) * np.ones_like(data)
         clock = np.arange(0.0, times[-1] + STEP, STEP)
 
         def waves(t: Array) -> Array:
