@@ -38,12 +38,15 @@ class VelocityOptions:
         Frames that the contrast must need from the midline's start to its end.
     least_length
         m of vessel.
+    greatest_sd
+        Of the velocity, as a part of it; a velocity less certain is refused.
     """
 
     beat: float | None = None
     least_rate: float = 12.5
     least_travel: float = 2.0
     least_length: float = 0.02
+    greatest_sd: float = 0.30
     density: DensityOptions = field(default_factory=DensityOptions)
     front: FrontOptions = field(default_factory=FrontOptions)
 
@@ -109,13 +112,19 @@ def contrast_velocity(cine: Cine, contours: Contours, arc: Array, options: Veloc
         )
     frame_sd = fit.velocity / (np.sqrt(12.0) * travel)
     fit_sd = fit.velocity * fit.relative_sd
+    sd = float(np.hypot(fit_sd, frame_sd))
+    if sd > options.greatest_sd * fit.velocity:
+        raise InputError(
+            f"the velocity is {fit.velocity:.2f} m/s with an SD of {100 * sd / fit.velocity:.0f} % of it and at most "
+            f"{100 * options.greatest_sd:.0f} % is used; follow the vessel further, or take a faster cine."
+        )
     return Velocity(
         fit.velocity,
-        float(np.hypot(fit_sd, frame_sd)),
+        sd,
         fit_sd,
         float(frame_sd),
         "front",
-        _warnings(beat, options, fit, travel),
+        _warnings(beat, options, fit, travel, cine.frame_rate, sd / fit.velocity),
         found,
         fit,
     )
@@ -152,13 +161,18 @@ def _check_passes(found: DensityMap) -> None:
         )
 
 
-def _warnings(beat: float | None, options: VelocityOptions, fit: FrontFit, travel: float) -> tuple[str, ...]:
+def _warnings(
+    beat: float | None, options: VelocityOptions, fit: FrontFit, travel: float, rate: float, relative_sd: float
+) -> tuple[str, ...]:
     found = []
     length = beat or options.front.beat
     if beat is None:
         found.append(f"the heartbeat's length is not known and {length:g} s was taken")
-    if travel < 4.0:
-        found.append(f"contrast passes the vessel in {travel:.1f} frames only: the velocity is good to some 15 %")
+    if relative_sd > 0.15:
+        found.append(
+            f"the velocity's SD is {100 * relative_sd:.0f} % of it (contrast passes the vessel in {travel:.1f} frames, "
+            f"{travel / rate / length:.2f} of a beat): use a longer vessel or a faster cine"
+        )
     if fit.misfit > 2.0:
         found.append("the map is not one of a front carried along: another vessel may overlap, or the midline is off")
     return tuple(found)

@@ -108,6 +108,8 @@ def test_cines_that_tell_nothing_are_refused_with_the_reason() -> None:
         contrast_velocity(view, contours, arc[::-1])
     with pytest.raises(InputError, match="frames and"):
         contrast_velocity(view, contours, arc, VelocityOptions(beat=TRUTH.beat, least_travel=9.0))
+    with pytest.raises(InputError, match="SD of"):
+        contrast_velocity(view, contours, arc, VelocityOptions(beat=TRUTH.beat, greatest_sd=0.01))
     blank = np.random.default_rng(0).normal(1000.0, 20.0, view.frames.shape)
     with pytest.raises(InputError, match=r"no frame without contrast|contrast is"):
         contrast_velocity(replace(view, frames=blank), contours, arc)
