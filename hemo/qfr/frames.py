@@ -38,6 +38,8 @@ class VelocityOptions:
         Frames that the contrast must need from the midline's start to its end.
     least_length
         m of vessel.
+    unknown_beat_sd
+        Relative SD that is added where the heartbeat is not known, by virtual cines of 50 to 100 beats a minute.
     greatest_sd
         Of the velocity, as a part of it; a velocity less certain is refused.
     """
@@ -46,6 +48,7 @@ class VelocityOptions:
     least_rate: float = 12.5
     least_travel: float = 2.0
     least_length: float = 0.02
+    unknown_beat_sd: float = 0.12
     greatest_sd: float = 0.30
     density: DensityOptions = field(default_factory=DensityOptions)
     front: FrontOptions = field(default_factory=FrontOptions)
@@ -111,7 +114,7 @@ def contrast_velocity(cine: Cine, contours: Contours, arc: Array, options: Veloc
             f"{options.least_travel:g} are needed; follow the vessel further, or take a cine of more frames per second."
         )
     frame_sd = fit.velocity / (np.sqrt(12.0) * travel)
-    fit_sd = fit.velocity * fit.relative_sd
+    fit_sd = fit.velocity * float(np.hypot(fit.relative_sd, options.unknown_beat_sd if beat is None else 0.0))
     sd = float(np.hypot(fit_sd, frame_sd))
     if sd > options.greatest_sd * fit.velocity:
         raise InputError(

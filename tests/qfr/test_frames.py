@@ -115,9 +115,10 @@ def test_cines_that_tell_nothing_are_refused_with_the_reason() -> None:
         contrast_velocity(replace(view, frames=blank), contours, arc)
 
 
-def test_a_heartbeat_that_is_not_known_is_said() -> None:
+def test_a_heartbeat_that_is_not_known_is_said_and_widens_the_sd() -> None:
     found = contrast_velocity(*cine(TRUTH, 160))
     assert any("heartbeat" in text for text in found.warnings)
+    assert found.fit_sd > 0.12 * found.velocity
 
 
 def test_frame_counts_are_standardised_as_gibson_does() -> None:
