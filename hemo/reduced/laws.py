@@ -14,6 +14,7 @@ of which that is true within lesions too say so.
 ``borda_carnot``  friction by the area + K rho/2 (1/A_s - 1/A_d)^2 Q^2, K = 1: Borda and Carnot's sudden expansion of
                   a flat profile. The energy loss of Garcia et al. 2005 (Circulation 111:2391) is the same with an
                   effective orifice for A_s; behind a smooth throat the jet does not contract
+                  With the factor 1.52 it is what public QFR codes lose (not confirmed for QFR's own software)
 ``young_tsai``    K_v mu U / D_0 + K_t/2 rho (A_0/A_s - 1)^2 U^2, U = Q / A_0, K_v = 32 (L_a / D_0) (A_0/A_s)^2, L_a =
                   0.83 L + 1.64 D_s, K_t = 1.52, in place of the lesion's friction (Young and Tsai 1973, J Biomech
                   6:395; Seeley and Young 1976, J Biomech 9:439). Fitted to blunt plugs of 56 and 89 % of the area at

@@ -120,3 +120,13 @@ def test_many_lumens_and_fluids_are_those_one_by_one(law):
 def test_unknown_laws_are_named():
     with pytest.raises(InputError, match="no loss law"):
         LossOptions(law="bernoulli")
+
+
+@pytest.mark.parametrize("severity", [0.4, 0.55, 0.7])
+def test_what_public_qfr_codes_lose_is_the_sudden_expansion_times_152(severity):
+    """Poiseuille by segments + 1.52 rho/2 (1 - A_s/A_d)^2 V_s^2: a law that is there by an option."""
+    area = np.pi / 4 * 3e-3**2
+    throat = area * (1 - severity) ** 2
+    expected = 1.52 * 0.5 * BLOOD.density * (1 - throat / area) ** 2 * (Q / throat) ** 2 / MMHG
+    found = lost(vessel(severity), LossOptions(law="borda_carnot", expansion=1.52))
+    assert found == pytest.approx(expected, rel=1e-9)
