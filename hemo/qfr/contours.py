@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from hemo.errors import InputError
 from hemo.qfr.cine import Contours
 from hemo.qfr.edges import steepest_edges, straightened
-from hemo.qfr.lumenfit import TELLING, LumenFit, Priors, fit_lumen
+from hemo.qfr.lumenfit import ROUNDS, TELLING, LumenFit, Priors, fit_lumen
 from hemo.qfr.path import arc_length, at_equal_steps, minimal_path, normals, smoothed
 from hemo.qfr.ridge import log_brightness, ridge
 from hemo.qfr.tracechecks import check_points, check_sections, remarks
@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 
 SURROUNDINGS = 80.0  # pixels about the points where the way along the vessel is looked for
 ROUNDED = 3.0  # pixels: over which a path of pixels, or a midline, is smoothed
+FIRST_ROUNDS = 8  # of the fit that only centres the midline
 TELLING_LENGTH = 40  # pixels of vessel wide enough for its edges to tell the blur
 JUNCTION = 3.0  # blurs of the detector: how far from the main vessel's edge its shadow reaches into a side branch
 
@@ -131,7 +132,7 @@ def traced(frame: Array, points: Array, options: TraceOptions | None = None) -> 
         guess, midline = 0.5 * (left - right), _recentred(midline, 0.5 * (left + right), 2.0 * ROUNDED)
         guess = _carried(guess, len(midline))
     blur, sought = options.blur or options.usual_blur, False
-    fit = _fitted(picture, midline, np.zeros(len(midline)), guess, blur, False, options)
+    fit = _fitted(picture, midline, np.zeros(len(midline)), guess, blur, False, options, FIRST_ROUNDS)
     if options.blur is None:
         sought = np.count_nonzero(fit.radius > TELLING * blur) >= TELLING_LENGTH
     radius, midline = fit.radius, _recentred(midline, fit.centre, ROUNDED)
@@ -144,7 +145,14 @@ def traced(frame: Array, points: Array, options: TraceOptions | None = None) -> 
 
 
 def _fitted(
-    picture: Array, midline: Array, centre: Array, radius: Array, blur: float, seek: bool, options: TraceOptions
+    picture: Array,
+    midline: Array,
+    centre: Array,
+    radius: Array,
+    blur: float,
+    seek: bool,
+    options: TraceOptions,
+    rounds: int = ROUNDS,
 ) -> LumenFit:
     widest = min(options.reach, 1.5 * float(radius.max()) + 2.0)
     half = np.ceil(widest + options.margin + 3.0)
@@ -159,6 +167,7 @@ def _fitted(
         linear=options.logarithmic,
         margin=options.margin,
         priors=options.priors,
+        rounds=rounds,
     )
 
 

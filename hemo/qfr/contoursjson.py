@@ -33,7 +33,7 @@ _LANDMARK_KEYS = {"name", "place_px"}
 
 @dataclass(frozen=True)
 class SideBranchMark:
-    """A side branch: its name, the index on the midline it leaves at, its healthy diameter behind the ostium, pixels."""
+    """A side branch: name, index on the midline where it leaves, healthy diameter behind the ostium in pixels."""
 
     name: str
     index: int

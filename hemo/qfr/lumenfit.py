@@ -150,6 +150,7 @@ def fit_lumen(
     linear: bool = False,
     margin: float = 7.0,
     priors: Priors | None = None,
+    rounds: int = ROUNDS,
 ) -> LumenFit:
     """Fit sections to a vessel laid straight.
 
@@ -170,6 +171,8 @@ def fit_lumen(
         Whether the frame was logarithmic by a factor that nobody knows.
     margin
         Pixels beyond the edges that are looked at.
+    rounds
+        Most steps of Gauss and Newton: at least 6.
     """
     priors = priors or Priors()
     known = np.isfinite(profile)
@@ -179,13 +182,13 @@ def fit_lumen(
     prior = _Penalty(priors, len(data))
     guess, settled = np.log(blur), False
     robust = np.ones_like(data)
-    for count in range(ROUNDS):
+    for count in range(rounds):
         residual, slopes, by_blur, depth = _linearised(data, offsets, state, blur, linear)
         noise = _noise(residual[window > 0.5])
         if count >= PLAIN_ROUNDS:
             robust = _trust(residual, window)
         weights = window * robust * ((offsets[1] - offsets[0]) / noise**2)
-        if settled or count == ROUNDS - 1:
+        if settled or count == rounds - 1:
             break
         penalty = prior.about(state[:, 1])
         if seek_blur:
@@ -285,10 +288,7 @@ class _Penalty:
 
     def __init__(self, priors: Priors, count: int) -> None:
         self.usual = priors.bend_radius
-        first, self.second = (
-            sparse.diags_array([*_DIFFERENCE[k]], offsets=range(k + 1), shape=(count - k, count)).tocsr()
-            for k in (1, 2)
-        )
+        first, self.second = (_differences(k, count) for k in (1, 2))
         own = [np.inf] * 5 + [priors.flat]
         bends = [priors.bend_centre, np.inf, np.inf, priors.level, priors.slope, priors.curvature]
         wanders = [np.inf, np.inf, priors.density, np.inf, np.inf, np.inf]
@@ -305,7 +305,9 @@ class _Penalty:
         return self.fixed + sparse.coo_array((bend.data, places), shape=self.fixed.shape).tocsc()
 
 
-_DIFFERENCE = {1: (-1.0, 1.0), 2: (1.0, -2.0, 1.0)}
+def _differences(order: int, count: int) -> Any:
+    stencil = {1: (-1.0, 1.0), 2: (1.0, -2.0, 1.0)}[order]
+    return sparse.diags_array([*stencil], offsets=range(order + 1), shape=(count - order, count)).tocsr()
 
 
 def _precision(sizes: list[float]) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -70,7 +71,7 @@ def minimal_path(strength: Array, points: Array, reach: float) -> Array:
     seeds = [_drawn(strength, point, reach, number) for number, point in enumerate(points, start=1)]
     cost = 1.0 / (FLOOR + strength)
     pieces: list[Array] = []
-    for number, (begin, end) in enumerate(zip(seeds[:-1], seeds[1:], strict=True), start=1):
+    for number, (begin, end) in enumerate(pairwise(seeds), start=1):
         if begin == end:
             raise InputError(
                 f"Points {number} and {number + 1} lie on one place of the vessel; set them further apart."

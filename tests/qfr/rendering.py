@@ -1,7 +1,7 @@
 """Frames of tubes whose calibre is known: chords supersampled, a detector's blur, its pixels, counted quanta.
 
-Independent of what reads them: the tubes' axes lie in one plane, so chords along the beam are closed forms, and those of
-tubes that join are the larger of both. Lengths in pixels, a place being (column, row).
+Independent of what reads them: the tubes' axes lie in one plane, so chords along the beam are closed forms, and those
+of tubes that join are the larger of both. Lengths in pixels, a place being (column, row).
 """
 
 from __future__ import annotations
