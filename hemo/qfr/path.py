@@ -13,7 +13,7 @@ from hemo.errors import InputError
 
 Array = NDArray[Any]
 
-FLOOR = 0.03  # of the strongest ridge: what a step off every vessel costs, 1 / FLOOR times one on the best
+FLOOR = 0.03  # of the ridge at the points: a step off every vessel costs 1 / FLOOR times one on it
 FAINTEST = 0.08  # of the strongest ridge: a point with nothing more about it is not on a vessel
 RETRACED = 0.3  # of a stretch's length: if more of it runs over the stretches before, the points are out of order
 
@@ -57,7 +57,8 @@ def minimal_path(strength: Array, points: Array, reach: float) -> Array:
     Parameters
     ----------
     strength
-        (rows, columns) of ``ridge``; a step costs the inverse of it.
+        (rows, columns) of ``ridge``; a step costs the inverse of it, up to what it is at the points: a darker catheter
+        or vessel beside draws nothing to it.
     points
         (k, 2) column and row, k >= 2, each drawn to the strongest ridge within ``reach`` pixels.
 
@@ -69,14 +70,14 @@ def minimal_path(strength: Array, points: Array, reach: float) -> Array:
     from skimage.graph import MCP_Geometric
 
     seeds = [_drawn(strength, point, reach, number) for number, point in enumerate(points, start=1)]
-    cost = 1.0 / (FLOOR + strength)
     pieces: list[Array] = []
     for number, (begin, end) in enumerate(pairwise(seeds), start=1):
         if begin == end:
             raise InputError(
                 f"Points {number} and {number + 1} lie on one place of the vessel; set them further apart."
             )
-        finder = MCP_Geometric(cost)
+        usual = min(_about(strength, begin), _about(strength, end))
+        finder = MCP_Geometric(1.0 / (FLOOR * usual + np.minimum(strength, usual)))
         finder.find_costs([begin], [end])
         pieces.append(np.array(finder.traceback(end))[:, ::-1])
     _in_order(pieces)
@@ -92,6 +93,13 @@ def _drawn(strength: Array, point: Array, reach: float, number: int) -> tuple[in
     if strength[row, column] < FAINTEST:
         raise InputError(f"No vessel within {reach:g} pixels of point {number}; set it on the vessel.")
     return int(row), int(column)
+
+
+def _about(strength: Array, seed: tuple[int, int]) -> float:
+    """Strength along the vessel at a seed: the 80th percentile of 7 by 7 pixels, which holds some of its ridge."""
+    row, column = seed
+    near = strength[max(row - 3, 0) : row + 4, max(column - 3, 0) : column + 4]
+    return float(np.percentile(near, 80.0))
 
 
 def _in_order(pieces: list[Array]) -> None:

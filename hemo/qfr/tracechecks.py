@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
 from hemo.errors import InputError
-from hemo.qfr.lumenfit import LumenFit
+from hemo.qfr.lumenfit import THINNEST, LumenFit
+from hemo.qfr.path import normals
 
 Array = NDArray[Any]
 
@@ -68,9 +69,9 @@ def check_sections(midline: Array, right: Array, left: Array, shape: tuple[int, 
             f"No edge of the vessel within {reach:g} pixels of its middle {_at(midline, place)}: set points closer "
             "together on the vessel, or a larger reach if it is that wide."
         )
-    limits = np.array(shape[::-1]) - 1.0
-    room = np.minimum(midline, limits - midline).min(axis=1)
-    if (place := _run(room < 0.5 * (left - right) + 1.0, 1)) is not None:
+    edges = midline + np.stack([right, left])[..., None] * normals(midline)
+    outside = np.any((edges < 0.0) | (edges > np.array(shape[::-1]) - 1.0), axis=(0, 2))
+    if (place := _run(outside, 1)) is not None:
         raise InputError(
             f"The vessel leaves the image {_at(midline, place)}; set the points where both edges are seen."
         )
@@ -97,13 +98,18 @@ def remarks(fit: LumenFit, midline: Array, moved: Array, assumed: bool, snap: fl
     Raises
     ------
     InputError
-        If there is no contrast to follow over a stretch.
+        If there is no contrast to follow over a stretch, or no lumen.
     """
     contrast = gaussian_filter1d(fit.depth, 2.0, mode="nearest") / fit.noise
     if (place := _run(contrast < LOST, LOST_LENGTH)) is not None:
         raise InputError(
             f"The vessel cannot be told from the background {_at(midline, place)}: take a frame on which it is filled "
             "there, or end the stretch before it."
+        )
+    if (place := _run(fit.radius < 1.01 * THINNEST, 2)) is not None:
+        raise InputError(
+            f"No lumen is to be seen {_at(midline, place)}: end the stretch before it, or take a frame on which "
+            "contrast passes there."
         )
     said = [
         f"Point {number} was {off:.1f} pixels off the vessel and was drawn to it."

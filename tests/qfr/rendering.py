@@ -82,7 +82,7 @@ def render(
     background: Callable[[Array, Array], Array] | None = None,
     scatter: float = 0.0,
     seed: int = 0,
-    fine: int = 5,
+    fine: int = 4,
 ) -> Array:
     """(rows, columns) dose, 1000 where nothing absorbs.
 
@@ -110,7 +110,12 @@ def render(
         dose = dose * background(column, row)
     dose = gaussian_filter(dose, blur * fine, mode="nearest", truncate=5.0)
     dose = dose.reshape(rows, fine, columns, fine).mean(axis=(1, 3)) + scatter
-    if noise > 0.0:
-        quanta = 1.0 / noise**2
-        dose = np.random.default_rng(seed).poisson(dose * quanta) / quanta
-    return 1000.0 * dose
+    return counted(1000.0 * dose, noise, seed)
+
+
+def counted(dose: Array, noise: float, seed: int) -> Array:
+    """Poisson's numbers about a dose, as many quanta to 1000 as make such noise there."""
+    if noise <= 0.0:
+        return dose
+    quanta = 1e-3 / noise**2
+    return np.random.default_rng(seed).poisson(dose * quanta) / quanta
