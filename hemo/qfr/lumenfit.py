@@ -38,6 +38,7 @@ PLAIN_ROUNDS = 3  # before residuals are weighed down
 OUTLYING = 3.0  # of the noise: a residual so large weighs a quarter
 TELLING = 2.5  # blurs: half-width of a section that tells how wide the blur is
 NEARBY = 3.0  # pixels: over which a bend is judged
+SHARPEST = 0.015  # of the half-width per pixel^2: no prior is wider than such a bend, or a faint lesion swells
 QUADRATURE = 1.3  # of the blur: how far apart the nodes may lie for a trapezoidal sum over a Gaussian (error 1e-5)
 
 
@@ -47,8 +48,10 @@ class Priors:
 
     Attributes
     ----------
-    bend_radius, bend_centre
-        Second differences of r and c, pixels.
+    bend_radius
+        Second differences of r over the vessel's median r: a wide vessel's lesion bends more.
+    bend_centre
+        Second differences of c, pixels.
     density
         First differences of log a: contrast mixes slowly, a lesion may be elliptic.
     level, slope, curvature
@@ -59,7 +62,7 @@ class Priors:
         Standard deviation of log s about the first guess, where it is sought.
     """
 
-    bend_radius: float = 0.02
+    bend_radius: float = 0.008
     bend_centre: float = 0.02
     density: float = 0.02
     level: float = 0.005
@@ -298,8 +301,9 @@ class _Penalty:
 
     def about(self, radius: Array) -> Any:
         """The matrix where half-widths are about these (n,)."""
-        here = (self.second @ gaussian_filter1d(radius, NEARBY, mode="nearest")) ** 2
-        scale = (self.usual**2 + gaussian_filter1d(here, NEARBY, mode="nearest")) ** -1.0
+        here = gaussian_filter1d((self.second @ gaussian_filter1d(radius, NEARBY, mode="nearest")) ** 2, NEARBY)
+        typical = np.median(radius)
+        scale = ((self.usual * typical) ** 2 + np.minimum(here, (SHARPEST * typical) ** 2)) ** -1.0
         bend = (self.second.T @ sparse.diags_array(scale) @ self.second).tocoo()
         places = tuple(UNKNOWNS * index + 1 for index in bend.coords)
         return self.fixed + sparse.coo_array((bend.data, places), shape=self.fixed.shape).tocsc()

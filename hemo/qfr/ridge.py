@@ -15,8 +15,10 @@ SCALES = (1.5, 2.5, 4.0, 6.0)  # pixels, about the radii of 0.3 to 1.2 mm
 DARKEST = 0.02  # of the median brightness: below it a logarithm would show the detector's offset, not the patient
 
 
-def log_brightness(frame: Array, logarithmic: bool) -> Array:
-    """(rows, columns) logarithm of the dose, up to a factor if the frame is ``logarithmic`` already.
+def log_brightness(frame: Array, logarithmic: bool, gain: float | None = None) -> Array:
+    """(rows, columns) natural logarithm of the dose, up to a factor if the frame is ``logarithmic`` with no known gain.
+
+    ``gain``: grey values of a logarithmic frame for a factor e of the dose.
 
     Raises
     ------
@@ -27,7 +29,7 @@ def log_brightness(frame: Array, logarithmic: bool) -> Array:
     if frame.ndim != 2 or min(frame.shape) < 32 or not np.all(np.isfinite(frame)):
         raise InputError("The frame must be a grey picture of at least 32 by 32 finite numbers; export it again.")
     if logarithmic:
-        return frame
+        return frame / gain if gain else frame
     floor = DARKEST * float(np.median(frame))
     if floor <= 0.0:
         raise InputError("The frame is black or its brightness negative; check which frame was taken and its window.")
