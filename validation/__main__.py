@@ -37,6 +37,8 @@ BENCHMARKS = (
     "ethier_steinman",
     "dfg_cylinder",
     "fda_nozzle",
+    "contour_accuracy",
+    "angiogram_frames",
     "beat_steps",
     "ranks",
     "kills",
