@@ -112,13 +112,16 @@ def solve_tree(seed: int, side: str, beds: str) -> dict[str, Any]:
     return line
 
 
-def solve_3d(tree: VesselTree, vessels: SyntheticVessels, beds: float) -> dict[str, Any]:
-    """What a line holds of a tree in its lumen, with beds that resist so many times as much as at hyperaemia."""
+def solve_3d(tree: VesselTree, vessels: SyntheticVessels, beds: float, cells: float = CELLS) -> dict[str, Any]:
+    """What a line holds of a tree in its lumen, with beds that resist so many times as much as at hyperaemia.
+
+    ``cells`` are those across every diameter.
+    """
     case = Case.model_validate(
         {
             "case": {"name": "tree"},
             "geometry": {"tree": "none.json"},
-            "fem": {"cells_per_diameter": CELLS, "average_unsteady": False},
+            "fem": {"cells_per_diameter": cells, "average_unsteady": False},
         }
     )
     with tempfile.TemporaryDirectory() as name:
