@@ -97,7 +97,7 @@ def row(name: str, difference: Array) -> tuple[str, ...]:
 
 
 def main() -> None:
-    """Fill the sections ``reduced_trees`` and ``reduced_trees_outliers`` of docs/benchmarks.md, and the figure."""
+    """Fill the section ``reduced_trees`` of docs/benchmarks.md, and the figure."""
     logging.getLogger("hemo").setLevel(logging.ERROR)
     lines = [line for line in records() if line["status"] == "CONVERGED"]
     failed = len(records()) - len(lines)
@@ -124,28 +124,11 @@ def main() -> None:
         f"absolute {GOALS[0]} uncalibrated, {GOALS[1]} calibrated."
     )
     publish(Table("reduced_trees", columns, tuple(rows), note))
-    _outliers(at_rest, true)
     _figure(at_rest, true)
 
 
 def _joined(trees: list[Solved], true: list[Array], options: LossOptions) -> Array:
     return np.concatenate([one.reduced(options) - values for one, values in zip(trees, true, strict=True)])
-
-
-def _outliers(trees: list[Solved], true: list[Array]) -> None:
-    """The places that are farthest off, with what is about them."""
-    found = []
-    for one, values in zip(trees, true, strict=True):
-        names = [lesion.id for lesion in one.tree.lesions] + [f"end of {name}" for name in one.tree.outlets]
-        for name, mine, theirs in zip(names, one.reduced(LossOptions()), values, strict=True):
-            found.append((abs(mine - theirs), one, name, mine, theirs))
-    rows = []
-    for _, one, name, mine, theirs in sorted(found, key=lambda item: -item[0])[:10]:
-        tight = max(one.tree.lesions, key=lambda lesion: lesion.diameter_stenosis)
-        about = f"{100 * tight.diameter_stenosis:.0f} % in {tight.branch}, {1e3 * tight.length:.0f} mm"
-        rows.append((one.name, name, f"{theirs:.3f}", f"{mine:.3f}", f"{mine - theirs:+.3f}", about))
-    columns = ("tree", "place", "3D", "reduced", "difference", "tightest lesion of the tree")
-    publish(Table("reduced_trees_outliers", columns, tuple(rows), "The ten places farthest off, uncalibrated."))
 
 
 def _figure(trees: list[Solved], true: list[Array]) -> None:

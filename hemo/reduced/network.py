@@ -20,7 +20,7 @@ from hemo.reduced.convex import Solution, minimise
 from hemo.reduced.elements import Elements
 from hemo.reduced.laws import Fluid
 from hemo.reduced.losses import LossOptions, lumen_losses
-from hemo.reduced.recovery import behind, static_difference
+from hemo.reduced.recovery import LEAST, behind, not_turned, static_difference
 from hemo.reduced.terms import Losses, along
 from hemo.reduced.vessels import Vessels, vessels_of
 from hemo.results import BranchFlow, Status, TreeFlow
@@ -154,16 +154,20 @@ def assembled(vessels: Vessels, fluid: Fluid, options: LossOptions | None = None
 
 
 def settled(vessels: Vessels, network: Network, losses: Losses, drive: Array, total: Array | float | None) -> Solution:
-    """The convex problem's solution, with branches that leave behind a lesion driven by the static pressure there.
+    """The convex problem's solution, with what the head lacks where branches leave (:mod:`hemo.reduced.recovery`).
 
-    What that pressure lacks (:mod:`hemo.reduced.recovery`) depends on the flow through the lesion. This coupling is not
-    convex, and no uniqueness is claimed for it; it moves pressures by a few per cent of a lesion's loss.
+    That depends on the flow through the lesion before, and on the flow that a side branch turns out of. This coupling
+    is not convex, and no uniqueness is claimed for it; it moves pressures by a few per cent of what is lost.
     """
-    if network.profile == 1.0 or not len(vessels.behind.lesion):
+    if network.profile == 1.0 or not vessels.coupled:
         return minimise(vessels.elements, losses, drive, total)
 
-    def besides(flow: Array) -> Array:
-        return -vessels.elements.to_beds(lacking_before(vessels, network, flow))
+    def besides(flow: Array) -> tuple[Array, Array]:
+        lacking = lacking_before(vessels, network, flow)
+        slope = np.zeros_like(lacking)  # it grows with the square of the flow that arrives, of which this is a part
+        arriving = np.abs(flow[vessels.elements.parent[vessels.branched]])
+        slope[vessels.branched] = 2.0 * lacking[vessels.branched] / np.maximum(arriving, LEAST)
+        return -vessels.elements.to_beds(lacking), slope
 
     return minimise(vessels.elements, losses, drive, total, besides=besides)
 
@@ -171,10 +175,13 @@ def settled(vessels: Vessels, network: Network, losses: Losses, drive: Array, to
 def lacking_at(vessels: Vessels, network: Network, flow: Array) -> Array:
     """(c, ...) what the pressure lacks where the branched elements of the tree begin, Pa; 0 without recovery."""
     lacking: Array = np.zeros((len(vessels.branched), *flow.shape[1:]))
-    if network.profile != 1.0 and len(vessels.behind.lesion):
-        through = flow[vessels.throats]
-        np.add.at(lacking, vessels.behind.point, behind(vessels.lumen, network.fluid, through, vessels.behind))
-    return lacking
+    if network.profile == 1.0 or not vessels.coupled:
+        return lacking
+    jets, arriving = vessels.behind, flow[vessels.elements.parent[vessels.branched]]
+    jet = behind(vessels.lumen, network.fluid, flow[vessels.throats], arriving[jets.point], jets)
+    np.add.at(lacking, jets.point, jet)
+    turned = not_turned(vessels.lumen, network.fluid, arriving, vessels.forks, jets)
+    return lacking + np.where(along(vessels.side, flow), turned, 0.0)
 
 
 def lacking_before(vessels: Vessels, network: Network, flow: Array) -> Array:
