@@ -57,7 +57,8 @@ class Network:
 
     def with_beds(self, tree: Elements, resistance: Array) -> Losses:
         """What each of the elements loses with beds of these resistances (k, ...), Pa s / m^3."""
-        shape = np.broadcast_shapes(self.vessels.linear.shape[1:], resistance.shape[1:])
+        each = (self.vessels.linear, self.vessels.quadratic, self.kinetic, resistance)
+        shape = np.broadcast_shapes(*(values.shape[1:] for values in each))
         count = len(tree.parent)
         linear, quadratic = np.zeros((2, count + tree.loops, *shape))
         linear[count:], quadratic[count:] = self.connections.linear, self.connections.quadratic
