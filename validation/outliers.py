@@ -29,9 +29,10 @@ from hemo.reduced.prescribed import pressures
 from hemo.reduced.recovery import not_recovered
 from hemo.results import TreeFlow
 from hemo.tree import Branch, Lesion
+from validation.lesion_losses import publish_lesions
 from validation.reduced_trees import Solved, solved
 from validation.table import Table, publish
-from validation.tree_solutions import records
+from validation.tree_solutions import fine_records, records
 
 Array = NDArray[Any]
 KINDS = ("flow", "vessels", "lesions", "recovery", "forks")
@@ -141,6 +142,25 @@ def described(one: Solved, place: Place) -> str:
     return "; ".join(f"{_words(one, what)} {everything[what]:+.3f}" for what in largest)
 
 
+def _publish_meshes(trees: dict[str, Solved]) -> None:
+    """FFR of the trees that were also solved on finer meshes."""
+    rows = []
+    for line in fine_records():
+        fine = solved(line)
+        change = fine.ffr(fine.flow) - trees[fine.name].ffr(trees[fine.name].flow)
+        cells = (f"{line['across']:g}", f"{line['cells']:,}", f"{change.mean():+.4f}", f"{np.abs(change).max():.4f}")
+        rows.append((fine.name, *cells))
+    columns = ("tree", "cells across", "cells", "mean change", "largest change")
+    note = "FFR at all places of a tree less that with 3 cells across, as in `tree_solutions`."
+    publish(Table("tree_meshes", columns, tuple(rows), note))
+
+
+def largest_lesions(place: Place) -> list[str]:
+    """The lesions among the two largest parts of a place's difference."""
+    largest = sorted(place.by, key=lambda what: -abs(place.by[what]))[:2]
+    return [what.removeprefix("lesions ") for what in largest if what.startswith("lesions ")]
+
+
 def _words(one: Solved, what: str) -> str:
     lesion = next((x for x in one.tree.lesions if what.split(" ")[-1] == x.id), None)
     if lesion is None:
@@ -152,14 +172,15 @@ def _words(one: Solved, what: str) -> str:
 
 
 def main(options: Sequence[str] = ()) -> None:
-    """Fill the sections ``reduced_trees_outliers`` and ``reduced_trees_parts`` of docs/benchmarks.md."""
+    """Fill the sections of docs/benchmarks.md on what differences come from."""
     del options
     logging.getLogger("hemo").setLevel(logging.ERROR)
     lines = [line for line in records() if line["status"] == "CONVERGED" and line["beds"] == "hyperaemia"]
     trees = [solved(line) for line in lines]
     found = [(one, place) for one in trees for place in places(one)]
+    worst = sorted(found, key=lambda item: -abs(item[1].difference))[:WORST]
     rows = []
-    for one, place in sorted(found, key=lambda item: -abs(item[1].difference))[:WORST]:
+    for one, place in worst:
         cells = [f"{place.parts[kind]:+.3f}" for kind in KINDS]
         numbers = (f"{place.true:.3f}", f"{place.mine:.3f}", f"{place.difference:+.3f}")
         rows.append((place.tree, place.name, *numbers, *cells, described(one, place)))
@@ -173,3 +194,5 @@ def main(options: Sequence[str] = ()) -> None:
     ]
     note = f"The same parts over all {len(found)} places of {len(trees)} trees, in FFR."
     publish(Table("reduced_trees_parts", ("part", "mean", "mean absolute", "largest"), tuple(rows), note))
+    _publish_meshes({one.name: one for one in trees})
+    publish_lesions(trees, [(place.tree, lesion) for _, place in worst for lesion in largest_lesions(place)])

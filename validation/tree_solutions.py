@@ -67,6 +67,8 @@ MOST_REYNOLDS = 600.0  # in a throat
 BEDS = {"hyperaemia": 1.0, "twice the resistance": 2.0}
 REAL, VIRTUAL = "NARCO", "NARCO, virtual 60 % LAD lesion"
 NARCO = ((REAL, "left"), (REAL, "right"), (VIRTUAL, "left"))
+FINER = ((1093, "right", 4.5), (1148, "left", 4.5))  # cells across
+FINE_RECORDS = RECORDS.with_name("tree_solutions_fine.jsonl")
 SECOND = 10  # trees that are also solved with the second
 
 
@@ -209,6 +211,16 @@ def records() -> list[dict[str, Any]]:
 
 def _solve(key: tuple[int, str, str]) -> dict[str, Any]:
     return solve_tree(*key)
+
+
+def fine_records() -> list[dict[str, Any]]:
+    """A few of the trees on finer meshes (two to ten minutes each)."""
+
+    def solve(seed: int, side: str, across: float) -> dict[str, Any]:
+        line = {"seed": seed, "tree": side, "beds": "hyperaemia", "across": across}
+        return line | solve_3d(tree_of(seed, side), lumen_surface(heart(seed)), 1.0, across)
+
+    return list(resumed(FINE_RECORDS, ("seed", "tree", "across"), FINER, solve).values())
 
 
 def narco_records() -> list[dict[str, Any]]:
