@@ -132,7 +132,9 @@ def solve_narco(name: str, side: str, beds: str) -> dict[str, Any]:
             surface, ostium = narrowed(Path(folder))
             file = Path(folder) / "case.toml"
             file.write_text(CASE.format(surface=surface, ostium=ostium, cells=CELLS), encoding="utf-8")
-        geometry = load_geometry(read_case(file), file, Path(folder))
+        work = Path(folder) / "geometry"  # apart from that of the vessel before it was narrowed
+        work.mkdir()
+        geometry = load_geometry(read_case(file), file, work)
         assert geometry.surface is not None
         names = [tree.name for tree in geometry.trees]
         tree = geometry.trees[names.index(side) if side in names else 0]
