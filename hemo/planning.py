@@ -130,7 +130,7 @@ def plan(
     InputError
         If there is no lesion to open, or a stent's is not in the tree, or there are two in one.
     """
-    wanted = tuple(stents) if stents is not None else tuple(Stent(lesion.id) for lesion in tree.lesions)
+    wanted = every_lesion(tree) if stents is None else tuple(stents)
     if not wanted:
         raise InputError(f"tree {tree.name!r} has no lesion to open.")
     if len({stent.lesion for stent in wanted}) < len(wanted):
@@ -155,6 +155,11 @@ def plan(
         combined,
         {name: steps for name, steps in order.items() if steps},
     )
+
+
+def every_lesion(tree: VesselTree, expansion: float = 1.0) -> tuple[Stent, ...]:
+    """What is opened where nothing is said: every lesion, to its healthy calibre."""
+    return tuple(Stent(lesion.id, None, expansion) for lesion in tree.lesions)
 
 
 def opened(tree: VesselTree, stents: Sequence[Stent]) -> VesselTree:

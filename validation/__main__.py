@@ -15,6 +15,7 @@ BENCHMARKS = (
     "tree_solutions",
     "fit_losses",
     "reduced_trees",
+    "outliers",
     "plan_trees",
     "straight_stenosis",
     "axisymmetric",

@@ -18,6 +18,7 @@ import numpy as np
 
 from hemo.errors import HemoError
 from hemo.geometry.synthetic.vessels import SyntheticVessels
+from hemo.geometry.synthetic.wall import lumen_surface
 from hemo.indices import measurement_place
 from hemo.planning import Stent, opened, plan
 from hemo.tree import VesselTree
@@ -61,7 +62,7 @@ def solve(seed: int, side: str, lesion: str) -> dict[str, Any]:
     line: dict[str, Any] = {"seed": seed, "tree": side, "lesion": lesion, "beds": "hyperaemia"}
     try:
         after = opened(tree_of(seed, side), [Stent(lesion)])
-        line |= solve_3d(after, with_lumen(heart(seed), side, after, lesion), 1.0)
+        line |= solve_3d(after, lumen_surface(with_lumen(heart(seed), side, after, lesion)), 1.0)
     except HemoError as error:
         line |= {"status": "FAILED", "message": str(error)}
     print(f"plan_trees: {side} {seed}, {lesion}: {line['status']}", flush=True)

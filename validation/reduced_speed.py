@@ -106,7 +106,7 @@ def beat_rows(tree: VesselTree, conditions: FlowConditions) -> list[tuple[str, .
     inert = np.add.reduceat(inertance(tree, Blood()), ready.stretches.first)
     network = assembled(ready, (Blood().density, Blood().viscosity))
     beds = Beds(CORONARY_BED, sink_resistances(tree, conditions), 1.0, conditions.venous_pressure, float(beat.time[1]))
-    ladders = with_ladders(network, beds, inert, beat.ventricle, beat.period)
+    ladders = with_ladders(ready.stretches, network, beds, inert, beat.ventricle, beat.period)
     state = best(lambda: solve_periodic(ladders.circuit, beat.aortic))
     rows = [
         ("periodic state of a beat, 25 coronary beds", "200 times", f"{1e3 * state:.0f} ms", "50 ms"),

@@ -4,11 +4,15 @@
 cut where hemo cuts them; more than half have a lesion of FFR 0.60 to 0.85. Each is solved at hyperaemia, and some
 also with beds that resist twice as much. Every solution leaves a line in ``validation/records/tree_solutions.jsonl``
 (a minute or two), so that the campaign goes on where it stopped.
+
+With ``HEMO_DATA``, also the trees of ``cases/narco`` and the left one with the virtual lesion of ``real_tree``; without
+it these come from the record alone.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 import time
 from collections.abc import Sequence
@@ -26,10 +30,11 @@ from numpy.typing import NDArray
 from hemo import femresults, femstages, meshstage
 from hemo.blood import Blood
 from hemo.boundary import Physiology
-from hemo.case import Case
+from hemo.case import Case, read_case
 from hemo.errors import HemoError
 from hemo.evaluation import evaluate
 from hemo.geometry.lesion import with_reference_and_lesions
+from hemo.geometry.lumen.surface import Surface
 from hemo.geometry.synthetic.anatomy import GeneratorOptions
 from hemo.geometry.synthetic.random_trees import random_heart
 from hemo.geometry.synthetic.vessels import SyntheticVessels
@@ -39,11 +44,12 @@ from hemo.indices import lesion_pressure
 from hemo.reduced import solve
 from hemo.reduced.beds import with_resistances
 from hemo.reduced.network import sink_resistances
-from hemo.stages import Geometry
+from hemo.stages import Geometry, load_geometry
 from hemo.tree import VesselTree
 from hemo.treejson import tree_to_json
 from hemo.units import GRAM, MMHG
 from validation.campaign import resumed
+from validation.real_tree import CASE, SOURCE, narrowed
 from validation.table import DOCS
 
 Array = NDArray[Any]
@@ -59,6 +65,10 @@ SEEDS = range(1000, 1160)
 INTERESTING, OTHERS = 26, 16
 MOST_REYNOLDS = 600.0  # in a throat
 BEDS = {"hyperaemia": 1.0, "twice the resistance": 2.0}
+REAL, VIRTUAL = "NARCO", "NARCO, virtual 60 % LAD lesion"
+NARCO = ((REAL, "left"), (REAL, "right"), (VIRTUAL, "left"))
+FINER = ((1093, "right", 4.5), (1148, "left", 4.5))  # cells across
+FINE_RECORDS = RECORDS.with_name("tree_solutions_fine.jsonl")
 SECOND = 10  # trees that are also solved with the second
 
 
@@ -104,7 +114,7 @@ def solve_tree(seed: int, side: str, beds: str) -> dict[str, Any]:
     clock = time.perf_counter()
     line: dict[str, Any] = {"seed": seed, "tree": side, "beds": beds}
     try:
-        line |= solve_3d(tree_of(seed, side), heart(seed), BEDS[beds])
+        line |= solve_3d(tree_of(seed, side), lumen_surface(heart(seed)), BEDS[beds])
     except HemoError as error:
         line |= {"status": "FAILED", "message": str(error)}
     line["seconds"] = round(time.perf_counter() - clock, 1)
@@ -112,18 +122,46 @@ def solve_tree(seed: int, side: str, beds: str) -> dict[str, Any]:
     return line
 
 
-def solve_3d(tree: VesselTree, vessels: SyntheticVessels, beds: float) -> dict[str, Any]:
-    """What a line holds of a tree in its lumen, with beds that resist so many times as much as at hyperaemia."""
+def solve_narco(name: str, side: str, beds: str) -> dict[str, Any]:
+    """The same of one of the real patient's trees, ``name`` being one of ``NARCO``."""
+    clock = time.perf_counter()
+    line: dict[str, Any] = {"seed": name, "tree": side, "beds": beds}
+    with tempfile.TemporaryDirectory() as folder:
+        file = SOURCE
+        if name == VIRTUAL:
+            surface, ostium = narrowed(Path(folder))
+            file = Path(folder) / "case.toml"
+            file.write_text(CASE.format(surface=surface, ostium=ostium, cells=CELLS), encoding="utf-8")
+        work = Path(folder) / "geometry"  # apart from that of the vessel before it was narrowed
+        work.mkdir()
+        geometry = load_geometry(read_case(file), file, work)
+        assert geometry.surface is not None
+        names = [tree.name for tree in geometry.trees]
+        tree = geometry.trees[names.index(side) if side in names else 0]
+        try:
+            line |= solve_3d(tree, geometry.surface, BEDS[beds])
+        except HemoError as error:
+            line |= {"status": "FAILED", "message": str(error)}
+    line["seconds"] = round(time.perf_counter() - clock, 1)
+    print(f"tree_solutions: {side} {name}, {beds}: {line['status']}, {line['seconds']:.0f} s", flush=True)
+    return line
+
+
+def solve_3d(tree: VesselTree, surface: Surface, beds: float, cells: float = CELLS) -> dict[str, Any]:
+    """What a line holds of a tree in its lumen, with beds that resist so many times as much as at hyperaemia.
+
+    ``cells`` are those across every diameter.
+    """
     case = Case.model_validate(
         {
             "case": {"name": "tree"},
             "geometry": {"tree": "none.json"},
-            "fem": {"cells_per_diameter": CELLS, "average_unsteady": False},
+            "fem": {"cells_per_diameter": cells, "average_unsteady": False},
         }
     )
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        geometry = Geometry((tree,), lumen_surface(vessels), orientation_known=False)
+        geometry = Geometry((tree,), surface, orientation_known=False)
         meshed = meshstage.mesh_tree(case, geometry, tree, folder / "tree")
         start = evaluate(meshed.tree, PATIENT, Blood())
         resistance = beds * sink_resistances(meshed.tree, start.conditions)
@@ -177,7 +215,27 @@ def _solve(key: tuple[int, str, str]) -> dict[str, Any]:
     return solve_tree(*key)
 
 
+def fine_records() -> list[dict[str, Any]]:
+    """A few of the trees on finer meshes (two to ten minutes each)."""
+
+    def solve(seed: int, side: str, across: float) -> dict[str, Any]:
+        line = {"seed": seed, "tree": side, "beds": "hyperaemia", "across": across}
+        return line | solve_3d(tree_of(seed, side), lumen_surface(heart(seed)), 1.0, across)
+
+    return list(resumed(FINE_RECORDS, ("seed", "tree", "across"), FINER, solve).values())
+
+
+def narco_records() -> list[dict[str, Any]]:
+    """The lines of the real patient's trees, made now where the record lacks them and there are data."""
+    if "HEMO_DATA" not in os.environ:
+        return [line for line in map(json.loads, RECORDS.read_text().splitlines()) if line["seed"] in (REAL, VIRTUAL)]
+    keys = [(name, side, "hyperaemia") for name, side in NARCO]
+    return list(resumed(RECORDS, ("seed", "tree", "beds"), keys, solve_narco).values())
+
+
 def main(options: Sequence[str] = ()) -> None:
     """Solve what is missing."""
     del options
     records()
+    if not narco_records():
+        print("tree_solutions: the NARCO trees are skipped, HEMO_DATA is not set and no record is there")

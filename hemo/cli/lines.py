@@ -15,6 +15,7 @@ from hemo.cli.patient import blood_of, patient_of, tells
 from hemo.cli.plan import stent_of
 from hemo.errors import HemoError, InputError
 from hemo.geometry.lesion import completed
+from hemo.planning import every_lesion
 from hemo.treejson import StoredTree, parse_trees
 from hemo.uncertainty import uncertainty
 
@@ -114,8 +115,9 @@ def _result(request: Request, kept: dict[str, StoredTree]) -> dict[str, Any]:
     conditions = None if tells(given) else stored.conditions
     if request.command == "plan":
         stents = [stent_of(text, request.expansion) for text in request.stents]
-        every = [stent_of(lesion.id, request.expansion) for lesion in stored.tree.lesions]
-        return plan_answer(stored.tree, conditions, patient, blood, stents or every)
+        return plan_answer(
+            stored.tree, conditions, patient, blood, stents or every_lesion(stored.tree, request.expansion)
+        )
     if request.command == "uncertainty":
         return uncertainty_answer(uncertainty(stored.tree, patient, blood, samples=request.samples, seed=request.seed))
     return reduced_answer(stored.tree, conditions, patient, blood)

@@ -12,7 +12,7 @@ from hemo.cli.patient import blood_of, patient_of, patient_options, stored_trees
 from hemo.cli.tree import write_text
 from hemo.errors import InputError
 from hemo.geometry.lesion import completed
-from hemo.planning import Stent
+from hemo.planning import Stent, every_lesion
 from hemo.treejson import SCHEMA_VERSION
 from hemo.units import parse
 
@@ -46,11 +46,7 @@ def plan_command(tree: str, output: str, stents: tuple[str, ...], expansion: flo
     for stored in stored_trees(tree):
         whole = completed(stored)
         own = {lesion.id for lesion in whole.lesions}
-        mine = (
-            [stent for stent in wanted if stent.lesion in own]
-            if wanted
-            else [Stent(x.id, None, expansion) for x in whole.lesions]
-        )
+        mine = tuple(stent for stent in wanted if stent.lesion in own) if wanted else every_lesion(whole, expansion)
         left -= own
         if mine:
             conditions = None if tells(given) else stored.conditions

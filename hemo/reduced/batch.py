@@ -171,16 +171,16 @@ def _chunk(vessels: Vessels, samples: Samples, part: slice, where: Places, optio
     density, aortic = of(samples.density), of(samples.aortic_pressure)
     options = replace(options, expansion=options.expansion * of(samples.expansion))
     network = assembled(vessels, (density, of(samples.viscosity)), options)
-    losses = network.with_beds(of(samples.resistance))
+    losses = network.with_beds(vessels.elements, of(samples.resistance))
     level = aortic - of(samples.venous_pressure) if samples.inlet_flow is None else np.zeros(())
-    drive = driven(network.elements, np.broadcast_to(level, (width,)))
+    drive = driven(vessels.elements, np.broadcast_to(level, (width,)))
     total = None if samples.inlet_flow is None else np.broadcast_to(of(samples.inlet_flow), width)
     found = settled(vessels, network, losses, drive, total)
-    flow = network.elements.flows(found.out)
+    flow = vessels.elements.flows(found.out)
     lacking = lacking_before(vessels, network, flow)
-    lost = network.elements.from_ostium(losses.loss(flow) + lacking)
+    lost = vessels.elements.from_ostium(losses.loss(flow) + lacking)
     pressure = _static(vessels, network, where, flow, lost, lacking, aortic)
-    return Solutions(pressure, found.out[: len(network.elements.beds)], found.converged)
+    return Solutions(pressure, found.out[: len(vessels.elements.beds)], found.converged)
 
 
 def _static(

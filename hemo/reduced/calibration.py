@@ -23,10 +23,10 @@ from scipy.optimize import lsq_linear
 
 from hemo.blood import Blood
 from hemo.errors import InputError
-from hemo.reduced.losses import Calibration, LossOptions, interval_losses
-from hemo.reduced.network import assembled, below_head
+from hemo.reduced.losses import Calibration, LossOptions
+from hemo.reduced.network import Network, assembled, below_head
 from hemo.reduced.terms import Losses
-from hemo.reduced.vessels import vessels_of
+from hemo.reduced.vessels import Vessels, vessels_of
 from hemo.results import TreeFlow
 from hemo.stretches import by_branch
 from hemo.tree import Branch, Lesion, VesselTree
@@ -65,13 +65,15 @@ def calibrate(
     if not solutions:
         raise InputError(f"tree {tree.name!r}: a calibration needs at least one solution.")
     blood, options = blood or Blood(), replace(options or LossOptions(), calibration=None)
-    losses = interval_losses(tree, blood, options)
+    ready = {leaks: vessels_of(tree, leaks) for leaks in dict.fromkeys(solution.leaks for solution in solutions)}
+    network = assembled(ready[solutions[0].leaks], (blood.density, blood.viscosity), options)
+    losses = network.intervals
     owner, way = _pieces(tree, solutions[0].leaks)
     dynamic = _dynamic(tree, blood)
     own = Losses(np.zeros_like(losses.linear), losses.quadratic, losses.terms)
     columns, falls = [], []
     for solution in solutions:
-        fall, flow = _falls(tree, solution, blood, options)
+        fall, flow = _falls(ready[solution.leaks], network, solution)
         each = np.stack([losses.linear * flow, own.loss(flow), dynamic * np.abs(flow) * flow, fall])
         friction, lesion, more, fell = np.add.reduceat(each, np.flatnonzero(np.diff(owner, prepend=-1)), axis=1)
         columns.append(np.hstack([way * friction, way * lesion, way * more]))
@@ -146,21 +148,20 @@ def _ends(branch: Branch, lesions: tuple[Lesion, ...], cuts: set[int]) -> list[i
     return sorted(point for point in ends if 0 < point < last)
 
 
-def _falls(tree: VesselTree, solution: Solution, blood: Blood, options: LossOptions) -> tuple[Array, Array]:
+def _falls(vessels: Vessels, network: Network, solution: Solution) -> tuple[Array, Array]:
     """(n,) fall of the head over each interval, Pa, and the flow there, m^3/s.
 
     That over a branch's first interval begins at the point of its parent from which it leaves.
     """
+    tree = vessels.tree
     if set(solution.flow.branches) != {branch.name for branch in tree.branches}:
         raise InputError(f"tree {tree.name!r}: a solution is of other branches.")
     for branch in tree.branches:
         if len(solution.flow.branches[branch.name].pressure) != len(branch.points):
             raise InputError(f"tree {tree.name!r}, {branch.name}: a solution has other centreline points.")
-    vessels = vessels_of(tree, solution.leaks)
-    network = assembled(vessels, (blood.density, blood.viscosity), options)
     # How far below the head the law has static pressure at these flows: the head that the solution's stands for.
     through = vessels.stretches.flows(solution.sinks)
-    lower, lacking = below_head(vessels, network, network.elements.flows(solution.sinks))
+    lower, lacking = below_head(vessels, network, vessels.elements.flows(solution.sinks))
     flows = by_branch(tree, vessels.stretches, vessels.stretches.intervals(through))
     head: dict[str, Array] = {}
     falls = []

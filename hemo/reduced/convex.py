@@ -31,6 +31,7 @@ from hemo.reduced.elements import Elements
 from hemo.reduced.terms import Losses
 
 Array = NDArray[Any]
+Besides = Callable[[Array], tuple[Array, Array]]
 log = logging.getLogger(__name__)
 
 TOLERANCE = 1e-10  # of the driving pressure
@@ -55,12 +56,13 @@ def minimise(
     losses: Losses,
     drive: Array,
     total: Array | float | None = None,
-    besides: Callable[[Array], Array] | None = None,
+    besides: Besides | None = None,
 ) -> Solution:
     """The flows under the driving pressures of the beds (k, ...), Pa, or with ``total`` (...) m^3/s through the ostium.
 
     Further axes are problems of their own. ``besides`` gives what adds to the drives at the flows of the elements
-    (e, ...): taken as it is at every step, so that with it no uniqueness is claimed.
+    (e, ...), and how much of it each element's own flow takes away, Pa s / m^3 (e, ...): that joins the slopes of the
+    losses, the rest is taken as it is at every step, so that with it no uniqueness is claimed.
     """
     if total is not None and tree.loops:
         raise InputError("the inlet's flow cannot be prescribed where a graft or collaterals lead round it.")
@@ -69,7 +71,7 @@ def minimise(
         converged = state.error <= TOLERANCE * state.scale
         if converged.all():
             break
-        step, even = _respond(tree, losses.slope(state.flow), -state.residual)
+        step, even = _respond(tree, losses.slope(state.flow) + state.stiffer, -state.residual)
         if total is not None:
             step = step - step.sum(axis=0) / even.sum(axis=0) * even
         further = _State.of(tree, losses, drive, total, besides, state.out + step)
@@ -89,6 +91,7 @@ class _State:
 
     out: Array
     flow: Array
+    stiffer: Array | float
     drive: Array
     residual: Array
     ostium: Array
@@ -102,20 +105,22 @@ class _State:
         losses: Losses,
         drive: Array,
         total: Array | float | None,
-        besides: Callable[[Array], Array] | None,
+        besides: Besides | None,
         out: Array,
     ) -> _State:
         """At flows out of the beds."""
         flow = tree.flows(out)
+        stiffer: Array | float = 0.0
         if besides is not None:
-            drive = drive + besides(flow)
+            more, stiffer = besides(flow)
+            drive = drive + more
         lost = tree.to_beds(losses.loss(flow))
         residual, scale = lost - drive, np.abs(drive).max(axis=0)
         ostium = np.zeros(out.shape[1:])
         if total is not None:
             ostium = residual.mean(axis=0)
             scale = np.maximum(scale, np.abs(lost).max(axis=0))
-        return cls(out, flow, drive, residual, ostium, np.abs(residual - ostium).max(axis=0), scale)
+        return cls(out, flow, stiffer, drive, residual, ostium, np.abs(residual - ostium).max(axis=0), scale)
 
 
 def _first(tree: Elements, losses: Losses, drive: Array, total: Array | float | None) -> Array:

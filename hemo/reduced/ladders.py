@@ -16,6 +16,7 @@ from hemo.reduced.lumped import Beds
 from hemo.reduced.network import Network
 from hemo.reduced.periodic import Circuit
 from hemo.reduced.wiring import Wiring
+from hemo.stretches import Stretches
 
 Array = NDArray[Any]
 
@@ -39,7 +40,9 @@ class Ladders:
         return within + self.beds.ram * np.sum(middle, axis=0), within - self.muscle[-1]
 
 
-def with_ladders(network: Network, beds: Beds, inertance: Array, muscle: Array, period: float) -> Ladders:
+def with_ladders(
+    parts: Stretches, network: Network, beds: Beds, inertance: Array, muscle: Array, period: float
+) -> Ladders:
     """The vessels and beds as one circuit.
 
     Parameters
@@ -50,11 +53,11 @@ def with_ladders(network: Network, beds: Beds, inertance: Array, muscle: Array, 
         (n,) pressure on the vessels of the muscle, Pa, over a ``period``, s.
     """
     wiring, vessels = Wiring(len(muscle)), network.vessels
-    wiring.elements(network.stretches.upstream, vessels.linear, vessels.quadratic, inertance)
+    wiring.elements(parts.upstream, vessels.linear, vessels.quadratic, inertance)
     wiring.terms = vessels.terms
     kinetic = np.zeros(len(beds.ra))
     kinetic[: len(network.kinetic)] = network.kinetic
-    arterial = wiring.elements(network.stretches.sink_upstream, beds.ra, kinetic)
+    arterial = wiring.elements(parts.sink_upstream, beds.ra, kinetic)
     wiring.ends(arterial, stiffness=1.0 / beds.ca)
     if np.any(beds.cim > 0.0):
         middle = wiring.elements(arterial, beds.ram)

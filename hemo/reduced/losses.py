@@ -110,8 +110,9 @@ def _law_losses(vessels: Lumen, fluid: laws.Fluid, options: LossOptions) -> Loss
     law: laws.Law = getattr(laws, options.law)
     lost, factor = law(lesions, fluid), options.expansion
     at, of, behind = lesions.interval, lesions.lesion, along(lesions.behind, linear)
-    quadratic = quadratic + np.zeros(np.broadcast_shapes(quadratic.shape[1:], np.shape(factor)))
-    np.add.at(quadratic, at, (factor * lost.quadratic)[of] * behind)
+    more = factor * lost.quadratic
+    quadratic = quadratic + np.zeros(np.broadcast_shapes(quadratic.shape[1:], more.shape[1:]))
+    np.add.at(quadratic, at, more[of] * behind)
     if lost.linear is not None:
         linear = _replaced(vessels, linear, lost.linear)
     terms = tuple(

@@ -20,11 +20,10 @@ from hemo.reduced.convex import Solution, minimise
 from hemo.reduced.elements import Elements
 from hemo.reduced.laws import Fluid
 from hemo.reduced.losses import LossOptions, lumen_losses
-from hemo.reduced.recovery import behind, static_difference
+from hemo.reduced.recovery import LEAST, behind, not_turned, static_difference
 from hemo.reduced.terms import Losses, along
 from hemo.reduced.vessels import Vessels, vessels_of
 from hemo.results import BranchFlow, Status, TreeFlow
-from hemo.stretches import Stretches
 from hemo.tree import VesselTree
 
 Array = NDArray[Any]
@@ -37,8 +36,6 @@ class Network:
 
     Attributes
     ----------
-    stretches, elements
-        Of the tree.
     intervals, vessels
         What each interval between centreline points loses, and each stretch.
     kinetic
@@ -51,8 +48,6 @@ class Network:
         Density, kg/m^3, and viscosity, Pa s.
     """
 
-    stretches: Stretches
-    elements: Elements
     intervals: Losses
     vessels: Losses
     kinetic: Array
@@ -60,16 +55,17 @@ class Network:
     profile: float
     fluid: Fluid
 
-    def with_beds(self, resistance: Array) -> Losses:
-        """What each element loses with beds of these resistances (k, ...), Pa s / m^3."""
-        shape = np.broadcast_shapes(self.vessels.linear.shape[1:], resistance.shape[1:])
-        count = len(self.elements.parent)
-        linear, quadratic = np.zeros((2, count + self.elements.loops, *shape))
+    def with_beds(self, tree: Elements, resistance: Array) -> Losses:
+        """What each of the elements loses with beds of these resistances (k, ...), Pa s / m^3."""
+        each = (self.vessels.linear, self.vessels.quadratic, self.kinetic, resistance)
+        shape = np.broadcast_shapes(*(values.shape[1:] for values in each))
+        count = len(tree.parent)
+        linear, quadratic = np.zeros((2, count + tree.loops, *shape))
         linear[count:], quadratic[count:] = self.connections.linear, self.connections.quadratic
-        linear[self.elements.stretches], linear[self.elements.beds] = self.vessels.linear, resistance
-        quadratic[self.elements.stretches] = self.vessels.quadratic
-        quadratic[self.elements.beds[: len(self.kinetic)]] = self.kinetic
-        return Losses(linear, quadratic, tuple(term.onto(self.elements.stretches) for term in self.vessels.terms))
+        linear[tree.stretches], linear[tree.beds] = self.vessels.linear, resistance
+        quadratic[tree.stretches] = self.vessels.quadratic
+        quadratic[tree.beds[: len(self.kinetic)]] = self.kinetic
+        return Losses(linear, quadratic, tuple(term.onto(tree.stretches) for term in self.vessels.terms))
 
 
 def solve(
@@ -111,17 +107,17 @@ def solve_vessels(
     """:func:`solve_sinks` of a tree made ready, whose leaks are those of the conditions."""
     blood = blood or Blood()
     network = assembled(vessels, (blood.density, blood.viscosity), options)
-    losses = network.with_beds(sink_resistances(vessels.tree, conditions))
+    losses = network.with_beds(vessels.elements, sink_resistances(vessels.tree, conditions))
     level = 0.0 if conditions.inlet_flow is not None else conditions.aortic_pressure - conditions.venous_pressure
-    drive = driven(network.elements, np.array(level))
+    drive = driven(vessels.elements, np.array(level))
     found = settled(vessels, network, losses, drive, conditions.inlet_flow)
     status = Status.CONVERGED if found.converged.all() else Status.NOT_CONVERGED
     pressure, flow = distributed(vessels, network, np.array(conditions.aortic_pressure), found.out)
     along = {name: BranchFlow(pressure[name], flow[name]) for name in pressure}
-    through = found.out[len(network.elements.beds) :]
+    through = found.out[len(vessels.elements.beds) :]
     joined = {one.name: float(flow) for one, flow in zip(vessels.tree.connections, through, strict=True)}
     whole = TreeFlow("reduced", status, conditions.aortic_pressure, along, connections=joined)
-    return whole, found.out[: len(network.elements.beds)]
+    return whole, found.out[: len(vessels.elements.beds)]
 
 
 def check_conditions(tree: VesselTree, conditions: FlowConditions) -> None:
@@ -155,31 +151,38 @@ def assembled(vessels: Vessels, fluid: Fluid, options: LossOptions | None = None
     )
     kinetic = options.profile * 0.5 * fluid[0] / vessels.outlet_area**2
     joined = _connections(vessels, fluid)
-    return Network(parts, vessels.elements, intervals, whole, kinetic, joined, options.profile, fluid)
+    return Network(intervals, whole, kinetic, joined, options.profile, fluid)
 
 
 def settled(vessels: Vessels, network: Network, losses: Losses, drive: Array, total: Array | float | None) -> Solution:
-    """The convex problem's solution, with branches that leave behind a lesion driven by the static pressure there.
+    """The convex problem's solution, with what the head lacks where branches leave (:mod:`hemo.reduced.recovery`).
 
-    What that pressure lacks (:mod:`hemo.reduced.recovery`) depends on the flow through the lesion. This coupling is not
-    convex, and no uniqueness is claimed for it; it moves pressures by a few per cent of a lesion's loss.
+    That depends on the flow through the lesion before, and on the flow that a side branch turns out of. This coupling
+    is not convex, and no uniqueness is claimed for it; it moves pressures by a few per cent of what is lost.
     """
-    if network.profile == 1.0 or not len(vessels.behind.lesion):
-        return minimise(network.elements, losses, drive, total)
+    if network.profile == 1.0 or not vessels.coupled:
+        return minimise(vessels.elements, losses, drive, total)
 
-    def besides(flow: Array) -> Array:
-        return -network.elements.to_beds(lacking_before(vessels, network, flow))
+    def besides(flow: Array) -> tuple[Array, Array]:
+        lacking = lacking_before(vessels, network, flow)
+        slope = np.zeros_like(lacking)  # it grows with the square of the flow that arrives, of which this is a part
+        arriving = np.abs(flow[vessels.elements.parent[vessels.branched]])
+        slope[vessels.branched] = 2.0 * lacking[vessels.branched] / np.maximum(arriving, LEAST)
+        return -vessels.elements.to_beds(lacking), slope
 
-    return minimise(network.elements, losses, drive, total, besides=besides)
+    return minimise(vessels.elements, losses, drive, total, besides=besides)
 
 
 def lacking_at(vessels: Vessels, network: Network, flow: Array) -> Array:
     """(c, ...) what the pressure lacks where the branched elements of the tree begin, Pa; 0 without recovery."""
     lacking: Array = np.zeros((len(vessels.branched), *flow.shape[1:]))
-    if network.profile != 1.0 and len(vessels.behind.lesion):
-        through = flow[vessels.throats]
-        np.add.at(lacking, vessels.behind.point, behind(vessels.lumen, network.fluid, through, vessels.behind))
-    return lacking
+    if network.profile == 1.0 or not vessels.coupled:
+        return lacking
+    jets, arriving = vessels.behind, flow[vessels.elements.parent[vessels.branched]]
+    jet = behind(vessels.lumen, network.fluid, flow[vessels.throats], arriving[jets.point], jets)
+    np.add.at(lacking, jets.point, jet)
+    turned = not_turned(vessels.lumen, network.fluid, arriving, vessels.forks, jets)
+    return lacking + np.where(along(vessels.side, flow), turned, 0.0)
 
 
 def lacking_before(vessels: Vessels, network: Network, flow: Array) -> Array:
@@ -228,9 +231,9 @@ def distributed(
     ``ostium`` (...) is the total pressure there, ``out`` (sinks, ...) the flow through the beds, ``inertia``
     (intervals, ...) what inertia takes, Pa.
     """
-    tree, parts = vessels.tree, network.stretches
-    through = network.elements.flows(out)
-    between = parts.intervals(through[network.elements.stretches])
+    tree, parts = vessels.tree, vessels.stretches
+    through = vessels.elements.flows(out)
+    between = parts.intervals(through[vessels.elements.stretches])
     lost = network.intervals.loss(between) + inertia
     fallen = np.concatenate([np.zeros((1, *lost.shape[1:])), np.cumsum(lost, axis=0)])
     below, lacking = _below_head(vessels, network, through)

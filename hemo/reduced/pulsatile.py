@@ -115,14 +115,14 @@ def solve_beat(
     opening = np.broadcast_to(opening, resistance.shape)
     beds = Beds(kind, resistance, opening, conditions.venous_pressure, float(beat.time[1]))
     period = len(beat.time) * float(beat.time[1])
-    inert = inertance(tree, blood)
-    ladders = with_ladders(network, beds, np.add.reduceat(inert, network.stretches.first), muscle, period)
+    inert, parts = inertance(tree, blood), vessels.stretches
+    ladders = with_ladders(parts, network, beds, np.add.reduceat(inert, parts.first), muscle, period)
     found = solve_periodic(ladders.circuit, None if beat.inflow is not None else beat.aortic, beat.inflow)
     ostium = found.ostium
     if beat.inflow is not None:
         ostium = ostium + (conditions.aortic_pressure - ostium.mean())
     out = ladders.flow(found.out)
-    taken = inert[:, None] * network.stretches.intervals(network.stretches.flows(rate(out, period)))
+    taken = inert[:, None] * parts.intervals(parts.flows(rate(out, period)))
     pressure, along = distributed(vessels, network, ostium, out, taken)
     return BeatFlow(
         replace(beat, aortic=ostium),

@@ -9,16 +9,23 @@ H - rho U^2:
 
       D exp(-x / l),   D = g rho U_s^2 A_s/A_d (1 - A_s/A_d),   l = c Re_s R_d sqrt(R_d / R_s)
 
-  x being the distance from the lesion's end: the jet has not given back what Borda and Carnot's expansion does. How
-  much of it a wall that opens slowly has already given back is in g = g_1 X / (X + X_0), X = Re_s (R_d - R_s) / (length
-  from throat to end). s is the throat, d the healthy vessel at the lesion's end, Re_s = rho U_s 2 R_s / mu.
+  x being the distance from the lesion's end: the jet has not given back what Borda and Carnot's expansion does. It is
+  rho U_s U_d (1 - A_s/A_d), U_d the velocity of what still flows behind: where part of the flow has left since, D is
+  less by the flow here over that in the throat. How much of it a wall that opens slowly has already given back is in
+  g = g_1 X / (X + X_0), X = Re_s (R_d - R_s) / (length from throat to end). s is the throat, d the healthy vessel at
+  the lesion's end, Re_s = rho U_s 2 R_s / mu.
 
 * at the ostium, where a flat profile enters, it is higher by rho/2 U^2 exp(-x / (0.0075 Re D)) (1 - x / L), L being the
   length of the first vessel: of what a developing profile loses, K(x+) rho/2 U^2 with x+ = x / (Re D), 63 % is gone at
   x+ = 0.0075 (Shah 1978, J Fluids Eng 100:177). The head begins at the aortic pressure, so that developing costs
   rho/2 U^2 besides; by Shah it is 1.25 times that.
 
-The constants are fitted to axisymmetric solutions and, of the curvature, to 3D ones (``fitted_law.json``, made by
+A vessel that leaves another on its way turns out of its flow: of the kinetic pressure H - p there, the part f does not
+drive it (f = 1: it begins with its parent's static pressure; at the fork in which a vessel ends, 0). In measured
+junctions at right angles nearly all is lost for a small side flow (Gardel 1957; Bassett et al. 2003; Mynard and
+Valen-Sendstad 2015, Int J Numer Methods Biomed Eng 31:e02717; their formulae were not confirmed, and are not used).
+
+The constants are fitted to axisymmetric solutions and, of the curvature and f, to 3D ones (``fitted_law.json``, made by
 ``validation/fit_losses.py``).
 """
 
@@ -34,6 +41,9 @@ from hemo.reduced.lumen import Jets, Lumen
 from hemo.reduced.terms import along
 
 Array = NDArray[Any]
+Indices = NDArray[np.int64]
+
+LEAST = 1e-15  # m^3/s, a flow that is none
 
 
 def not_recovered(vessels: Lumen, fluid: Fluid, through: Array) -> tuple[Array, Array]:
@@ -60,11 +70,10 @@ def static_difference(vessels: Lumen, fluid: Fluid, through: Array, flow: Array)
     jets = vessels.jets
     shape = np.broadcast_shapes(vessels.radius.shape[1:], flow.shape[1:], np.shape(fluid[0]))
     difference = np.zeros((len(flow), *shape))
-    np.subtract.at(difference, jets.point, behind(vessels, fluid, through, jets))
+    np.subtract.at(difference, jets.point, behind(vessels, fluid, through, flow[jets.point], jets))
     radius = along(vessels.radius, flow)
     speed = flow / (np.pi * radius**2)
-    faster = 0.5 * fluid[0] * np.maximum(speed[jets.point] ** 2 - speed[jets.start] ** 2, 0.0)
-    np.add.at(difference, jets.point, np.where(along(jets.beyond, flow) > 0.0, 0.0, faster))
+    np.add.at(difference, jets.point, _flatter(fluid, jets, speed[jets.point], speed[jets.start]))
     root = along(vessels.from_ostium, flow)
     count = len(root)
     reynolds = 2.0 * fluid[0] * np.abs(flow[0]) / (np.pi * radius[0] * fluid[1])
@@ -74,8 +83,29 @@ def static_difference(vessels: Lumen, fluid: Fluid, through: Array, flow: Array)
     return difference
 
 
-def behind(vessels: Lumen, fluid: Fluid, through: Array, jets: Jets) -> Array:
-    """(q, ...) what the pressure lacks at each pair of a point and a lesion before it, Pa."""
+def _flatter(fluid: Fluid, jets: Jets, speed: Array, start: Array) -> Array:
+    """(q, ...) what static pressure is more within a lesion, Pa, at speeds (q, ...) there and at its start, m/s."""
+    more = 0.5 * fluid[0] * np.maximum(speed**2 - start**2, 0.0)
+    return np.where(along(jets.beyond, speed) > 0.0, 0.0, more)
+
+
+def behind(vessels: Lumen, fluid: Fluid, through: Array, here: Array, jets: Jets) -> Array:
+    """(q, ...) what the pressure lacks at each pair of a point and a lesion before it, Pa; ``here`` (q, ...) flows."""
     lacking, length = not_recovered(vessels, fluid, through)
     opened, beyond = along(jets.opened, through), along(jets.beyond, through)
-    return np.asarray(opened * lacking[jets.lesion] * np.exp(-beyond / length[jets.lesion]))
+    left = np.minimum(np.abs(here) / np.maximum(np.abs(through[jets.lesion]), LEAST), 1.0)
+    return np.asarray(opened * left * lacking[jets.lesion] * np.exp(-beyond / length[jets.lesion]))
+
+
+def not_turned(vessels: Lumen, fluid: Fluid, arriving: Array, forks: Indices, jets: Jets) -> Array:
+    """(c, ...) kinetic pressure that does not drive vessels which leave at points ``forks`` (c,) of others, Pa.
+
+    ``arriving`` (c, ...) is the flow there, m^3/s; ``jets`` pairs the forks with the lesions in which they lie.
+    """
+    speed, start = (
+        flow / (np.pi * along(vessels.radius[at], flow) ** 2)
+        for flow, at in ((arriving, forks), (arriving[jets.point], jets.start))
+    )
+    kinetic = fluid[0] * speed**2
+    np.subtract.at(kinetic, jets.point, _flatter(fluid, jets, speed[jets.point], start))
+    return np.asarray(fitted_constants()["side_branch"] * np.maximum(kinetic, 0.0))

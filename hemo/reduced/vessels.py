@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from hemo.reduced.elements import Elements, Looped, elements
 from hemo.reduced.lumen import Jets, Lumen, lumen
 from hemo.stretches import Stretches, stretches
-from hemo.tree import VesselTree
+from hemo.tree import Branch, VesselTree
 
 Array = NDArray[Any]
 Indices = NDArray[np.int64]
@@ -37,8 +37,12 @@ class Vessels:
     branched
         (c,) elements that the static pressure where they begin drives: the first stretch of every branch but the root,
         and every outlet's bed.
+    forks
+        (c,) point of the row at which each of these begins.
+    side
+        (c,) which of these are vessels that leave another on its way, not at its end.
     behind
-        Which of these, by their numbers for points, lie behind which lesion.
+        Which of these, by their numbers for points, lie in or behind which lesion.
     """
 
     tree: VesselTree
@@ -48,7 +52,14 @@ class Vessels:
     lumen: Lumen
     throats: Indices
     branched: Indices
+    forks: Indices
+    side: NDArray[np.bool_]
     behind: Jets
+
+    @property
+    def coupled(self) -> bool:
+        """Whether what drives a branch depends on the flow before it (:mod:`hemo.reduced.recovery`)."""
+        return bool(len(self.behind.lesion) or self.side.any())
 
     @property
     def outlet_area(self) -> Array:
@@ -80,12 +91,16 @@ def vessels_of(
     row = lumen(tree)
     throats = everything.stretches[np.searchsorted(parts.first, row.narrowest, side="right") - 1]
     branched, points = _branched(tree, parts, everything)
+    side = np.zeros(len(points), dtype=bool)
+    side[: len(tree.branches) - 1] = [
+        _on_the_way(tree, branch) for branch in tree.branches if branch.parent is not None
+    ]
     jets = row.jets
     pairs = [(c, int(k)) for c, point in enumerate(points) for k in np.flatnonzero(jets.point == point)]
     own = np.array([k for _, k in pairs], dtype=np.int64)
     there = np.array([c for c, _ in pairs], dtype=np.int64)
     behind_lesions = Jets(there, jets.lesion[own], jets.start[own], jets.opened[own], jets.beyond[own])
-    return Vessels(tree, tuple(leaks), parts, everything, row, throats, branched, behind_lesions)
+    return Vessels(tree, tuple(leaks), parts, everything, row, throats, branched, points, side, behind_lesions)
 
 
 def _branched(tree: VesselTree, parts: Stretches, everything: Elements) -> tuple[Indices, Indices]:
@@ -102,6 +117,11 @@ def _branched(tree: VesselTree, parts: Stretches, everything: Elements) -> tuple
         elements_there.append(bed)
         points.append(begun[number[name]] + len(tree[name].points) - 1)
     return np.array(elements_there, dtype=np.int64), np.array(points, dtype=np.int64)
+
+
+def _on_the_way(tree: VesselTree, branch: Branch) -> bool:
+    """Whether a branch leaves its parent between the parent's ends."""
+    return 0 < (branch.parent_index or 0) < len(tree[branch.parent or ""].points) - 1
 
 
 def _point(tree: VesselTree, branch: str, place: float) -> int:
