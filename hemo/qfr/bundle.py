@@ -50,7 +50,7 @@ class BundleOptions:
         Distance of the places that are compared, m.
     """
 
-    midline: float = 0.5
+    midline: float = 0.15
     landmark: float = 1.0
     end: float = 5.0
     width: float = 0.25

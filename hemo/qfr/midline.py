@@ -58,7 +58,8 @@ def smoothed(along: Array, values: Array, wanted: Array, derivative: int = 0, kn
     basis = BSpline.design_matrix(np.clip(along, along[0], along[-1]), knots, 3).toarray()
     columns = values.reshape(len(values), -1)
     mean = columns.mean(axis=0)
-    rough = np.diff(np.eye(basis.shape[1]), 2, axis=0)
+    # Of third differences: those of second ones fill the throat of a short lesion by 0.02 mm at 0.3 pixels of noise.
+    rough = np.diff(np.eye(basis.shape[1]), 3, axis=0)
     gram = basis.T @ basis
     gram += 1e-10 * np.trace(gram) / len(gram) * np.eye(len(gram))  # a knot's interval may hold no place
     stiff, modes = eigh(rough.T @ rough, gram)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from hemo.errors import InputError
 from hemo.geometry.lesion import LesionOptions, with_reference_and_lesions
-from hemo.qfr.bundle import Bundle, BundleOptions, bundle
+from hemo.qfr.bundle import Bundle, BundleOptions, bundle, moved
 from hemo.qfr.camera import Camera, angle_between
 from hemo.qfr.cine import Contours
 from hemo.qfr.findings import warnings_of
@@ -19,7 +19,7 @@ from hemo.qfr.matching import MatchOptions, height_direction, match
 from hemo.qfr.midline import Midline, feet, smooth_midline, smoothed
 from hemo.qfr.offsets import Offset, check_landmarks, offset_found, offset_from_landmarks
 from hemo.qfr.sections import SectionOptions, Sections, across, extents, fit_sections
-from hemo.tree import Branch, SideBranch, VesselTree, arc_length
+from hemo.tree import Branch, SideBranch, VesselTree, arc_length, transported_normals
 
 Array = NDArray[Any]
 
@@ -216,11 +216,12 @@ def _fitted(
     elif expected > 0.0:
         count = round(options.furthest_offset / 1e-3)
         tries = 1e-3 * np.arange(-count, count + 1)
+    fitting = options.bundle
     for _ in range(2):
-        now = (cameras[0], _moved(cameras[1], change))
+        now = (cameras[0], moved(cameras[1], change))
         found, height = match(now, lines, landmarks, tries, max(expected, 1e-9), options.matching)
         change = change - height * np.concatenate([height_direction(now), [0.0, 0.0]])
-        fit = bundle(cameras, lines, (found.first, found.second), landmarks, change, options.bundle)
+        fit = bundle(cameras, lines, (found.first, found.second), landmarks, change, fitting)
         change = np.array(
             [
                 *(np.array(fit.cameras[1].shift) - np.array(cameras[1].shift)),
@@ -229,6 +230,8 @@ def _fitted(
             ]
         )
         tries = np.zeros(1)
+        # Midlines that cannot both be met, of other phases of the beat say, must not be believed to a tenth of a pixel.
+        fitting = replace(fitting, midline=max(fitting.midline, float(np.sqrt(np.mean(fit.residual**2)))))
     return fit
 
 
@@ -249,7 +252,7 @@ def _finished(
     halves, normals, sines = [], [], []
     for view, guess in zip(views, guesses, strict=True):
         seen = extents(view.camera, view.contours, points, tangent, guess)
-        halves.append(np.exp(smoothed(seen.arc, np.log(seen.half), along)))
+        halves.append(np.maximum(smoothed(seen.arc, seen.half, along), 0.5 * seen.half.min()))
         normal, sine = across(view.camera, points, tangent)
         normals.append(normal)
         sines.append(sine)
@@ -295,12 +298,6 @@ def _even(fit: Bundle, spacing: float) -> tuple[Array, Array, Array]:
     return fit.curve(parameter), slope / np.linalg.norm(slope, axis=1, keepdims=True), parameter
 
 
-def _moved(camera: Camera, change: Array) -> Camera:
-    from hemo.qfr.bundle import moved
-
-    return moved(camera, change)
-
-
 def _increasing(values: Array) -> Array:
     return np.maximum.accumulate(values) + 1e-9 * np.arange(len(values))
 
@@ -311,7 +308,5 @@ def _tangent(points: Array) -> Array:
 
 
 def _frame(points: Array, tangent: Array) -> tuple[Array, Array]:
-    from hemo.tree import transported_normals
-
     one = transported_normals(points, tangent)
     return one, np.cross(tangent, one)
