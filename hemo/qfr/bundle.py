@@ -48,6 +48,8 @@ class BundleOptions:
         Distance of the curve's knots, m.
     samples
         Distance of the places that are compared, m.
+    iterations
+        At most; what still changes then slides along the vessel.
     """
 
     midline: float = 0.15
@@ -60,7 +62,7 @@ class BundleOptions:
     angle: float = 0.0
     knots: float = 2.5e-3
     samples: float = 0.4e-3
-    iterations: int = 25
+    iterations: int = 15
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,13 @@ def moved(camera: Camera, change: Array) -> Camera:
     )
 
 
+def difference(camera: Camera, other: Camera) -> Array:
+    """(5,) what has to be added to the other's shift (m) and angles (rad) to get the camera."""
+    shift = np.array(camera.shift) - np.array(other.shift)
+    angles = [camera.primary_angle - other.primary_angle, camera.secondary_angle - other.secondary_angle]
+    return np.concatenate([shift, angles])
+
+
 def camera_gradient(camera: Camera, points: Array) -> Array:
     """(n, 2, 5) derivative of the pixels of points by the camera's shift and angles."""
     steps = np.diag([1e-5, 1e-5, 1e-5, 1e-5, 1e-5])
@@ -125,9 +134,7 @@ def triangulated(cameras: Sequence[Camera], first: Array, second: Array) -> Arra
     sine = 1.0 - cosine**2
     on_one = (one @ between - cosine * (other @ between)) / sine
     on_other = (cosine * (one @ between) - other @ between) / sine
-    return np.asarray(
-        0.5 * (cameras[0].source + on_one[:, None] * one + cameras[1].source + on_other[:, None] * other)
-    )
+    return np.asarray(0.5 * (cameras[0].source + on_one[:, None] * one + cameras[1].source + on_other[:, None] * other))
 
 
 class _System:
@@ -284,7 +291,7 @@ def bundle(
         # A change is not trusted beyond what the images' tangents can tell.
         furthest = float(np.abs(by[: 3 * len(fit.control)]).max())
         fit.step(by * min(1.0, 4e-3 / max(furthest, 1e-12)))
-        if furthest < 2e-6:
+        if furthest < 1e-5:
             break
     system = fit.system()
     camera = slice(3 * len(fit.control), 3 * len(fit.control) + 5)

@@ -21,6 +21,7 @@ OBLIQUE = 0.5  # foreshortening beyond which widths and lengths are doubtful
 WORST_RESIDUAL = 2.0  # pixels, root mean square
 LARGE_OFFSET = 10e-3  # m
 UNSURE = 1e-3  # m, of the offset across the epipolar plane
+ONE_SIDED = np.radians(30.0)  # between the directions in which two views show how wide a section is
 USED = 0.75  # of a midline
 DISAGREEING = 0.10  # of two calibrations
 FLAT, FLAT_LENGTH = 0.2, 8e-3  # a stretch that follows the epipolar plane: sine of the angle between, and length, m
@@ -34,6 +35,7 @@ def warnings_of(
     residual: Array,
     foreshortening: Array,
     angle: float,
+    section_angle: Array,
     matched: Array,
 ) -> tuple[str, ...]:
     """Sentences, the most serious first; the arguments are those of :class:`hemo.qfr.reconstruct.Reconstruction`."""
@@ -41,6 +43,13 @@ def warnings_of(
     if offset is not None:
         found += _of_two_views(tree, cameras, offset, residual, angle, matched)
     branch = tree.root
+    for lesion in tree.lesions if offset is not None else ():
+        seen = float(np.interp(lesion.minimum, branch.arc, section_angle))
+        if seen < ONE_SIDED:
+            found.append(
+                f"both views see lesion {lesion.id} from nearly the same side ({np.degrees(seen):.0f} degrees apart): "
+                "its area is that of a round lumen, and some 20 % off if it is not."
+            )
     for number, lost in enumerate(foreshortening, 1):
         for lesion in tree.lesions:
             inside = (branch.arc >= lesion.start) & (branch.arc <= lesion.end)
@@ -74,13 +83,13 @@ def _of_two_views(
     rms = np.sqrt((residual**2).mean(axis=1))
     if rms.max() > WORST_RESIDUAL:
         found.append(
-            f"the vessel in space misses the midlines by {rms.max():.1f} pixels (root mean square): the views may be of "
-            "different phases of the beat, or their angles wrong."
+            f"the vessel in space misses the midlines by {rms.max():.1f} pixels (root mean square): the views may be "
+            "of different phases of the beat, or their angles wrong."
         )
     if np.linalg.norm(offset.shift) > LARGE_OFFSET:
         found.append(
-            f"the second view had to be moved by {1e3 * np.linalg.norm(offset.shift):.0f} mm: check that both views are "
-            "of the same vessel and that the landmarks are right."
+            f"the second view had to be moved by {1e3 * np.linalg.norm(offset.shift):.0f} mm: check that both views "
+            "are of the same vessel and that the landmarks are right."
         )
     up = height_direction(cameras)
     unsure = float(np.sqrt(np.sum((offset.directions @ up * offset.uncertainty) ** 2)))

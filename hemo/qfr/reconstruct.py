@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from hemo.errors import InputError
 from hemo.geometry.lesion import LesionOptions, with_reference_and_lesions
-from hemo.qfr.bundle import Bundle, BundleOptions, bundle, moved
+from hemo.qfr.bundle import Bundle, BundleOptions, bundle, difference, moved
 from hemo.qfr.camera import Camera, angle_between
 from hemo.qfr.cine import Contours
 from hemo.qfr.findings import warnings_of
@@ -22,6 +22,8 @@ from hemo.qfr.sections import SectionOptions, Sections, across, extents, fit_sec
 from hemo.tree import Branch, SideBranch, VesselTree, arc_length, transported_normals
 
 Array = NDArray[Any]
+
+_SETTLED = 0.2e-3  # m: an offset that changes by less leaves the match as it is
 
 
 @dataclass(frozen=True)
@@ -50,15 +52,14 @@ class ReconstructOptions:
     ----------
     spacing
         Of the centreline's points, m.
-    least_angle, wanted_angle
-        Between the views, rad: closer ones are refused, and warned of.
+    least_angle
+        Between the views, rad: closer ones are refused (and warned of below 25 degrees).
     furthest_offset
         Of the second view across the epipolar plane, that is looked for where there are no landmarks, m.
     """
 
     spacing: float = 0.25e-3
     least_angle: float = np.radians(10.0)
-    wanted_angle: float = np.radians(25.0)
     furthest_offset: float = 12e-3
     matching: MatchOptions = field(default_factory=MatchOptions)
     bundle: BundleOptions = field(default_factory=BundleOptions)
@@ -88,6 +89,8 @@ class Reconstruction:
         (views, n) fraction of the vessel's length that the view does not show, 0 to 1.
     angle
         Between the views, rad; 0 of one view.
+    section_angle
+        (n,) between the directions across which both views show how wide the sections are, rad, 0 to pi / 2.
     matched
         (views,) fraction of each midline that was used.
     warnings
@@ -102,6 +105,7 @@ class Reconstruction:
     residual_in_space: Array
     foreshortening: Array
     angle: float
+    section_angle: Array
     matched: Array
     warnings: tuple[str, ...]
 
@@ -153,9 +157,7 @@ def reconstruct(
     guesses = [
         np.interp(arc_length(view.contours.midline), place, along) for view, place in zip(views, places, strict=True)
     ]
-    change = np.array(fit.cameras[1].shift) - np.array(cameras[1].shift)
-    turned = [getattr(fit.cameras[1], k) - getattr(cameras[1], k) for k in ("primary_angle", "secondary_angle")]
-    offset = offset_found(np.concatenate([change, turned]), fit.covariance, options.bundle.offset)
+    offset = offset_found(difference(fit.cameras[1], cameras[1]), fit.covariance, options.bundle.offset)
     corrected = [View(camera, view.contours, view.marks) for camera, view in zip(fit.cameras, views, strict=True)]
     residual = np.stack([np.interp(parameter, fit.samples, fit.residual[:, view]) for view in range(2)])
     shares = [
@@ -209,29 +211,25 @@ def _fitted(
     cameras: tuple[Camera, Camera], lines: Sequence[Midline], landmarks: Array | None, options: ReconstructOptions
 ) -> Bundle:
     """Match, fit curve and offset, and once more with the offset known."""
-    change, expected = np.zeros(5), options.bundle.offset
-    tries, now = np.zeros(1), cameras
+    change: Array = np.zeros(5)
+    tries: Array = np.zeros(1)
+    expected, fitting = options.bundle.offset, options.bundle
     if landmarks is not None:
         change, _ = offset_from_landmarks(cameras, landmarks, options.bundle)
     elif expected > 0.0:
         count = round(options.furthest_offset / 1e-3)
         tries = 1e-3 * np.arange(-count, count + 1)
-    fitting = options.bundle
     for _ in range(2):
         now = (cameras[0], moved(cameras[1], change))
         found, height = match(now, lines, landmarks, tries, max(expected, 1e-9), options.matching)
-        change = change - height * np.concatenate([height_direction(now), [0.0, 0.0]])
-        fit = bundle(cameras, lines, (found.first, found.second), landmarks, change, fitting)
-        change = np.array(
-            [
-                *(np.array(fit.cameras[1].shift) - np.array(cameras[1].shift)),
-                fit.cameras[1].primary_angle - cameras[1].primary_angle,
-                fit.cameras[1].secondary_angle - cameras[1].secondary_angle,
-            ]
-        )
-        tries = np.zeros(1)
+        begun = change - height * np.concatenate([height_direction(now), [0.0, 0.0]])
+        fit = bundle(cameras, lines, (found.first, found.second), landmarks, begun, fitting)
+        before, change, tries = change, difference(fit.cameras[1], cameras[1]), np.zeros(1)
         # Midlines that cannot both be met, of other phases of the beat say, must not be believed to a tenth of a pixel.
-        fitting = replace(fitting, midline=max(fitting.midline, float(np.sqrt(np.mean(fit.residual**2)))))
+        misses = float(np.sqrt(np.mean(fit.residual**2)))
+        if misses <= fitting.midline and np.abs(change - before)[:3].max() < _SETTLED:
+            break
+        fitting = replace(fitting, midline=max(fitting.midline, misses))
     return fit
 
 
@@ -249,25 +247,24 @@ def _finished(
 ) -> Reconstruction:
     """Sections along a centreline, and the tree."""
     along = arc_length(points)
-    halves, normals, sines = [], [], []
-    for view, guess in zip(views, guesses, strict=True):
+    half, normals, sine = (np.empty((len(views), len(points), *own)) for own in ((), (3,), ()))
+    for number, (view, guess) in enumerate(zip(views, guesses, strict=True)):
         seen = extents(view.camera, view.contours, points, tangent, guess)
-        halves.append(np.maximum(smoothed(seen.arc, seen.half, along), 0.5 * seen.half.min()))
-        normal, sine = across(view.camera, points, tangent)
-        normals.append(normal)
-        sines.append(sine)
-    frame = _frame(points, tangent)
-    sections = fit_sections(np.stack(halves), np.stack(normals), np.stack(sines), frame, options.sections)
+        half[number] = np.maximum(smoothed(seen.arc, seen.half, along), 0.5 * seen.half.min())
+        normals[number], sine[number] = across(view.camera, points, tangent)
+    one = transported_normals(points, tangent)
+    sections = fit_sections(half, normals, sine, (one, np.cross(tangent, one)), options.sections)
     short = sections.semi_axes[:, 1]
     branch = Branch(name, points, short, sections.area, np.sqrt(sections.area / np.pi), perimeter=sections.perimeter)
     side = _side_branches(views, branch)
     tree = with_reference_and_lesions(VesselTree(name, (branch,), side_branches=side), options.lesions)
     cameras = tuple(view.camera for view in views)
     pixel = np.stack([camera.pixel_at(points) for camera in cameras])
-    foreshortening = 1.0 - np.stack(sines)
-    found = warnings_of(tree, cameras, [v.contours for v in views], offset, residual, foreshortening, angle, matched)
+    lost, drawn = 1.0 - sine, [view.contours for view in views]
+    sides = np.arccos(np.minimum(1.0, np.abs((normals[0] * normals[-1]).sum(axis=1))))
+    found = warnings_of(tree, cameras, drawn, offset, residual, lost, angle, sides, matched)
     return Reconstruction(
-        tree, sections, cameras, offset, residual, residual * pixel, foreshortening, angle, matched, found
+        tree, sections, cameras, offset, residual, residual * pixel, lost, angle, sides, matched, found
     )
 
 
@@ -305,8 +302,3 @@ def _increasing(values: Array) -> Array:
 def _tangent(points: Array) -> Array:
     slope = np.gradient(points, arc_length(points), axis=0, edge_order=2)
     return np.asarray(slope / np.linalg.norm(slope, axis=1, keepdims=True))
-
-
-def _frame(points: Array, tangent: Array) -> tuple[Array, Array]:
-    one = transported_normals(points, tangent)
-    return one, np.cross(tangent, one)

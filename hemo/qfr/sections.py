@@ -1,20 +1,23 @@
 r"""Elliptic sections of a lumen from how wide it is seen.
 
 *One edge.* The ray r from the source S to a point of an edge touches the lumen. Near a place X of the centreline with
-the tangent t the lumen is a cylinder, and the plane through the ray and t touches it: its unit normal N = t x r / |t x r|
-lies in the section, and the section reaches h(N) = |N . (S - X)| that way. Magnification, perspective and
-foreshortening are all in this: what an oblique view shows across the vessel's image is the section's extent across both
-the ray and the centreline.
+the tangent t the lumen is a cylinder, and the plane through the ray and t touches it: its unit normal
+N = t x r / |t x r| lies in the section, and the section reaches h(N) = |N . (S - X)| that way. Magnification,
+perspective and foreshortening are all in this: what an oblique view shows across the vessel's image is the section's
+extent across both the ray and the centreline.
 
 *Several views.* Of an ellipse with the matrix Q (its support function is h(N)^2 = N^T Q N, its area pi sqrt(det Q))
 
     h^2 = m + x cos 2 alpha + y sin 2 alpha,    area = pi sqrt(m^2 - x^2 - y^2),
 
 alpha being N's angle in the section; the semi-axes are sqrt(m +- sqrt(x^2 + y^2)). Two views give two equations for
-three numbers. Taken is what makes the ellipse rounder in the least-squares sense: (x, y) / m is drawn towards 0 with the
-weight of what is usual. As the views' errors vanish this is the ellipse of least eccentricity through both extents. If
-they are at right angles, its semi-axes are the extents themselves, the usual assumption; at other angles, unlike the
-product of both, its area has no further bias, and where both views look from one side it becomes a circle.
+three numbers. Taken is the rounder ellipse, by least squares: (x, y) / m is drawn towards 0 with the weight of what is
+usual. As the views' errors vanish this is the ellipse of least eccentricity through both extents. If they are at right
+angles its semi-axes are the extents themselves, the usual assumption; where both views look from one side it is a
+circle. Over lumens turned at random whose axis ratios are spread evenly from 0.6 to 1 its area is too large by 1.9 % on
+average at any angle (the product of both extents: 2.0 % near right angles, 3.6 % at 10 to 30 degrees); single areas are
+off by 2.7 % (standard deviation) at right angles, 6.5 % at 60 to 90, 15 % at 30 to 60 and 19 % at 10 to 30 degrees,
+which no choice of ellipse changes.
 """
 
 from __future__ import annotations
@@ -51,7 +54,7 @@ class SectionOptions:
         Of the semi-axes; flatter sections are made rounder.
     """
 
-    edge: float = 0.01e-3
+    edge: float = 0.03e-3
     eccentricity: float = 0.18
     expected: bool = False
     least_ratio: float = 0.3

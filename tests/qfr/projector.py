@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
 
 from hemo.geometry.synthetic.gauges import random_rotation
-from hemo.qfr.camera import Camera
+from hemo.qfr.camera import Camera, angle_between
 from hemo.qfr.cine import Contours
-from hemo.tree import arc_length
+from hemo.qfr.midline import feet
+from hemo.tree import arc_length, transported_normals
 
 Array = NDArray[Any]
 
@@ -39,9 +40,7 @@ def camera(primary: float, secondary: float, shift: tuple[float, float, float] =
 
 
 def swept(points: Array, radius: Array, ratio: float = 1.0, turn: float = 0.0) -> Truth:
-    """Ellipses of area pi radius^2 and the given axis ratio along an axis, turned by ``turn`` from an untwisted frame."""
-    from hemo.tree import transported_normals
-
+    """Ellipses of area pi radius^2 and the given axis ratio, turned by ``turn`` from an untwisted frame."""
     tangent = np.gradient(points, arc_length(points), axis=0, edge_order=2)
     tangent /= np.linalg.norm(tangent, axis=1, keepdims=True)
     one = transported_normals(points, tangent)
@@ -51,7 +50,7 @@ def swept(points: Array, radius: Array, ratio: float = 1.0, turn: float = 0.0) -
     return Truth(points, semi, np.stack([long, short], axis=1))
 
 
-def random_axis(rng: np.random.Generator, length: float = 60e-3, step: float = 0.1e-3) -> Array:
+def random_axis(rng: np.random.Generator, length: float = 60e-3, step: float = 0.2e-3) -> Array:
     """A smooth random curve about the isocentre with radii of curvature from some 12 mm up."""
     arc = np.linspace(0.0, 1.0, round(length / step) + 1)
     direction = np.zeros((len(arc), 3))
@@ -82,7 +81,7 @@ def silhouette(
     Where a plane through the source and across the axis's image cuts the wall, the outermost points of the cut are the
     edges. The noise (pixels) moves each edge point by itself across the vessel.
     """
-    angle = np.linspace(0.0, 2.0 * np.pi, 180, endpoint=False)
+    angle = np.linspace(0.0, 2.0 * np.pi, 120, endpoint=False)
     ring = np.cos(angle)[:, None, None] * (truth.semi_axes[:, 0, None] * truth.directions[:, 0])[None]
     ring = ring + np.sin(angle)[:, None, None] * (truth.semi_axes[:, 1, None] * truth.directions[:, 1])[None]
     wall = view.project((truth.points + ring).reshape(-1, 3)).reshape(len(angle), -1, 2)
@@ -96,7 +95,7 @@ def silhouette(
     normal = np.stack([tangent[:, 1], -tangent[:, 0]], axis=1)  # to the left when looking distally, rows downwards
     left, right = np.empty_like(middle), np.empty_like(middle)
     nearest = np.clip(np.searchsorted(run, places), 0, len(run) - 1)
-    reach = 60
+    reach = round(6e-3 / (truth.arc[1] - truth.arc[0]))
     for k, near in enumerate(nearest):
         part = wall[:, max(near - reach, 0) : near + reach + 1] - middle[k]
         along, across = part @ tangent[k], part @ normal[k]
@@ -116,3 +115,38 @@ def visible(truth: Truth, view: Camera) -> Array:
     ray = truth.points - view.source
     ray /= np.linalg.norm(ray, axis=1, keepdims=True)
     return np.asarray(np.linalg.norm(np.cross(tangent, ray), axis=1))
+
+
+def drawn(
+    seed: int, ratio: float = 1.0, apart: float | None = None, least: float = 0.4, offset: float = 0.0
+) -> tuple[Truth, tuple[Camera, Camera], tuple[Camera, Camera], np.random.Generator]:
+    """A random vessel with a lesion, the two cameras as they are said to be, and as they are.
+
+    The views are ``apart`` degrees (30 to 90 without it), and show at least the fraction ``least`` of its length
+    everywhere; the second is shifted by ``offset``, m, in a random direction.
+    """
+    rng = np.random.default_rng(seed)
+    while True:
+        points = random_axis(rng)
+        wanted = np.radians(rng.uniform(30.0, 90.0) if apart is None else apart)
+        first = camera(rng.uniform(-40.0, 40.0), rng.uniform(-25.0, 25.0))
+        angles = rng.uniform(-90.0, 90.0), rng.uniform(-35.0, 35.0)
+        while abs(angle_between(first, camera(*angles)) - wanted) > np.radians(2.0):
+            angles = rng.uniform(-90.0, 90.0), rng.uniform(-35.0, 35.0)
+        shift = rng.normal(size=3)
+        shift *= offset / np.linalg.norm(shift)
+        second = camera(*angles, (float(shift[0]), float(shift[1]), float(shift[2])))
+        place, length = rng.uniform(22e-3, 38e-3), rng.uniform(8e-3, 16e-3)
+        radius = stenosed(arc_length(points), rng.uniform(1.2e-3, 1.9e-3), rng.uniform(0.4, 0.8), place, length)
+        truth = swept(points, radius, ratio, rng.uniform(0.0, np.pi))
+        if min(visible(truth, view).min() for view in (first, second)) > least:
+            return truth, (first, camera(*angles)), (first, second), rng
+
+
+def distances(points: Array, truth: Truth) -> tuple[Array, Array]:
+    """(n,) distance of points from the true axis, m, once moved as a whole onto it, and (n,) arc lengths there."""
+    for _ in range(30):
+        arc = feet(points, truth.points, truth.arc)
+        nearest = np.stack([np.interp(arc, truth.arc, truth.points[:, k]) for k in range(3)], axis=1)
+        points = points - 1.5 * (points - nearest).mean(axis=0)
+    return np.linalg.norm(points - nearest, axis=1), arc
