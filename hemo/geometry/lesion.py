@@ -33,6 +33,8 @@ class LesionOptions:
         Share of the lesser of two neighbouring narrowings that the lumen must recover between two lesions.
     end_margin
         Stretch at either end of a branch where the narrowing of a cut or an ostium is not trusted, m.
+    side_branch_steps
+        Whether the healthy calibre steps down where a side branch was left out of the tree.
     """
 
     minimal_stenosis: float = 0.30
@@ -40,6 +42,7 @@ class LesionOptions:
     minimal_length: float = 1.0e-3
     recovery: float = 0.5
     end_margin: float = 1.0e-3
+    side_branch_steps: bool = False
 
 
 def completed(stored: StoredTree, options: LesionOptions | None = None) -> VesselTree:
@@ -62,7 +65,8 @@ def with_reference_and_lesions(tree: VesselTree, options: LesionOptions | None =
 
 def with_reference(tree: VesselTree, options: LesionOptions | None = None) -> VesselTree:
     """The same tree with every branch's reference radius fitted; its lesions stay."""
-    healthy = reference_radii(tree, ReferenceOptions(edge=(options or LesionOptions()).edge))
+    options = options or LesionOptions()
+    healthy = reference_radii(tree, ReferenceOptions(edge=options.edge, side_branches=options.side_branch_steps))
     branches = tuple(replace(branch, reference_radius=healthy[branch.name]) for branch in tree.branches)
     return replace(tree, branches=branches)
 

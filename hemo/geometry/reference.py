@@ -25,6 +25,8 @@ from hemo.tree import Branch, VesselTree
 
 Array = NDArray[Any]
 
+_MARGIN = 2e-3  # m: a branch that leaves so near to an end, or to another one, makes no segment of its own
+
 
 @dataclass(frozen=True)
 class ReferenceOptions:
@@ -44,6 +46,8 @@ class ReferenceOptions:
         2002, Can J Cardiol 18:973): the default is their upper end.
     spacing
         Distance of the diameters that are fitted, m.
+    side_branches
+        Whether the calibre steps down where a side branch was left out of the tree, as at a bifurcation.
     """
 
     edge: float = 0.10
@@ -51,6 +55,7 @@ class ReferenceOptions:
     junction_weight: float = 4e-3
     steepest: float = 15.0
     spacing: float = 0.8e-3
+    side_branches: bool = False
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,15 @@ class _Segment:
         return (self.arc - self.start) / max(self.end - self.start, 1e-12)
 
 
+@dataclass(frozen=True)
+class _Joint:
+    """The segment that ends at a bifurcation, those that begin there, and diameters (m) of branches left out there."""
+
+    before: int
+    daughters: tuple[int, ...]
+    left_out: tuple[float, ...] = ()
+
+
 def reference_radii(tree: VesselTree, options: ReferenceOptions | None = None) -> dict[str, Array]:
     """(n,) healthy radius, m, along each branch, by its name.
 
@@ -77,7 +91,7 @@ def reference_radii(tree: VesselTree, options: ReferenceOptions | None = None) -
     """
     options = options or ReferenceOptions()
     segments = [segment for branch in tree.branches for segment in _segments(tree, branch, options)]
-    joints = _joints(tree, segments)
+    joints = _joints(tree, segments, options)
     everything = [np.ones(len(s.arc), dtype=bool) for s in segments]
     fitted = _fit(segments, joints, everything, 0.75, options, None)
     for _ in range(3):
@@ -91,9 +105,11 @@ def reference_radii(tree: VesselTree, options: ReferenceOptions | None = None) -
 
 def _segments(tree: VesselTree, branch: Branch, options: ReferenceOptions) -> list[_Segment]:
     arc, diameter = branch.arc, branch.diameter
-    margin = 2e-3
-    forks = sorted({float(arc[child.parent_index or 0]) for child in tree.children(branch.name)})
-    inside = [place for place in forks if margin < place < arc[-1] - margin]
+    forks = {float(arc[child.parent_index or 0]) for child in tree.children(branch.name)}
+    for side in tree.side_branches if options.side_branches else ():
+        if side.branch == branch.name and all(abs(side.place - place) > _MARGIN for place in forks):
+            forks.add(side.place)
+    inside = [place for place in sorted(forks) if _MARGIN < place < arc[-1] - _MARGIN]
     bounds = [0.0, *inside, float(arc[-1])]
     every = max(1, round(options.spacing / max(float(np.median(np.diff(arc))), 1e-9)))
     diameter = uniform_filter1d(diameter, every, mode="nearest")
@@ -105,8 +121,8 @@ def _segments(tree: VesselTree, branch: Branch, options: ReferenceOptions) -> li
     return segments
 
 
-def _joints(tree: VesselTree, segments: list[_Segment]) -> list[tuple[int, tuple[int, ...]]]:
-    """Every bifurcation: the segment that ends there, and those that begin there."""
+def _joints(tree: VesselTree, segments: list[_Segment], options: ReferenceOptions) -> list[_Joint]:
+    """Every bifurcation."""
     of_branch: dict[str, list[int]] = {}
     for number, segment in enumerate(segments):
         of_branch.setdefault(segment.branch, []).append(number)
@@ -120,7 +136,18 @@ def _joints(tree: VesselTree, segments: list[_Segment]) -> list[tuple[int, tuple
             before = min(own, key=lambda n: abs(segments[n].end - place))
             if abs(segments[before].end - place) <= abs(segments[own[0]].start - place):
                 daughters.setdefault(before, []).append(of_branch[child.name][0])
-    return [(before, tuple(after)) for before, after in daughters.items()]
+    return [
+        _Joint(before, tuple(after), _left_out(tree, segments[before], options)) for before, after in daughters.items()
+    ]
+
+
+def _left_out(tree: VesselTree, before: _Segment, options: ReferenceOptions) -> tuple[float, ...]:
+    """Diameters, m, of the side branches that leave where a segment ends."""
+    return tuple(
+        side.diameter
+        for side in tree.side_branches
+        if options.side_branches and side.branch == before.branch and abs(side.place - before.end) <= _MARGIN
+    )
 
 
 @dataclass
@@ -164,7 +191,7 @@ class _Program:
 
 def _fit(
     segments: list[_Segment],
-    joints: list[tuple[int, tuple[int, ...]]],
+    joints: list[_Joint],
     use: Sequence[Array],
     quantile: float,
     options: ReferenceOptions,
@@ -189,11 +216,12 @@ def _fit(
         if before is not None:  # where disease or nothing fills a segment, it stays what it was
             for column, value in zip((a, b), before[number], strict=True):
                 program.near({column: 1.0}, value / scale, 1e-3, 1e-3)
-    for parent, daughters in joints:
+    for joint in joints:
+        parent, daughters = joint.before, joint.daughters
         for daughter in daughters:
             program.below.append(({ends[daughter][0]: 1.0, ends[parent][1]: -1.0}, 0.0))
-        if before is not None and len(daughters) > 1:
-            slopes, value = _junction(before, daughters, options.exponent)
+        if before is not None and len(daughters) + len(joint.left_out) > 1:
+            slopes, value = _junction(before, joint, options.exponent)
             columns = {ends[parent][1]: 1.0, **{ends[d][0]: -c for d, c in zip(daughters, slopes, strict=True)}}
             weight = 0.5 * options.junction_weight / options.spacing
             program.near(columns, value / scale, weight, weight)
@@ -201,10 +229,11 @@ def _fit(
     return scale * x[np.asarray(ends)]
 
 
-def _junction(before: Array, daughters: tuple[int, ...], exponent: float) -> tuple[Array, float]:
+def _junction(before: Array, joint: _Joint, exponent: float) -> tuple[Array, float]:
     """The parent's diameter by the junctions' law, made linear about the daughters' last: slopes (d,) and constant."""
-    starts = before[list(daughters), 0]
-    whole = float(np.sum(starts**exponent) ** (1.0 / exponent))
+    starts = before[list(joint.daughters), 0]
+    lost = float(np.sum(np.array(joint.left_out) ** exponent))
+    whole = float((np.sum(starts**exponent) + lost) ** (1.0 / exponent))
     slopes = (starts / whole) ** (exponent - 1.0)
     return slopes, whole - float(slopes @ starts)
 

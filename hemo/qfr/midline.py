@@ -17,6 +17,7 @@ from hemo.tree import arc_length
 Array = NDArray[Any]
 
 FEWEST = 12  # midline points
+KNOT = 4.0  # pixels: finer than a lumen's calibre changes, coarser than the noise of single pixels
 
 
 @dataclass(frozen=True)
@@ -46,14 +47,15 @@ class Midline:
         return np.stack([np.interp(arc, self.arc, self.points[:, k]) for k in range(2)], axis=1)
 
 
-def smoothed(along: Array, values: Array, wanted: Array, derivative: int = 0, knot: float = 4.0) -> Array:
+def smoothed(along: Array, values: Array, wanted: Array, derivative: int = 0, knot: float = KNOT) -> Array:
     """Values (n,) or (n, d) at increasing places ``along`` (n,), smoothed and taken at the places ``wanted``.
 
     A penalised cubic spline (Eilers and Marx 1996, Stat Sci 11:89) whose smoothness is what generalised
     cross-validation tells (Craven and Wahba 1979, Numer Math 31:377): exact contours are kept as they are, and of noisy
-    ones the noise is taken off. ``knot`` is the distance of its knots in the median distance of the places.
+    ones the noise is taken off. ``knot`` is the distance of its knots, unless the
+    places are farther apart.
     """
-    count = max(6, round((along[-1] - along[0]) / (knot * float(np.median(np.diff(along))))))
+    count = max(6, round((along[-1] - along[0]) / max(knot, float(np.median(np.diff(along))))))
     knots = uniform_knots(along[0], along[-1], count)
     basis = BSpline.design_matrix(np.clip(along, along[0], along[-1]), knots, 3).toarray()
     columns = values.reshape(len(values), -1)

@@ -16,7 +16,7 @@ from hemo.qfr.camera import Camera, angle_between
 from hemo.qfr.cine import Contours
 from hemo.qfr.findings import warnings_of
 from hemo.qfr.matching import MatchOptions, height_direction, match
-from hemo.qfr.midline import Midline, feet, smooth_midline, smoothed
+from hemo.qfr.midline import KNOT, Midline, feet, smooth_midline, smoothed
 from hemo.qfr.offsets import Offset, check_landmarks, offset_found, offset_from_landmarks
 from hemo.qfr.sections import SectionOptions, Sections, across, extents, fit_sections
 from hemo.tree import Branch, SideBranch, VesselTree, arc_length, transported_normals
@@ -56,15 +56,18 @@ class ReconstructOptions:
         Between the views, rad: closer ones are refused (and warned of below 25 degrees).
     furthest_offset
         Of the second view across the epipolar plane, that is looked for where there are no landmarks, m.
+    least_matched
+        Fraction of one of the midlines that must be seen in the other view too.
     """
 
     spacing: float = 0.25e-3
     least_angle: float = np.radians(10.0)
     furthest_offset: float = 12e-3
+    least_matched: float = 0.5
     matching: MatchOptions = field(default_factory=MatchOptions)
     bundle: BundleOptions = field(default_factory=BundleOptions)
     sections: SectionOptions = field(default_factory=SectionOptions)
-    lesions: LesionOptions = field(default_factory=LesionOptions)
+    lesions: LesionOptions = field(default_factory=lambda: LesionOptions(side_branch_steps=True))
 
 
 @dataclass(frozen=True)
@@ -158,12 +161,15 @@ def reconstruct(
         np.interp(arc_length(view.contours.midline), place, along) for view, place in zip(views, places, strict=True)
     ]
     offset = offset_found(difference(fit.cameras[1], cameras[1]), fit.covariance, options.bundle.offset)
+    shares = [float(np.ptp(np.clip(p, 0.0, k.arc[-1]))) / k.arc[-1] for p, k in zip(places, lines, strict=True)]
+    if max(shares) < options.least_matched:
+        raise InputError(
+            f"only {100 * shares[0]:.0f} % of the midline of view 1 and {100 * shares[1]:.0f} % of that of view 2 "
+            "match: they may be of different vessels, or the table moved far between the views; check the contours and the "
+            "angles, or mark landmarks."
+        )
     corrected = [View(camera, view.contours, view.marks) for camera, view in zip(fit.cameras, views, strict=True)]
     residual = np.stack([np.interp(parameter, fit.samples, fit.residual[:, view]) for view in range(2)])
-    shares = [
-        float(np.ptp(np.clip(place, 0.0, line.arc[-1]))) / line.arc[-1]
-        for place, line in zip(places, lines, strict=True)
-    ]
     return _finished(corrected, points, tangent, guesses, residual, offset, angle, np.array(shares), name, options)
 
 
@@ -250,7 +256,8 @@ def _finished(
     half, normals, sine = (np.empty((len(views), len(points), *own)) for own in ((), (3,), ()))
     for number, (view, guess) in enumerate(zip(views, guesses, strict=True)):
         seen = extents(view.camera, view.contours, points, tangent, guess)
-        half[number] = np.maximum(smoothed(seen.arc, seen.half, along), 0.5 * seen.half.min())
+        size = KNOT * float(np.median(view.camera.pixel_at(points)))
+        half[number] = np.maximum(smoothed(seen.arc, seen.half, along, knot=size), 0.5 * seen.half.min())
         normals[number], sine[number] = across(view.camera, points, tangent)
     one = transported_normals(points, tangent)
     sections = fit_sections(half, normals, sine, (one, np.cross(tangent, one)), options.sections)

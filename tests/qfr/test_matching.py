@@ -20,7 +20,9 @@ def seen(truth: Truth, cameras: tuple[Camera, Camera]) -> list[Midline]:
     return [smooth_midline(silhouette(truth, view, *end), "view") for view, end in pairs]
 
 
-def true_places(truth: Truth, cameras: tuple[Camera, Camera], lines: list[Midline], found: Match) -> NDArray[np.float64]:
+def true_places(
+    truth: Truth, cameras: tuple[Camera, Camera], lines: list[Midline], found: Match
+) -> NDArray[np.float64]:
     """(k, 2) true arc lengths of the matched places, m."""
     places = []
     for view, line, arc in zip(cameras, lines, (found.first, found.second), strict=True):
