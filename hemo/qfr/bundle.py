@@ -14,7 +14,7 @@ curve, and the inverse of the normal matrix tells how well the offset is known:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ from scipy.interpolate import BSpline
 
 from hemo.qfr.camera import Camera
 from hemo.qfr.midline import Midline, feet, uniform_knots
+from hemo.qfr.projection import camera_gradient, image_gradient, landmark_rows, moved, triangulated
 
 Array = NDArray[Any]
 
@@ -64,6 +65,14 @@ class BundleOptions:
     samples: float = 0.4e-3
     iterations: int = 15
 
+    @property
+    def held(self) -> Array:
+        """(5,) what the second camera's shift (m) and angles (rad) are expected to be off.
+
+        What is not to move is held by an expectation far below what could be seen.
+        """
+        return np.maximum(np.array(3 * [self.offset] + 2 * [self.angle]), 1e-9)
+
 
 @dataclass(frozen=True)
 class Bundle:
@@ -93,60 +102,15 @@ class Bundle:
     residual: Array
 
 
-def image_gradient(camera: Camera, points: Array) -> Array:
-    """(n, 2, 3) derivative of the pixels of points (n, 3) by the points, 1/m."""
-    matrix = camera.matrix
-    seen = points @ matrix[:, :3].T + matrix[:, 3]
-    pixels = seen[:, :2] / seen[:, 2:]
-    return np.asarray((matrix[None, :2, :3] - pixels[:, :, None] * matrix[None, None, 2, :3]) / seen[:, 2, None, None])
-
-
-def moved(camera: Camera, change: Array) -> Camera:
-    """The camera with (5,) added to its shift (m) and to its primary and secondary angle (rad)."""
-    shift = np.array(camera.shift) + change[:3]
-    return replace(
-        camera,
-        shift=(float(shift[0]), float(shift[1]), float(shift[2])),
-        primary_angle=camera.primary_angle + float(change[3]),
-        secondary_angle=camera.secondary_angle + float(change[4]),
-    )
-
-
-def difference(camera: Camera, other: Camera) -> Array:
-    """(5,) what has to be added to the other's shift (m) and angles (rad) to get the camera."""
-    shift = np.array(camera.shift) - np.array(other.shift)
-    angles = [camera.primary_angle - other.primary_angle, camera.secondary_angle - other.secondary_angle]
-    return np.concatenate([shift, angles])
-
-
-def camera_gradient(camera: Camera, points: Array) -> Array:
-    """(n, 2, 5) derivative of the pixels of points by the camera's shift and angles."""
-    steps = np.diag([1e-5, 1e-5, 1e-5, 1e-5, 1e-5])
-    sides = [(moved(camera, step).project(points), moved(camera, -step).project(points)) for step in steps]
-    return np.stack([(up - down) / 2e-5 for up, down in sides], axis=2)
-
-
-def triangulated(cameras: Sequence[Camera], first: Array, second: Array) -> Array:
-    """(n, 3) the middles of the shortest lines between the rays through pixels (n, 2) of two views, m."""
-    one, other = cameras[0].rays(first), cameras[1].rays(second)
-    between = cameras[1].source - cameras[0].source
-    cosine = (one * other).sum(axis=1)
-    sine = 1.0 - cosine**2
-    on_one = (one @ between - cosine * (other @ between)) / sine
-    on_other = (cosine * (one @ between) - other @ between) / sine
-    return np.asarray(0.5 * (cameras[0].source + on_one[:, None] * one + cameras[1].source + on_other[:, None] * other))
-
-
 class _System:
     """Rows of weighted residuals, gathered into normal equations of curve, camera and landmarks."""
 
     def __init__(self, size: int) -> None:
-        self.matrix, self.right, self.cost = np.zeros((size, size)), np.zeros(size), 0.0
+        self.matrix, self.right = np.zeros((size, size)), np.zeros(size)
 
     def add(self, rows: Array, residual: Array) -> None:
         self.matrix += rows.T @ rows
         self.right -= rows.T @ residual
-        self.cost += float(residual @ residual)
 
 
 @dataclass
@@ -182,7 +146,7 @@ class _Fit:
         along, widths = [], []
         for view, camera in enumerate((self.cameras[0], self.second)):
             line, place = self.lines[view], self.places[:, view]
-            rows, offset, tangent = self._seen(view, camera, points, place)
+            rows, offset, tangent = self.seen(view, camera, points, place)
             normal = np.stack([-tangent[:, 1], tangent[:, 0]], axis=1)
             across = np.einsum("nd,ndp->np", normal, rows)
             system.add(weight / self.options.midline * across, weight / self.options.midline * _dot(normal, offset))
@@ -201,7 +165,7 @@ class _Fit:
         self._offset(system)
         return system
 
-    def _seen(self, view: int, camera: Camera, points: Array, place: Array) -> tuple[Array, Array, Array]:
+    def seen(self, view: int, camera: Camera, points: Array, place: Array) -> tuple[Array, Array, Array]:
         """Derivatives (n, 2, parameters) of the samples' images, their distance from the feet, and the tangents."""
         line = self.lines[view]
         inside = np.clip(place, 0.0, line.arc[-1])
@@ -224,24 +188,13 @@ class _Fit:
         system.add(rows, (third @ self.control).ravel())
 
     def _landmarks(self, system: _System) -> None:
-        start = 3 * len(self.control) + 5
-        for view, camera in enumerate((self.cameras[0], self.second)):
-            if not len(self.marked):
-                return
-            rows = np.zeros((len(self.marked), 2, len(system.right)))
-            gradient = image_gradient(camera, self.marked)
-            for number in range(len(self.marked)):
-                rows[number, :, start + 3 * number : start + 3 * number + 3] = gradient[number]
-            if view == 1:
-                rows[:, :, start - 5 : start] = camera_gradient(camera, self.marked)
-            residual = camera.project(self.marked) - self.landmarks[:, view]
-            flat = rows.reshape(-1, len(system.right)) / self.options.landmark
-            system.add(flat, residual.ravel() / self.options.landmark)
+        own, residual = landmark_rows((self.cameras[0], self.second), self.marked, self.landmarks)
+        rows = np.zeros((len(own), len(system.right)))
+        rows[:, 3 * len(self.control) :] = own
+        system.add(rows / self.options.landmark, residual / self.options.landmark)
 
     def _offset(self, system: _System) -> None:
-        expected = np.array(3 * [self.options.offset] + 2 * [self.options.angle])
-        # What is not to move is held by an expectation far below what could be seen.
-        held = np.maximum(expected, 1e-9)
+        held = self.options.held
         rows = np.zeros((5, len(system.right)))
         rows[:, 3 * len(self.control) : 3 * len(self.control) + 5] = np.diag(1.0 / held)
         system.add(rows, self.change / held)
@@ -300,7 +253,7 @@ def bundle(
     both = (cameras[0], fit.second)
     residual = []
     for view, own in enumerate(both):
-        _, offset, tangent = fit._seen(view, own, points, fit.places[:, view])
+        _, offset, tangent = fit.seen(view, own, points, fit.places[:, view])
         residual.append(-tangent[:, 1] * offset[:, 0] + tangent[:, 0] * offset[:, 1])
     curve = BSpline(fit.knots, fit.control, 3)
     return Bundle(curve, both, covariance, fit.places.copy(), fit.samples, np.stack(residual, axis=1))
@@ -318,7 +271,6 @@ def _begun(
     now = (cameras[0], moved(cameras[1], change))
     points = triangulated(now, lines[0].at(places[0]), lines[1].at(places[1]))
     # The middle place of the walk in both images tells where along the vessel a pair is, better than noisy depths.
-    share = np.linspace(0.0, 1.0, len(points))
     steps = np.hypot(np.diff(places[0]), np.diff(places[1]))
     share = np.concatenate([[0.0], np.cumsum(steps)]) / steps.sum()
     for _ in range(2):

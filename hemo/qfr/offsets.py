@@ -18,8 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hemo.errors import InputError
-from hemo.qfr.bundle import BundleOptions, camera_gradient, image_gradient, moved, triangulated
+from hemo.qfr.bundle import BundleOptions
 from hemo.qfr.camera import Camera
+from hemo.qfr.projection import landmark_rows, moved, triangulated
 
 Array = NDArray[Any]
 
@@ -64,24 +65,14 @@ def offset_from_landmarks(
     """
     options = options or BundleOptions()
     check_landmarks(landmarks)
-    held = np.maximum(np.array(3 * [options.offset] + 2 * [options.angle]), 1e-9)
-    change, count = np.zeros(5), len(landmarks)
+    change: Array = np.zeros(5)
     places = triangulated(cameras, landmarks[:, 0], landmarks[:, 1])
     for _ in range(10):
-        second = moved(cameras[1], change)
-        rows = np.zeros((2, count, 2, 5 + 3 * count))
-        for view, camera in enumerate((cameras[0], second)):
-            gradient = image_gradient(camera, places)
-            for number in range(count):
-                rows[view, number, :, 5 + 3 * number : 8 + 3 * number] = gradient[number]
-        rows[1, :, :, :5] = camera_gradient(second, places)
-        seen = np.stack([cameras[0].project(places), second.project(places)])
-        residual = (seen - landmarks.transpose(1, 0, 2)).ravel() / options.landmark
-        flat = rows.reshape(-1, 5 + 3 * count) / options.landmark
-        normal = flat.T @ flat
-        normal[range(5), range(5)] += 1.0 / held**2
-        right = -flat.T @ residual
-        right[:5] -= change / held**2
+        rows, residual = landmark_rows((cameras[0], moved(cameras[1], change)), places, landmarks)
+        normal = rows.T @ rows / options.landmark**2
+        right = -rows.T @ residual / options.landmark**2
+        normal[range(5), range(5)] += options.held**-2
+        right[:5] -= change * options.held**-2
         by = np.linalg.solve(normal, right)
         change, places = change + by[:5], places + by[5:].reshape(-1, 3)
     return change, np.linalg.inv(normal)[:5, :5]

@@ -11,37 +11,22 @@ from numpy.typing import NDArray
 
 from hemo.errors import InputError
 from hemo.geometry.lesion import LesionOptions, with_reference_and_lesions
-from hemo.qfr.bundle import Bundle, BundleOptions, bundle, difference, moved
+from hemo.qfr.bundle import Bundle, BundleOptions, bundle
 from hemo.qfr.camera import Camera, angle_between
-from hemo.qfr.cine import Contours
 from hemo.qfr.findings import warnings_of
 from hemo.qfr.matching import MatchOptions, height_direction, match
-from hemo.qfr.midline import KNOT, Midline, feet, smooth_midline, smoothed
+from hemo.qfr.midline import KNOT, Midline, smooth_midline, smoothed
 from hemo.qfr.offsets import Offset, check_landmarks, offset_found, offset_from_landmarks
+from hemo.qfr.projection import difference, moved
 from hemo.qfr.sections import SectionOptions, Sections, across, extents, fit_sections
-from hemo.tree import Branch, SideBranch, VesselTree, arc_length, transported_normals
+from hemo.qfr.views import SideMark, View, side_branches
+from hemo.tree import Branch, VesselTree, arc_length, transported_normals
 
 Array = NDArray[Any]
 
+__all__ = ["ReconstructOptions", "Reconstruction", "SideMark", "View", "planar", "reconstruct"]
+
 _SETTLED = 0.2e-3  # m: an offset that changes by less leaves the match as it is
-
-
-@dataclass(frozen=True)
-class SideMark:
-    """A side branch marked in a view: its name (the same in both views), where it leaves (2,), and how wide, pixels."""
-
-    name: str
-    place: Array
-    diameter: float
-
-
-@dataclass(frozen=True)
-class View:
-    """What one view shows of the vessel."""
-
-    camera: Camera
-    contours: Contours
-    marks: tuple[SideMark, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -165,8 +150,8 @@ def reconstruct(
     if max(shares) < options.least_matched:
         raise InputError(
             f"only {100 * shares[0]:.0f} % of the midline of view 1 and {100 * shares[1]:.0f} % of that of view 2 "
-            "match: they may be of different vessels, or the table moved far between the views; check the contours and the "
-            "angles, or mark landmarks."
+            "match: they may be of different vessels, or the table moved far between the views; check the contours "
+            "and the angles, or mark landmarks."
         )
     corrected = [View(camera, view.contours, view.marks) for camera, view in zip(fit.cameras, views, strict=True)]
     residual = np.stack([np.interp(parameter, fit.samples, fit.residual[:, view]) for view in range(2)])
@@ -263,7 +248,7 @@ def _finished(
     sections = fit_sections(half, normals, sine, (one, np.cross(tangent, one)), options.sections)
     short = sections.semi_axes[:, 1]
     branch = Branch(name, points, short, sections.area, np.sqrt(sections.area / np.pi), perimeter=sections.perimeter)
-    side = _side_branches(views, branch)
+    side = side_branches(views, branch)
     tree = with_reference_and_lesions(VesselTree(name, (branch,), side_branches=side), options.lesions)
     cameras = tuple(view.camera for view in views)
     pixel = np.stack([camera.pixel_at(points) for camera in cameras])
@@ -273,24 +258,6 @@ def _finished(
     return Reconstruction(
         tree, sections, cameras, offset, residual, residual * pixel, lost, angle, sides, matched, found
     )
-
-
-def _side_branches(views: Sequence[View], branch: Branch) -> tuple[SideBranch, ...]:
-    """Marks of one name in both views are one side branch, at the mean place and of the mean diameter."""
-    found: dict[str, list[tuple[float, float]]] = {}
-    for view in views:
-        seen = view.camera.project(branch.points)
-        for mark in view.marks:
-            place = np.asarray(mark.place, dtype=np.float64).reshape(1, 2)
-            if not np.all(np.isfinite(place)) or not mark.diameter > 0.0:
-                raise InputError(f"side branch {mark.name!r}: give its place on the image and its diameter in pixels.")
-            run = arc_length(seen)
-            at = float(np.interp(feet(place, seen, run), run, branch.arc)[0])
-            index = int(np.searchsorted(branch.arc, at).clip(0, len(branch.arc) - 1))
-            size = mark.diameter * float(view.camera.pixel_at(branch.points[index : index + 1])[0])
-            found.setdefault(mark.name, []).append((at, size))
-    sides = [SideBranch(branch.name, *(float(x) for x in np.mean(places, axis=0))) for places in found.values()]
-    return tuple(sorted(sides, key=lambda side: side.place))
 
 
 def _even(fit: Bundle, spacing: float) -> tuple[Array, Array, Array]:

@@ -1,4 +1,4 @@
-"""A vessel in space from its outlines: accuracy against projected surfaces, offsets, one view, refusals and warnings."""
+"""A vessel in space from its outlines: accuracy against projected surfaces, offsets, one view, refusals."""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ def test_views_that_do_not_belong_together_are_refused() -> None:
         reconstruct((one, elsewhere))
     edges = other.contours
     backwards = Contours(0, edges.midline[::-1], edges.right[::-1], edges.left[::-1])
-    with pytest.raises(InputError, match="hardly any|different vessels"):
+    with pytest.raises(InputError, match=r"hardly any|different vessels"):
         reconstruct((one, View(other.camera, backwards)))
 
 
@@ -209,8 +209,7 @@ def test_one_view_of_a_vessel_in_the_isocentres_plane_is_exact() -> None:
     truth, view = flat_view()
     end = truth.arc[-1]
     found = planar(View(view, silhouette(truth, view, 1e-3, end - 1e-3)))
-    off, arc = distances(found.branch.points, truth)
-    assert off.max() < 0.05e-3
+    assert distances(found.branch.points, truth)[0].max() < 0.05e-3
     assert found.branch.length == pytest.approx(end - 2e-3, rel=2e-3)
     assert throat(found.branch.area) == pytest.approx(throat(truth.area), abs=0.01e-3)
     assert found.sections.semi_axes[:, 0] == pytest.approx(found.sections.semi_axes[:, 1])
