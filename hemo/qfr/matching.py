@@ -26,6 +26,7 @@ Array = NDArray[Any]
 _STEPS = ((1, 4), (1, 3), (1, 2), (2, 3), (1, 1), (3, 2), (2, 1), (3, 1), (4, 1))
 _PACE = np.log([second / first for first, second in _STEPS])
 _FORBIDDEN = 1e6
+_ON_VESSEL = 12.0  # pixels from the midline
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,8 @@ def match(
     cameras, lines
         Two each.
     landmarks
-        (l, 2, 2) pixels of places seen in both views: landmark, view, column and row.
+        (l, 2, 2) pixels of places seen in both views: landmark, view, column and row. Those near the midlines bind
+        the match.
     offsets
         (o,) differences of the heights (second less first) to try, m; without it none.
     expected
@@ -157,8 +159,11 @@ def _barred(lines: Sequence[Midline], arcs: list[Array], landmarks: Array | None
     if landmarks is None:
         return barred
     places = [feet(landmarks[:, view], lines[view].points, lines[view].arc) for view in range(2)]
+    off = [np.linalg.norm(landmarks[:, k] - lines[k].at(places[k]), axis=1) for k in range(2)]
     slack = [2.0 * (arc[1] - arc[0]) for arc in arcs]
-    for one, other in zip(*places, strict=True):
+    for one, other, away in zip(*places, np.maximum(*off), strict=True):
+        if away > _ON_VESSEL:
+            continue  # a catheter's tip, a clip: it tells the offset, not the vessel's places
         before, behind = arcs[0] < one - slack[0], arcs[0] > one + slack[0]
         barred |= before[:, None] & (arcs[1] > other + slack[1])[None, :]
         barred |= behind[:, None] & (arcs[1] < other - slack[1])[None, :]

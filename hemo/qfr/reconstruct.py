@@ -116,7 +116,7 @@ def reconstruct(
     views
         The frame of the result is that of the first: the second is corrected for what its isocentre is off.
     landmarks
-        (l, 2, 2) pixels of places on or near the vessel that are seen in both views (ostium, bifurcations, lesion):
+        (l, 2, 2) pixels of places that are seen in both views (ostium, bifurcations, lesion; also off the vessel):
         landmark, view, column and row.
     name
         Of the vessel.

@@ -91,6 +91,15 @@ def test_an_offset_of_the_second_view_is_corrected_as_far_as_images_tell() -> No
     assert np.all(along < 3.0 * found.offset.uncertainty + 0.3e-3)
 
 
+def test_a_landmark_off_the_vessel_tells_the_offset_too() -> None:
+    truth, said, real, _ = drawn(4, offset=5e-3)
+    clip = truth.points[[60, 240]] + np.array([[20e-3, 5e-3, -15e-3], [-15e-3, 10e-3, 20e-3]])
+    found = reconstruct(views(truth, said, real), np.stack([view.project(clip) for view in real], axis=1))
+    assert distances(found.branch.points, truth)[0].max() < 0.15e-3
+    error = np.array(found.cameras[1].shift) - np.array(real[1].shift)
+    assert abs(error @ height_direction(real)) < 0.3e-3
+
+
 def test_without_landmarks_turns_and_widths_tell_the_offset() -> None:
     truth, said, real, _ = drawn(2, offset=5e-3)
     found = reconstruct(views(truth, said, real))
