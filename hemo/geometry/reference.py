@@ -26,7 +26,7 @@ from hemo.tree import Branch, VesselTree
 Array = NDArray[Any]
 
 
-FORK_MARGIN = 2e-3  # m: what leaves so close to a vessel's end does not divide it
+FORK_MARGIN = 2e-3  # m: what leaves so close to a vessel's end, or to another branch, does not divide it
 
 
 @dataclass(frozen=True)
@@ -94,11 +94,11 @@ def reference_radii(tree: VesselTree, options: ReferenceOptions | None = None) -
 
 def _segments(tree: VesselTree, branch: Branch, options: ReferenceOptions) -> list[_Segment]:
     arc, diameter = branch.arc, branch.diameter
-    forks = sorted(
-        {float(arc[child.parent_index or 0]) for child in tree.children(branch.name)}
-        | {side.place for side in tree.side_branches if side.branch == branch.name}
-    )
-    inside = [place for place in forks if FORK_MARGIN < place < arc[-1] - FORK_MARGIN]
+    forks = {float(arc[child.parent_index or 0]) for child in tree.children(branch.name)}
+    for side in tree.side_branches:
+        if side.branch == branch.name and all(abs(side.place - place) > FORK_MARGIN for place in forks):
+            forks.add(side.place)
+    inside = [place for place in sorted(forks) if FORK_MARGIN < place < arc[-1] - FORK_MARGIN]
     bounds = [0.0, *inside, float(arc[-1])]
     every = max(1, round(options.spacing / max(float(np.median(np.diff(arc))), 1e-9)))
     diameter = uniform_filter1d(diameter, every, mode="nearest")
@@ -137,7 +137,7 @@ def _joints(tree: VesselTree, segments: list[_Segment]) -> list[_Joint]:
                 daughters.setdefault(before, []).append(of_branch[child.name][0])
         for side in (side for side in tree.side_branches if side.branch == branch.name):
             before = min(own[:-1], key=lambda n: abs(segments[n].end - side.place), default=own[0])
-            if abs(segments[before].end - side.place) < FORK_MARGIN:
+            if abs(segments[before].end - side.place) <= FORK_MARGIN:
                 known.setdefault(before, []).append(side.diameter)
     return [_Joint(before, tuple(after), tuple(known.get(before, ()))) for before, after in daughters.items()]
 

@@ -6,7 +6,7 @@ import pytest
 from hemo.geometry.lesion import LesionOptions, find_lesions, with_reference_and_lesions
 from hemo.geometry.reference import reference_radii
 from hemo.geometry.synthetic.vessels import Stenosis, left_coronary, straight_stenosis
-from hemo.tree import Branch, VesselTree
+from hemo.tree import Branch, SideBranch, VesselTree
 
 
 def noisy(branch, seed, relative=0.03):
@@ -46,6 +46,24 @@ def test_reference_steps_down_at_a_side_branch():
     found = reference_radii(tree)
     assert found["a"] == pytest.approx(healthy, rel=5e-3)
     assert found["b"] == pytest.approx(side, rel=5e-3)
+
+
+@pytest.mark.parametrize("centre", [8e-3, 25e-3])
+def test_reference_steps_down_where_a_side_branch_was_left_out(centre):
+    arc = np.linspace(0.0, 60e-3, 241)
+    first, side = 1.85e-3 * (1.0 - 2.0 * arc), 1.0e-3
+    after = (np.interp(15e-3, arc, first) ** (7 / 3) - side ** (7 / 3)) ** (3 / 7)
+    healthy = np.where(arc < 15e-3, first, after * (1.0 - 2.0 * (arc - 15e-3)))
+    radius = healthy * Stenosis(centre, 12e-3, 0.6).factor(arc)
+    points = np.column_stack([0 * arc, 0 * arc, arc])
+    branch = Branch("a", points, radius, np.pi * radius**2, radius)
+    tree = VesselTree("t", (branch,), side_branches=(SideBranch("a", 15e-3, 2.0 * side),))
+    stepped = reference_radii(tree)["a"]
+    assert stepped == pytest.approx(healthy, rel=0.015)
+    without = reference_radii(replace(tree, side_branches=()))["a"]
+    assert np.abs(without / healthy - 1.0).max() > 0.04
+    (lesion,) = with_reference_and_lesions(tree).lesions
+    assert lesion.diameter_stenosis == pytest.approx(0.6, abs=0.01)
 
 
 def test_a_left_main_diseased_from_end_to_end_has_its_daughters_reference():

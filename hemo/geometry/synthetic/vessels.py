@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
 from scipy.spatial import cKDTree
 
+from hemo.geometry.lumen.rings import closed_tube
 from hemo.geometry.lumen.surface import Surface
 from hemo.geometry.synthetic.tubes import Tube, round_tube
 from hemo.tree import Branch, Lesion, VesselTree, arc_length
@@ -115,16 +116,9 @@ def _revolve(arc: Array, radius: Array, around: int = 96) -> Surface:
     """Closed surface of revolution about z, finely triangulated, with flat ends."""
     angle = 2.0 * np.pi * np.arange(around) / around
     ring = np.stack([np.cos(angle), np.sin(angle)], axis=1)
-    rings = np.concatenate([np.column_stack([r * ring, np.full(around, z)]) for z, r in zip(arc, radius, strict=True)])
-    index = np.arange(len(arc) * around).reshape(len(arc), around)
-    after = np.roll(index, -1, axis=1)
-    a, b, c, d = index[:-1].ravel(), after[:-1].ravel(), after[1:].ravel(), index[1:].ravel()
-    wall = np.concatenate([np.stack([a, b, c], axis=1), np.stack([a, c, d], axis=1)])
-    first, last = len(rings), len(rings) + 1
-    start = np.stack([np.full(around, first), after[0], index[0]], axis=1)
-    end = np.stack([np.full(around, last), index[-1], after[-1]], axis=1)
-    points = np.concatenate([rings, [[0.0, 0.0, arc[0]], [0.0, 0.0, arc[-1]]]])
-    return Surface(points, np.concatenate([wall, start, end]).astype(np.int64))
+    rings = np.stack([np.column_stack([r * ring, np.full(around, z)]) for z, r in zip(arc, radius, strict=True)])
+    middle = np.column_stack([np.zeros((2, 2)), arc[[0, -1]]])
+    return closed_tube(rings, middle)
 
 
 def left_coronary(severity: float = 0.6) -> SyntheticVessels:
