@@ -27,6 +27,7 @@ FEWEST = 10  # points of a contour
 
 _LINES = ("midline_px", "left_px", "right_px")
 _KEYS = {"schema_version", "frame", "calibration_mm_per_pixel", *_LINES, "side_branches", "landmarks"}
+_POINTS_KEYS = {"schema_version", "frame", "calibration_mm_per_pixel", "points_px", "side_branches", "landmarks"}
 _SIDE_BRANCH_KEYS = {"name", "index", "diameter_px"}
 _LANDMARK_KEYS = {"name", "place_px"}
 
@@ -55,6 +56,31 @@ class ViewContours:
     contours: Contours
     side_branches: tuple[SideBranchMark, ...] = ()
     landmarks: tuple[Landmark, ...] = ()
+
+
+@dataclass(frozen=True)
+class ViewPoints:
+    """What the file holds of a vessel that is still to be traced.
+
+    Attributes
+    ----------
+    frame
+        Which frame, from 0.
+    points
+        (k, 2) column and row of two or more places along the vessel, proximal to distal, pixels.
+    side_branches
+        A place in each side branch near its ostium.
+    landmarks
+        As in ``ViewContours``.
+    calibration
+        Metres a pixel, or None.
+    """
+
+    frame: int
+    points: Array
+    side_branches: tuple[Landmark, ...] = ()
+    landmarks: tuple[Landmark, ...] = ()
+    calibration: float | None = None
 
 
 def schema() -> dict[str, Any]:
@@ -92,8 +118,8 @@ def _value(value: Any) -> str:
     return "[\n" + ",\n".join(f"  {json.dumps(entry, allow_nan=False)}" for entry in value) + "\n ]"
 
 
-def read_contours(path: Path) -> ViewContours:
-    """Read a view's file.
+def read_view(path: Path) -> ViewContours | ViewPoints:
+    """Read a view's file: contours, or the points through which they are to be traced.
 
     Raises
     ------
@@ -105,35 +131,42 @@ def read_contours(path: Path) -> ViewContours:
     except (OSError, UnicodeDecodeError) as error:
         reason = (error.strerror or str(error)) if isinstance(error, OSError) else "not text"
         raise InputError(f"{path}: cannot be read ({reason}); check the path.") from error
-    return parse_contours(text, str(path))
+    return parse_view(text, str(path))
 
 
-def parse_contours(text: str, where: str) -> ViewContours:
+def parse_view(text: str, where: str) -> ViewContours | ViewPoints:
     """Parse the text of a view's file; ``where`` begins every message."""
     try:
         data = json.loads(text, object_pairs_hook=lambda pairs: _once(pairs, where))
     except (json.JSONDecodeError, RecursionError) as error:
         raise InputError(f"{where}: not valid JSON ({error}); export the contours again.") from error
-    _known_keys(data, _KEYS, {"frame", *_LINES}, where)
+    only_points = isinstance(data, dict) and "points_px" in data
+    if only_points:
+        _known_keys(data, _POINTS_KEYS, {"frame", "points_px"}, where)
+    else:
+        _known_keys(data, _KEYS, {"frame", *_LINES}, where)
     version = data.get("schema_version", SCHEMA_VERSION)
     if isinstance(version, bool) or version != SCHEMA_VERSION:
         raise InputError(f"{where}: schema_version {version!r} is not {SCHEMA_VERSION}, the one this hemo reads.")
-    midline, left, right = (_line(data[key], f"{where}: {key}") for key in _LINES)
+    frame = _whole(data["frame"], f"{where}: frame")
+    calibration = None
+    if "calibration_mm_per_pixel" in data:
+        calibration = _positive(data["calibration_mm_per_pixel"], f"{where}: calibration_mm_per_pixel") * MILLIMETRE
+    landmarks = tuple(_landmark(one, place) for one, place in _entries(data, "landmarks", where))
+    if only_points:
+        points = _line(data["points_px"], f"{where}: points_px", 2)
+        sides = tuple(_landmark(one, place) for one, place in _entries(data, "side_branches", where))
+        return ViewPoints(frame, points, sides, landmarks, calibration)
+    midline, left, right = (_line(data[key], f"{where}: {key}", FEWEST) for key in _LINES)
     if not len(midline) == len(left) == len(right):
         raise InputError(
             f"{where}: midline_px, left_px and right_px have {len(midline)}, {len(left)} and {len(right)} points; each "
             "point of the midline needs the edges that face it."
         )
-    calibration = None
-    if "calibration_mm_per_pixel" in data:
-        calibration = _positive(data["calibration_mm_per_pixel"], f"{where}: calibration_mm_per_pixel") * MILLIMETRE
-    contours = Contours(_whole(data["frame"], f"{where}: frame"), midline, left, right, calibration)
+    contours = Contours(frame, midline, left, right, calibration)
     check_sides(contours, where)
-    return ViewContours(
-        contours,
-        tuple(_side_branch(one, len(midline), place) for one, place in _entries(data, "side_branches", where)),
-        tuple(_landmark(one, place) for one, place in _entries(data, "landmarks", where)),
-    )
+    marks = tuple(_side_branch(one, len(midline), place) for one, place in _entries(data, "side_branches", where))
+    return ViewContours(contours, marks, landmarks)
 
 
 def check_sides(contours: Contours, where: str) -> None:
@@ -180,7 +213,7 @@ def _known_keys(data: Any, known: set[str], needed: set[str], where: str) -> Non
         raise InputError(f"{where}: the key {missing[0]!r} is missing.")
 
 
-def _line(value: Any, where: str) -> Array:
+def _line(value: Any, where: str, fewest: int) -> Array:
     shape = f"{where} must be a list of [column, row] in pixels"
     if not isinstance(value, list):
         raise InputError(f"{shape}.")
@@ -189,8 +222,8 @@ def _line(value: Any, where: str) -> Array:
             raise InputError(f"{shape}; entry {number} is not.")
         for one in entry:
             _number(one, f"{where}[{number}]")
-    if len(value) < FEWEST:
-        raise InputError(f"{where} has {len(value)} points; at least {FEWEST} are needed.")
+    if len(value) < fewest:
+        raise InputError(f"{where} has {len(value)} points; at least {fewest} are needed.")
     return np.array(value, dtype=float)
 
 

@@ -1,0 +1,291 @@
+"""QFR of one vessel: from views with contours to the vessel in space, the flow that enters it, and pressure along it.
+
+Flow is found by mode (:mod:`hemo.qfr.flowmodes`). A timed velocity becomes the flow whose transit through the vessel's
+actual volume, less what side branches take on the way, lasts as long: Q = v / L int A / s ds, s being the part of the
+inflow that is left at a place.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hemo.blood import Blood
+from hemo.boundary import Assumption
+from hemo.errors import InputError
+from hemo.flowratio import Drive, FlowRatio, flow_along, flow_ratio
+from hemo.geometry.lesion import with_reference_and_lesions
+from hemo.qfr.density import DensityOptions
+from hemo.qfr.flowmodes import FlowOptions, HyperaemicVelocity, Mode, hyperaemic_velocity, inflow
+from hemo.qfr.frames import Velocity, VelocityOptions, contrast_velocity
+from hemo.qfr.midline import feet
+from hemo.qfr.reconstruct import Reconstruction, ReconstructOptions, View, planar, reconstruct
+from hemo.qfr.viewfile import MarkedView
+from hemo.reduced.losses import LossOptions
+from hemo.tree import VesselTree, arc_length
+from hemo.units import MMHG
+
+Array = NDArray[Any]
+log = logging.getLogger(__name__)
+
+FlowArea = Literal["transit", "mean_reference", "proximal_reference", "mean_lumen"]
+TRANSIT_ROUNDS = 4
+HEART_MOVES = 25.0 / 512.0  # of the image's width: how far from its midline a vessel is looked for over the beat
+
+
+@dataclass(frozen=True)
+class QfrOptions:
+    """How QFR is found.
+
+    Attributes
+    ----------
+    vessel
+        Its name.
+    aortic_pressure
+        Mean, Pa; None takes 100 mmHg.
+    hyperaemia
+        Whether the cines were taken under adenosine, so that the velocity timed on them is hyperaemic.
+    velocity
+        Measured mean velocity, m/s, in place of the one timed on the cines; of the state that ``hyperaemia`` says.
+    timed
+        Whether velocity is timed on the cines at all.
+    heart_rate
+        1/s.
+    area
+        By which a timed velocity becomes a flow: the transit through the vessel, or one of ``FlowOptions.area``.
+    lumen_sd
+        Standard deviation of a diameter (the same error along the vessel), m, for the interval.
+    """
+
+    vessel: str = "vessel"
+    aortic_pressure: float | None = None
+    hyperaemia: bool = False
+    velocity: float | None = None
+    timed: bool = True
+    heart_rate: float | None = None
+    area: FlowArea = "transit"
+    lumen_sd: float = 0.07e-3
+    flow: FlowOptions = field(default_factory=FlowOptions)
+    blood: Blood = field(default_factory=Blood)
+    losses: LossOptions = field(default_factory=LossOptions)
+    exponent: float = 2.39
+    reconstruction: ReconstructOptions = field(default_factory=ReconstructOptions)
+
+
+@dataclass(frozen=True)
+class ModeResult:
+    """QFR by one flow mode.
+
+    ``interval`` (2,) is the 95 % interval of the vessel's ratio by the velocity's and the lumen's standard deviations,
+    whose halves, in the ratio, are in ``budget``; the mode's own scatter between patients is not in it.
+    """
+
+    velocity: HyperaemicVelocity
+    inflow: float
+    ratio: FlowRatio
+    interval: tuple[float, float]
+    budget: dict[str, float]
+
+
+@dataclass(frozen=True)
+class QfrResult:
+    """What two views, or one, say of a vessel.
+
+    Attributes
+    ----------
+    vessel
+        In space.
+    timed
+        Of each view: the velocity timed on it, or why there is none.
+    modes
+        By flow mode.
+    chosen
+        The mode to report: measured before contrast before fixed.
+    assumptions
+        Every number that was not measured.
+    """
+
+    vessel: Reconstruction
+    timed: tuple[Velocity | str, ...]
+    modes: dict[Mode, ModeResult]
+    chosen: Mode
+    assumptions: tuple[Assumption, ...]
+
+    @property
+    def best(self) -> ModeResult:
+        """By the mode to report."""
+        return self.modes[self.chosen]
+
+
+def analyse(views: Sequence[MarkedView], options: QfrOptions | None = None) -> QfrResult:
+    """QFR from one or two views with contours.
+
+    Raises
+    ------
+    InputError
+        If there are more or fewer views, they do not match, or no flow passes the vessel at the pressure given.
+    """
+    options = options or QfrOptions()
+    vessel = in_space(views, options)
+    for sentence in vessel.warnings:
+        log.warning("%s", sentence)
+    timed = tuple(_timed(view, vessel, number, options) for number, view in enumerate(views))
+    measured = _measured(timed, options)
+    modes: dict[Mode, ModeResult] = {"fixed": _mode("fixed", vessel.tree, None, options)}
+    if measured is not None:
+        mode: Mode = "measured" if options.hyperaemia else "contrast"
+        modes[mode] = _mode(mode, vessel.tree, measured, options)
+    chosen: Mode = next(name for name in ("measured", "contrast", "fixed") if name in modes)
+    return QfrResult(vessel, timed, modes, chosen, _assumptions(options, chosen))
+
+
+def in_space(views: Sequence[MarkedView], options: QfrOptions) -> Reconstruction:
+    """The vessel of one or two views."""
+    if len(views) not in (1, 2):
+        raise InputError(f"{len(views)} views are given; QFR takes one or two of one vessel.")
+    seen = [View(view.cine.camera, view.contours, view.sides) for view in views]
+    if len(seen) == 1:
+        return planar(seen[0], name=options.vessel, options=options.reconstruction)
+    names = [name for name in views[0].landmarks if name in views[1].landmarks]
+    pairs = np.array([[view.landmarks[name] for view in views] for name in names]) if names else None
+    return reconstruct((seen[0], seen[1]), pairs, options.vessel, options.reconstruction)
+
+
+def _timed(view: MarkedView, vessel: Reconstruction, number: int, options: QfrOptions) -> Velocity | str:
+    """The velocity timed on a view, or why there is none."""
+    if not options.timed or options.velocity is not None:
+        return "not asked for"
+    beat = None if options.heart_rate is None else 1.0 / options.heart_rate
+    density = DensityOptions(reach=HEART_MOVES * view.cine.camera.shape[1])
+    inside, along = along_vessel(view.contours.midline, vessel, number)
+    contours = replace(
+        view.contours, **{name: getattr(view.contours, name)[inside] for name in ("midline", "left", "right")}
+    )
+    try:
+        found = contrast_velocity(view.cine, contours, along, VelocityOptions(beat=beat, density=density))
+    except InputError as error:
+        log.warning("view %d: %s", number + 1, error)
+        return str(error)
+    for sentence in found.warnings:
+        log.warning("view %d: %s", number + 1, sentence)
+    return found
+
+
+def along_vessel(midline: Array, vessel: Reconstruction, number: int) -> tuple[Array, Array]:
+    """Which points (n,) of a view's midline show the vessel, and how far along it (m) those are, increasing."""
+    seen = vessel.cameras[number].project(vessel.branch.points)
+    run = arc_length(seen)
+    at = feet(midline, seen, run)
+    arc = np.interp(at, run, vessel.branch.arc)
+    inside = (at >= 0.0) & (at <= run[-1])
+    inside &= np.concatenate([[True], arc[1:] > np.maximum.accumulate(arc)[:-1] + 1e-6])
+    return inside, arc[inside]
+
+
+def _measured(timed: Sequence[Velocity | str], options: QfrOptions) -> tuple[float, float] | None:
+    """The velocity and its standard deviation, m/s: what was given, or the views' mean by their variances."""
+    if options.velocity is not None:
+        return options.velocity, 0.0
+    found = [(one.velocity, one.sd) for one in timed if not isinstance(one, str)]
+    if not found:
+        return None
+    velocity, sd = np.array(found).T
+    weight = 1.0 / np.maximum(sd, 1e-3 * velocity) ** 2
+    mean = float(velocity @ weight / weight.sum())
+    spread = float(np.sqrt(1.0 / weight.sum()))
+    if len(found) == 2:
+        apart = float(abs(velocity[0] - velocity[1]))
+        if apart > 2.5 * float(np.linalg.norm(sd)):
+            log.warning("the views' velocities, %.2f and %.2f m/s, differ by more than their errors", *velocity)
+        spread = max(spread, 0.5 * apart)
+    return mean, spread
+
+
+def _mode(mode: Mode, tree: VesselTree, measured: tuple[float, float] | None, options: QfrOptions) -> ModeResult:
+    """QFR by one mode, with what velocity and lumen leave open."""
+    timed, sd = measured or (None, 0.0)
+    velocity = hyperaemic_velocity(mode, timed, sd, options.flow)
+    for sentence in velocity.warnings:
+        log.warning("%s", sentence)
+    entering = _inflow(mode, tree, velocity.velocity, measured, options)
+    found = flow_ratio(tree, _drive(entering, options), options.blood, options=options.losses)
+    doubts = {
+        "flow": _moved(tree, entering * (1.0 + velocity.sd / velocity.velocity), found, options),
+        "lumen": _moved(_narrower(tree, options.lumen_sd), entering, found, options),
+    }
+    half = {name: 1.96 * value for name, value in doubts.items()}
+    width = float(np.linalg.norm(list(half.values())))
+    return ModeResult(velocity, entering, found, (found.vessel - width, min(1.0, found.vessel + width)), half)
+
+
+def _drive(entering: float, options: QfrOptions) -> Drive:
+    pressure = 100.0 * MMHG if options.aortic_pressure is None else options.aortic_pressure
+    return Drive(entering, pressure, exponent=options.exponent)
+
+
+def _inflow(
+    mode: Mode, tree: VesselTree, velocity: float, measured: tuple[float, float] | None, options: QfrOptions
+) -> float:
+    """m^3/s; the contrast mode's flow during the injection times what hyperaemia makes of its velocity."""
+    if measured is None or options.area != "transit":
+        area = "mean_reference" if options.area == "transit" else options.area
+        return inflow(velocity, tree.root, replace(options.flow, area=area))
+    return flow_of_transit(tree, measured[0], options) * velocity / measured[0]
+
+
+def flow_of_transit(tree: VesselTree, velocity: float, options: QfrOptions) -> float:
+    """The inflow, m^3/s, at which the mean transit through the vessel is its length over the timed velocity."""
+    branch = tree.root
+    entering = velocity * float(np.trapezoid(branch.area, branch.arc)) / branch.length
+    for _ in range(TRANSIT_ROUNDS):
+        along = flow_along(tree, _drive(entering, options), options.blood, options.losses).branches[branch.name].flow
+        left = np.maximum(along / along[0], 1e-3)
+        entering = velocity / branch.length * float(np.trapezoid(branch.area / left, branch.arc))
+    return entering
+
+
+def _moved(tree: VesselTree, entering: float, found: FlowRatio, options: QfrOptions) -> float:
+    """By how much the vessel's ratio moves; 0.1 at least where no such flow passes any more."""
+    try:
+        other = flow_along(tree, _drive(entering, options), options.blood, options.losses)
+    except InputError:
+        return max(0.1, found.vessel / 2.0)
+    branch = tree.root
+    return abs(float(np.interp(found.place, branch.arc, other.ffr(branch.name))) - found.vessel)
+
+
+def _narrower(tree: VesselTree, sd: float) -> VesselTree:
+    """Every diameter of the lumen smaller by so much (m), the lesions measured anew."""
+    branch = tree.root
+    diameter = np.maximum(branch.diameter - sd, 0.3 * branch.diameter)
+    scale = diameter / branch.diameter
+    changed = replace(branch, area=branch.area * scale**2, radius=branch.radius * scale, perimeter=None)
+    return with_reference_and_lesions(replace(tree, branches=(changed,), lesions=()))
+
+
+def _assumptions(options: QfrOptions, chosen: Mode) -> tuple[Assumption, ...]:
+    """What the chosen mode's number stands on."""
+    given = options.aortic_pressure is not None
+    drive = _drive(1e-6, options)
+    rows = [
+        Assumption("aortic_pressure", drive.aortic_pressure, "Pa", "option" if given else "default: usual in QFR"),
+        Assumption("venous_pressure", drive.venous_pressure, "Pa", "default: hemo"),
+        Assumption("flow_mode", chosen, "", "computed"),
+        Assumption("flow_area", options.area, "", "option"),
+        Assumption("exponent", options.exponent, "", "default: Taylor DJ et al. 2024, AJP Heart 327:H182"),
+        Assumption("density", options.blood.density, "kg/m^3", "option"),
+        Assumption("viscosity", options.blood.viscosity, "Pa s", "option"),
+        Assumption("loss_law", options.losses.law, "", "option"),
+        Assumption("lumen_sd", options.lumen_sd, "m", "default: virtual angiograms, docs/benchmarks.md"),
+    ]
+    if chosen == "fixed":
+        rows.append(Assumption("velocity", options.flow.fixed, "m/s", "default: Tu et al. 2016, not confirmed"))
+    if chosen == "contrast":
+        text = ", ".join(f"{value:g}" for value in options.flow.coefficients)
+        rows.append(Assumption("contrast_coefficients", text, "m/s, 1, s/m", "default: Tu et al. 2016, not confirmed"))
+    return tuple(rows)
