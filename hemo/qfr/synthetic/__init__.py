@@ -1,0 +1,1 @@
+"""Angiograms made by calculation, with the truth about them: the instrument that QFR is tested with."""
