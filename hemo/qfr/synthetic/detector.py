@@ -42,7 +42,7 @@ class DetectorOptions:
     scatter_spread
         Standard deviation of the scatter's blur at the detector, m.
     quanta
-        Absorbed per area of the detector and frame where the beam is of middling strength, 1/m^2; infinite for no noise.
+        Absorbed per area of the detector and frame at middling strength, 1/m^2; infinite for no noise.
     electronic
         Noise of the electronics, quanta per pixel.
     bits
@@ -53,6 +53,8 @@ class DetectorOptions:
         Whether grey values are in proportion to the logarithm of the dose.
     latitude
         Absorption that a logarithmic image's grey values span.
+    shutter
+        Width of the dark rim, part of the image.
     """
 
     focal_spot: float = 0.6e-3
@@ -65,10 +67,11 @@ class DetectorOptions:
     middle: float = 0.45
     logarithmic: bool = False
     latitude: float = 4.0
+    shutter: float = 0.02
 
 
 def blur_of(camera: Camera, options: DetectorOptions) -> tuple[float, float]:
-    """Standard deviations of the focal spot's (at the isocentre's depth) and the scintillator's blur, m, at the detector."""
+    """Standard deviations of the focal spot's blur (for the isocentre) and the scintillator's, m, at the detector."""
     magnification = camera.source_detector / camera.source_isocentre
     return options.focal_spot * (magnification - 1.0) / np.sqrt(12.0), options.spread
 
@@ -81,6 +84,7 @@ class Detector:
     options: DetectorOptions
     strength: float
     scattered: Array
+    shutter: Array
 
     def mean(self, absorption: Array) -> Array:
         """(rows, columns) quanta expected in each pixel, before the scintillator's blur."""
@@ -88,7 +92,7 @@ class Detector:
         sigma = [np.sqrt(max((spot / pixel) ** 2 - SHARED, 0.0)) for pixel in self.camera.pixel]
         primary = gaussian_filter(np.exp(-absorption), sigma) / self.strength
         share = self.options.scatter
-        whole = (1.0 - share) * primary + share * self.scattered
+        whole = ((1.0 - share) * primary + share * self.scattered) * self.shutter
         return np.asarray(whole * self._quanta)
 
     def frame(self, absorption: Array, rng: np.random.Generator) -> Array:
@@ -122,4 +126,14 @@ def exposed(camera: Camera, background: Array, options: DetectorOptions) -> Dete
     open_beam = np.exp(-background)
     strength = float(np.median(open_beam))
     sigma = [options.scatter_spread / pixel for pixel in camera.pixel]
-    return Detector(camera, options, strength, gaussian_filter(open_beam, sigma, truncate=3.0) / strength)
+    scattered = gaussian_filter(open_beam, sigma, truncate=3.0) / strength
+    return Detector(camera, options, strength, scattered, shutter(camera.shape, options.shutter))
+
+
+def shutter(shape: tuple[int, int], width: float) -> Array:
+    """(rows, columns) what a soft-edged shutter lets through, 0 to 1; ``width`` is its part of the image."""
+    if width <= 0.0:
+        return np.ones(shape)
+    away = [np.minimum(np.arange(n), np.arange(n)[::-1]) / (width * n) for n in shape]
+    edge = np.clip(np.minimum(away[0][:, None], away[1]), 0.0, 1.0)
+    return np.asarray(0.1 + 0.9 * edge**2 * (3.0 - 2.0 * edge))

@@ -113,7 +113,12 @@ def tube(name: str, points: Array, semi_axes: Array, angle: Array, step: float, 
     frame = np.stack([spline(ends), a * long, b * np.cross(tangent, long)], axis=1)
     middle, gain = 0.5 * (frame[1:] + frame[:-1]), np.diff(frame, axis=0)
     return Lumen(
-        (name,), np.zeros(count, dtype=np.int64), 0.5 * (ends[1:] + ends[:-1]) - origin, middle[:, 0], middle[:, 1:], gain
+        (name,),
+        np.zeros(count, dtype=np.int64),
+        0.5 * (ends[1:] + ends[:-1]) - origin,
+        middle[:, 0],
+        middle[:, 1:],
+        gain,
     )
 
 

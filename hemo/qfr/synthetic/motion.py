@@ -48,7 +48,7 @@ def contraction(phase: Array, options: MotionOptions) -> Array:
 
 @dataclass(frozen=True)
 class Motion:
-    """Moves places of one tree: x + e (t + b w^2 d) + breath, w the distance from the ostium along ``axis`` over ``size``.
+    """Moves places of one tree: x + e (t + b w^2 d) + breath, w the distance along ``axis`` over ``size``.
 
     Attributes
     ----------
@@ -65,7 +65,7 @@ class Motion:
     options: MotionOptions
 
     def moved(self, lumen: Lumen, squeeze: float, breath: float) -> Lumen:
-        """A lumen at a contraction (0 to 1) and a breath (m towards the feet); its slabs move with the map's gradient."""
+        """A lumen at a contraction (0 to 1) and a breath (m towards the feet): slabs move with the map's gradient."""
         part = np.clip((lumen.centre - self.hinge) @ self.axis / self.size, 0.0, None)
         bend = squeeze * self.options.bending
         gradient = (2.0 * bend / self.size * part)[:, None, None]

@@ -96,7 +96,7 @@ def sampled(lumen: Lumen, camera: Camera) -> Samples:
 
 
 def without_overlap(samples: Samples, lumen: Lumen, tree: VesselTree) -> Samples:
-    """The samples less those of a daughter's start that lie in its mother or in an earlier sister from the same place."""
+    """The samples but those of a daughter's start that lie in its mother or in a sister from the same place."""
     keep = np.ones(len(samples.slab), dtype=bool)
     for number, branch in enumerate(tree.branches):
         if branch.parent is None:
@@ -118,6 +118,13 @@ def _fork(branch: Any) -> tuple[str | None, int | None]:
     return branch.parent, branch.parent_index
 
 
+def in_view(lumen: Lumen, camera: Camera, margin: float = 0.1) -> Lumen:
+    """The slabs whose middle is seen, or would be on an image wider by ``margin`` of itself all round."""
+    place = camera.project(lumen.centre)
+    size = np.array(camera.shape[::-1])
+    return lumen.chosen(np.all((place > -margin * size) & (place < (1.0 + margin) * size), axis=1))
+
+
 def inside(lumen: Lumen, places: Array) -> NDArray[np.bool_]:
     """(m,) whether places (m, 3) lie in one vessel: in the ellipse of the nearest slab and not beyond its ends."""
     _, nearest = cKDTree(lumen.centre).query(places)
@@ -137,15 +144,20 @@ def path_length(lumen: Lumen, samples: Samples, camera: Camera, factor: Array | 
         (n,) what each slab's length counts, for example its concentration (the image is then in m times its unit).
     """
     factor = np.ones(len(lumen.centre)) if factor is None else factor
-    kept = factor[samples.slab] != 0.0
+    kept = np.flatnonzero(factor[samples.slab])
     slab, u, v = samples.slab[kept], samples.u[kept], samples.v[kept]
-    at, _ = _shadow(lumen, camera)
-    move = lumen.axes @ camera.matrix[:, :3].T
-    column, row, depth = (at[slab, k] + u * move[slab, 0, k] + v * move[slab, 1, k] for k in range(3))
-    gain = np.einsum("nij,nj->ni", lumen.slope, np.cross(lumen.axes[:, 0], lumen.axes[:, 1])) * factor[:, None]
+    matrix = camera.matrix
+    gain = np.einsum("nij,nj->in", lumen.slope, np.cross(lumen.axes[:, 0], lumen.axes[:, 1]))
+
+    def spread(centre: Array, first: Array, second: Array) -> Array:
+        return np.asarray(np.take(centre, slab) + u * np.take(first, slab) + v * np.take(second, slab))
+
+    column, row, depth = (
+        spread(lumen.centre @ one[:3] + one[3], lumen.axes[:, 0] @ one[:3], lumen.axes[:, 1] @ one[:3])
+        for one in matrix
+    )
     # A bend tighter than the vessel is wide folds the slabs over one another: no negative volume.
-    volume = gain[slab, 0] + u * gain[slab, 1] + v * gain[slab, 2]
-    volume = np.where(np.sign(volume) == np.sign(factor[slab]), volume, 0.0) * samples.weight[kept]
+    volume = np.maximum(spread(*gain), 0.0) * np.take(factor, slab) * samples.weight[kept]
     return _shared(camera, column / depth, row / depth, volume / depth**2)
 
 
@@ -175,8 +187,8 @@ def _shared(camera: Camera, column: Array, row: Array, amount: Array) -> Array:
 def silhouette(lumen: Lumen, camera: Camera) -> tuple[Array, Array, Array]:
     """Midline, left and right edge (n, 2) of one vessel on the image, pixels (column, row), proximal to distal.
 
-    The edge is where the slabs' shadows, ellipses, reach farthest across the midline: exact for a cylinder and for small
-    taper. Left and right are as one looks distally on the image.
+    The edge is where the slabs' shadows, ellipses, reach farthest across the midline: exact for a cylinder and for
+    small taper. Left and right are as one looks distally on the image.
     """
     at, move = _shadow(lumen, camera)
     midline = at[:, :2] / at[:, 2:]

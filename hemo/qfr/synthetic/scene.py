@@ -1,8 +1,8 @@
-"""What else an angiogram shows: heart, diaphragm, spine, ribs, lung markings, collimator, and the catheter.
+"""What else an angiogram shows: heart, diaphragm, spine, ribs, texture, and the catheter.
 
-All but the lung markings are bodies in the patient, seen by the view's own geometry, so two views of one scene agree.
+All but the texture are bodies in the patient, seen by the view's own geometry, so two views of one scene agree.
 Absorption is in nepers. The soft tissue's contrast is less than the bare physics' (20.6 /m for water at 60 keV), since
-wedge filters and the dynamic compression of clinical systems flatten it: 6 /m is near what ARCADE's frames show.
+wedge filters and the dynamic compression of clinical systems flatten it: 5 /m is near what ARCADE's frames show.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from scipy.ndimage import gaussian_filter, zoom
 from hemo.geometry.synthetic.heart import bridge
 from hemo.qfr.camera import Camera
 from hemo.qfr.synthetic.lumen import Lumen, joined, tube
-from hemo.qfr.synthetic.projecting import path_length, sampled
+from hemo.qfr.synthetic.projecting import in_view, path_length, sampled
 from hemo.tree import VesselTree, arc_length
 
 Array = NDArray[Any]
 
-_COARSE = 2  # bones are made with pixels so many times as large
+_COARSE = 4  # bodies are made with pixels so many times as large
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,8 @@ class SceneOptions:
         Absorption of the bones' outer 1 mm, 1/m; their inside has a fifth.
     markings
         Standard deviation of the lung's and muscle's texture, nepers.
-    collimator
-        Width of the dark rim, part of the image.
+    twigs
+        Distance of the thin side branches along the vessels, m; 0 leaves them and the outlets' continuations out.
     catheter
         Outer diameter, m: 2.0 mm is 6 F.
     catheter_wall
@@ -47,10 +47,10 @@ class SceneOptions:
         Of the wall, 1/m.
     """
 
-    tissue: float = 6.0
-    bone: float = 25.0
-    markings: float = 0.035
-    collimator: float = 0.02
+    tissue: float = 5.0
+    bone: float = 15.0
+    markings: float = 0.08
+    twigs: float = 7e-3
     catheter: float = 2.0e-3
     catheter_wall: float = 0.15e-3
     catheter_absorption: float = 150.0
@@ -86,12 +86,14 @@ class Chest:
 
 def chest(rng: np.random.Generator) -> Chest:
     """A patient about the isocentre, which lies in the heart: usual places with a little chance."""
-    jitter = rng.normal(0.0, 1.0, 12)
+    jitter = rng.normal(0.0, 1.0, 14)
     heart = Body(
         np.array([0.005, 0.0, -0.012]) + 4e-3 * jitter[:3],
-        np.array([0.060, 0.052, 0.058]) * (1 + 0.05 * jitter[3]),
+        np.array([0.064, 0.058, 0.060]) * (1.0 + 0.04 * jitter[3]),
         True,
     )
+    vessels = Body(np.array([-0.025, 0.005, 0.060]) + 4e-3 * jitter[8:11], np.array([0.035, 0.040, 0.070]), True)
+    atria = Body(np.array([-0.035, 0.030, 0.000]) + 4e-3 * jitter[11:], np.array([0.045, 0.035, 0.050]), True)
     top = -0.062 + 0.010 * jitter[4]
     domes = [
         Body(np.array([x, y, top - lower - 0.10]), np.array([0.10, 0.11, 0.10]), True)
@@ -107,7 +109,7 @@ def chest(rng: np.random.Generator) -> Chest:
             points = _rib(place, side)
             bones.append(_hollow("rib", points, (6.5e-3, 4e-3), 0.0))
             marrow.append(_hollow("rib", points, (6.5e-3, 4e-3), 1e-3))
-    return Chest((heart, *domes), joined(bones), joined(marrow))
+    return Chest((heart, vessels, atria, *domes), joined(bones), joined(marrow))
 
 
 def _hollow(name: str, points: Array, semi_axes: tuple[float, float], less: float) -> Lumen:
@@ -162,15 +164,16 @@ def coarse(camera: Camera) -> Camera:
 
 def _enlarged(image: Array, shape: tuple[int, int]) -> Array:
     factor = shape[0] / image.shape[0], shape[1] / image.shape[1]
-    return np.asarray(zoom(image, factor, order=1, mode="nearest", grid_mode=True))
+    return np.asarray(zoom(image, factor, order=2, mode="nearest", grid_mode=True))
 
 
 def background(camera: Camera, body: Chest, options: SceneOptions, rng: np.random.Generator) -> Background:
     """The clutter of one view."""
-    still = options.markings * texture(camera, rng) + _rim(camera.shape, options.collimator)
+    still = options.markings * texture(camera, rng)
     if options.bone > 0.0:
         view = coarse(camera)
-        outer, inner = (path_length(part, sampled(part, view), view) for part in (body.bones, body.marrow))
+        seen = [in_view(part, view, 0.2) for part in (body.bones, body.marrow)]
+        outer, inner = (path_length(part, sampled(part, view), view) for part in seen)
         bones = gaussian_filter(outer - 0.8 * inner, 0.7)
         still = still + options.bone * _enlarged(bones, camera.shape)
     return Background(camera, still, body.soft if options.tissue > 0.0 else (), options.tissue)
@@ -188,14 +191,6 @@ def texture(camera: Camera, rng: np.random.Generator) -> Array:
     spectrum[0, 0] = 0.0
     field = np.fft.irfft2(spectrum, s=(rows, columns))
     return np.asarray(field / field.std())
-
-
-def _rim(shape: tuple[int, int], width: float) -> Array:
-    if width <= 0.0:
-        return np.zeros(shape)
-    away = [np.minimum(np.arange(n), np.arange(n)[::-1]) / (width * n) for n in shape]
-    near = np.minimum(away[0][:, None], away[1])
-    return np.asarray(3.0 * np.clip(1.0 - near, 0.0, 1.0) ** 2)
 
 
 def catheter_course(tree: VesselTree) -> Array:
@@ -217,5 +212,5 @@ def catheter(tree: VesselTree, options: SceneOptions, step: float) -> tuple[Lume
     course = catheter_course(tree)
     outer = 0.5 * options.catheter
     sizes = [np.full((len(course), 2), radius) for radius in (outer, outer - options.catheter_wall)]
-    first, second = (tube("catheter", course, size, np.zeros(len(course)), step) for size in sizes)
-    return first, second
+    outside, channel = (tube("catheter", course, size, np.zeros(len(course)), step) for size in sizes)
+    return outside, channel

@@ -1,24 +1,25 @@
-r"""How contrast travels: pulsatile flow with a velocity profile, through tapering and branching vessels, unmixed.
+r"""How contrast travels: pulsatile flow with a velocity profile, through tapering and branching vessels.
 
-*Pulsation.* All flows are their means times one periodic factor g(t) of mean 1, so contrast has come as far at time t as
-it would at the mean flow in the time T(t) = integral of g. *Path.* At mean velocity the transit time to a place is
+*Pulsation.* All flows are their means times one periodic factor g(t) of mean 1, so at time t contrast is as far
+as it would be at the mean flow after the time T(t), the integral of g.
 
-    tau = integral of A / Q ds      (the volume on the way over the flow, Q falling at every branch).
+*Path.* At mean velocity the transit time to a place is tau, the integral of A / Q ds: Q falls at every branch.
 
-*Profile.* v = U (m + 2) / m (1 - (r/R)^m), m = 2 for Poiseuille's. The part q = (r/R)^2 of the section's area is uniform;
-a particle keeps its q, since in a tube the part of the flux inside it does not change and the profile is the same
-everywhere. It arrives after tau / f(q), f = (m + 2) / m (1 - q^(m/2)). So the mean over the section, which is what X-rays
-see, is
+*Profile.* v = U (m + 2) / m (1 - (r/R)^m), m = 2 for Poiseuille's. Let q = (r/R)^2 be the part of the section's area
+inside r. A particle keeps its q: in a tube the part of the flux inside it does not change, and the profile is the same
+everywhere. It arrives after tau / f(q), f = (m + 2) / m (1 - q^(m/2)). So the mean over the section, which is what
+X-rays see, is
 
     C(tau, T) = integral over q of c(T - tau / f(q)) dq,
 
-c the concentration at the ostium. For a step and m = 2 this is 1 - tau / (2 T) from T = tau / 2 on, Taylor's pure
-convection (Taylor GI 1953, Proc R Soc A 219:186, section "dispersion by convection alone"); the flux carries more,
+c the concentration at the ostium. For a step and m = 2 this is 1 - tau / (2 T) from T = tau / 2 on, pure convection
+without diffusion (Taylor GI 1953, Proc R Soc A 219:186); the flux carries more,
 
     F = integral of f(q) c(T - tau / f(q)) dq = 1 - (tau / (2 T))^2.
 
-Molecular diffusion is left out: it needs R^2 / (3.8^2 D), half an hour and more. At a bifurcation the profile forms anew: either the
-particles keep their q through it (``mixed`` False) or each daughter starts from the flux's mean (``mixed`` True).
+Molecular diffusion is left out: it needs R^2 / (3.8^2 D), half an hour and more. At a bifurcation the profile forms
+anew: either the particles keep their q through it (``mixed`` False) or each daughter, and what goes on, starts from the
+flux's mean (``mixed`` True).
 """
 
 from __future__ import annotations
@@ -123,7 +124,7 @@ def transit_times(tree: VesselTree, flow: Mapping[str, Array]) -> dict[str, Arra
         if branch.name not in flow or np.shape(flow[branch.name]) != branch.area.shape:
             raise InputError(f"branch {branch.name!r}: one flow for each of its {len(branch.area)} points is needed.")
         if not np.all(np.isfinite(flow[branch.name])) or np.any(flow[branch.name] <= 0.0):
-            raise InputError(f"branch {branch.name!r}: its flow must be above 0 everywhere for contrast to get through.")
+            raise InputError(f"branch {branch.name!r}: its flow must be above 0 all along for contrast to get through.")
         slowness = branch.area / flow[branch.name]
         way = np.cumsum(0.5 * (slowness[1:] + slowness[:-1]) * np.diff(branch.arc))
         before = 0.0 if branch.parent is None else transit[branch.parent][branch.parent_index or 0]

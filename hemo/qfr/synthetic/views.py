@@ -75,9 +75,7 @@ def viewing(tree: VesselTree, name: str, rng: np.random.Generator) -> tuple[Came
         for b in np.arange(-_SECONDARY, _SECONDARY + 1.0, _STEP)
     ]
     cameras = [Camera(a, b, 1.05, 0.75, (pixel, pixel), (size, size)) for a, b in angles]
-    cost = np.array(
-        [foreshortening(thin[name].points, one) + 0.7 * overlapped(thin, name, one) for one in cameras]
-    )
+    cost = np.array([foreshortening(thin[name].points, one) + 0.7 * overlapped(thin, name, one) for one in cameras])
     beams = np.array([one.axes[2] for one in cameras])
     apart = np.arccos(np.clip(np.abs(beams @ beams.T), 0.0, 1.0))
     both = np.where(apart >= LEAST - 1e-9, cost[:, None] + cost, np.inf)
