@@ -26,7 +26,7 @@ from hemo.tree import VesselTree
 
 Array = NDArray[Any]
 
-_STEP = 0.6  # pixels a slab is thick
+_STEP = 0.5  # pixels a slab is thick
 _FINE = 5e-3  # s, of the contrast curve at the ostium
 _OFTEN = 4  # times a frame at which concentrations are worked out
 

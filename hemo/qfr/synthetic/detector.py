@@ -1,8 +1,9 @@
 r"""From absorption to grey values: blur, scatter, quanta, electronics, digits.
 
-The order is the physical one. What leaves the patient, exp(-absorption), is blurred by the focal spot; scatter adds a
-smooth background; quanta arrive by Poisson's law; the scintillator spreads the light of each, so the noise is blurred
-with it; the electronics add noise of their own; the result is digitised in proportion to the dose, or to its logarithm.
+What leaves the patient, exp(-absorption), is blurred by the focal spot and by the scintillator; scatter adds a smooth
+background; quanta arrive by Poisson's law, and the scintillator spreads the light of each, so that their noise is
+blurred by it, too; the electronics add noise of their own; the result is digitised in proportion to the dose, or to its
+logarithm.
 
 *Attenuation.* Beer and Lambert's law with one effective coefficient for the beam: iodine has 0.758 m^2/kg at 60 keV and
 1.232 at 50 keV (Hubbell and Seltzer, NIST tables of X-ray mass attenuation coefficients). 80 kVp behind 20 cm of
@@ -87,9 +88,12 @@ class Detector:
     shutter: Array
 
     def mean(self, absorption: Array) -> Array:
-        """(rows, columns) quanta expected in each pixel, before the scintillator's blur."""
-        spot, _ = blur_of(self.camera, self.options)
-        sigma = [np.sqrt(max((spot / pixel) ** 2 - SHARED, 0.0)) for pixel in self.camera.pixel]
+        """(rows, columns) quanta whose light is expected in each pixel.
+
+        The lumen's images are blurred by 2/12 pixel squared already (:mod:`hemo.qfr.synthetic.projecting`).
+        """
+        blur = sum(sigma**2 for sigma in blur_of(self.camera, self.options))
+        sigma = [np.sqrt(max(blur / pixel**2 - SHARED, 0.0)) for pixel in self.camera.pixel]
         primary = gaussian_filter(np.exp(-absorption), sigma) / self.strength
         share = self.options.scatter
         whole = ((1.0 - share) * primary + share * self.scattered) * self.shutter
@@ -97,12 +101,11 @@ class Detector:
 
     def frame(self, absorption: Array, rng: np.random.Generator) -> Array:
         """(rows, columns) grey values of one exposure, unsigned integers."""
-        expected = self.mean(absorption)
-        noisy = rng.poisson(expected).astype(float) if np.isfinite(self.options.quanta) else expected
-        sigma = [self.options.spread / pixel for pixel in self.camera.pixel]
-        light = gaussian_filter(noisy, sigma)
+        light = self.mean(absorption)
         if np.isfinite(self.options.quanta):
-            light += self.options.electronic * rng.standard_normal(light.shape)
+            sigma = [self.options.spread / pixel for pixel in self.camera.pixel]
+            quantum = gaussian_filter(rng.poisson(light) - light, sigma)
+            light = light + quantum + self.options.electronic * rng.standard_normal(light.shape)
         return self.digitised(light / self._quanta)
 
     @property

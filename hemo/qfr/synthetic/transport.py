@@ -180,13 +180,14 @@ def concentrations(
         values = np.empty((len(time), len(tau)))
         first = 0
         for place in [*sorted({child.parent_index or 0 for child in tree.children(branch.name)}), len(tau) - 1]:
+            # A fork's own point still belongs to what leads to it.
             values[:, first : place + 1] = _stretch(here, tau[first : place + 1] - since, time, exponent)
-            if mixed and place > first:
+            if mixed and place > 0:
                 here, since = carried(here, float(tau[place] - since), exponent), float(tau[place])
             for child in tree.children(branch.name):
                 if child.parent_index == place:
                     entering[child.name] = here, since
-            first = place
+            first = place + 1
         found[branch.name] = values
     return found
 
