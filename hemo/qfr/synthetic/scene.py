@@ -158,8 +158,9 @@ class Background:
 def coarse(camera: Camera) -> Camera:
     """The same view with fewer, larger pixels."""
     rows, columns = camera.shape
-    pixel = (camera.pixel[0] * _COARSE, camera.pixel[1] * _COARSE)
-    return replace(camera, pixel=pixel, shape=(rows // _COARSE, columns // _COARSE))
+    fewer = (max(1, rows // _COARSE), max(1, columns // _COARSE))
+    pixel = (camera.pixel[0] * rows / fewer[0], camera.pixel[1] * columns / fewer[1])
+    return replace(camera, pixel=pixel, shape=fewer)
 
 
 def _enlarged(image: Array, shape: tuple[int, int]) -> Array:
@@ -182,7 +183,7 @@ def background(camera: Camera, body: Chest, options: SceneOptions, rng: np.rando
 def texture(camera: Camera, rng: np.random.Generator) -> Array:
     """(rows, columns) random field of mean 0 and deviation 1 with a power spectrum of 1 / frequency^3.
 
-    Breast and chest radiographs follow such a law (Burgess 1999, J Opt Soc Am A 16:633: exponent 3).
+    Mammograms follow such a law (Burgess, Jacobson and Judy 2001, Med Phys 28:419); for angiograms not confirmed.
     """
     rows, columns = camera.shape
     frequency = np.hypot(np.fft.fftfreq(rows, camera.pixel[0])[:, None], np.fft.rfftfreq(columns, camera.pixel[1]))

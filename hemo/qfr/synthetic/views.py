@@ -17,6 +17,12 @@ Array = NDArray[Any]
 LEAST = np.radians(30.0)  # between the views
 _STEP = 5.0  # degrees of the search
 _PRIMARY, _SECONDARY = 60.0, 35.0
+_FIELD, _DETECTOR, _ISOCENTRE = (
+    (0.15, 0.20),
+    (0.9, 1.2),
+    (0.7, 0.8),
+)  # m: field's width, source to detector, to isocentre
+_MARGIN, _TRIALS = 0.05, 60  # rim of the image that stays free of the branch; draws of the settings
 
 
 def centred(tree: VesselTree, place: Array | None = None) -> VesselTree:
@@ -56,7 +62,8 @@ def viewing(tree: VesselTree, name: str, rng: np.random.Generator) -> tuple[Came
     """Two views at least 30 degrees apart that show a branch long and free, with settings of clinical kind by chance.
 
     Angles are searched every 5 degrees over primary -60 to 60, secondary -35 to 35. The source is 0.7 to 0.8 m from the
-    isocentre and 0.9 to 1.2 m from the detector, whose field is 15 to 20 cm wide with 512 or 1024 pixels.
+    isocentre and 0.9 to 1.2 m from the detector, whose field is 15 to 20 cm wide with 512 or 1024 pixels; settings that
+    cut the branch off are drawn again.
 
     Raises
     ------
@@ -65,26 +72,41 @@ def viewing(tree: VesselTree, name: str, rng: np.random.Generator) -> tuple[Came
     """
     if name not in {branch.name for branch in tree.branches}:
         raise InputError(f"tree {tree.name!r}: no branch is called {name!r}; choose one of its branches to view.")
-    size = int(rng.choice([512, 1024]))
-    pixel = float(rng.uniform(0.15, 0.20)) / size
-    settings = [(float(rng.uniform(0.9, 1.2)), float(rng.uniform(0.7, 0.8))) for _ in range(2)]
     thin = _thinned(tree)
     angles = [
         (np.radians(a), np.radians(b))
         for a in np.arange(-_PRIMARY, _PRIMARY + 1.0, _STEP)
         for b in np.arange(-_SECONDARY, _SECONDARY + 1.0, _STEP)
     ]
-    cameras = [Camera(a, b, 1.05, 0.75, (pixel, pixel), (size, size)) for a, b in angles]
+    cameras = [Camera(a, b, 1.05, 0.75, (3e-4, 3e-4), (512, 512)) for a, b in angles]
     cost = np.array([foreshortening(thin[name].points, one) + 0.7 * overlapped(thin, name, one) for one in cameras])
     beams = np.array([one.axes[2] for one in cameras])
     apart = np.arccos(np.clip(np.abs(beams @ beams.T), 0.0, 1.0))
     both = np.where(apart >= LEAST - 1e-9, cost[:, None] + cost, np.inf)
     first, second = np.unravel_index(int(np.argmin(both)), both.shape)
-    made = [
-        replace(cameras[int(k)], source_detector=far, source_isocentre=near)
-        for k, (far, near) in zip((first, second), settings, strict=True)
-    ]
-    return made[0], made[1]
+    return _fitted(thin[name].points, (cameras[int(first)], cameras[int(second)]), rng)
+
+
+def _fitted(points: Array, angles: tuple[Camera, Camera], rng: np.random.Generator) -> tuple[Camera, Camera]:
+    """The views with the first settings drawn under which all points are seen; after many, with those that show most."""
+    for trial in range(_TRIALS + 1):
+        last = trial == _TRIALS
+        size = int(rng.choice([512, 1024]))
+        pixel = (_FIELD[1] if last else float(rng.uniform(*_FIELD))) / size
+        one, other = (
+            replace(
+                view,
+                source_detector=_DETECTOR[0] if last else float(rng.uniform(*_DETECTOR)),
+                source_isocentre=_ISOCENTRE[1] if last else float(rng.uniform(*_ISOCENTRE)),
+                pixel=(pixel, pixel),
+                shape=(size, size),
+            )
+            for view in angles
+        )
+        seen = np.concatenate([view.project(points) for view in (one, other)]) / size
+        if last or np.all((seen > _MARGIN) & (seen < 1.0 - _MARGIN)):
+            break
+    return one, other
 
 
 def _thinned(tree: VesselTree) -> VesselTree:

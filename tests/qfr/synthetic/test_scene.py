@@ -13,7 +13,17 @@ from hemo.qfr.camera import Camera, angle_between
 from hemo.qfr.synthetic.lumen import lumen_of
 from hemo.qfr.synthetic.motion import MotionOptions, contraction, motion_of
 from hemo.qfr.synthetic.projecting import silhouette
-from hemo.qfr.synthetic.scene import Body, SceneOptions, background, catheter, catheter_course, chest, chord, texture
+from hemo.qfr.synthetic.scene import (
+    Background,
+    Body,
+    SceneOptions,
+    background,
+    catheter,
+    catheter_course,
+    chest,
+    chord,
+    texture,
+)
 from hemo.qfr.synthetic.twigs import fitted_sphere, grown_twigs, twig_values
 from hemo.qfr.synthetic.views import centred, foreshortening, overlapped, viewing
 from hemo.tree import Branch, VesselTree
@@ -64,6 +74,13 @@ def test_a_scene_without_clutter_is_empty_and_the_breath_moves_one_with_it() -> 
     assert np.all(np.isfinite(full.at(0.0)))
     assert full.at(0.0).std() > 0.1
     assert np.abs(full.at(0.0) - full.at(4e-3)).max() > 0.02
+
+
+def test_bodies_are_in_their_place_on_images_of_any_shape() -> None:
+    body = Body(np.zeros(3), np.full(3, 0.02), True)
+    view = Camera(0.0, 0.0, 1.1, 0.75, (2e-4, 3e-4), (211, 302))
+    still = Background(view, np.zeros(view.shape), (body,), 5.0)
+    assert np.abs(still.at(0.0) - 5.0 * chord(body, view)).mean() < 0.01 * 5.0 * 0.04
 
 
 def test_the_catheter_is_six_french_and_ends_at_the_ostium() -> None:
@@ -128,6 +145,9 @@ def test_views_are_apart_and_show_the_branch_long() -> None:
             assert 0.7 <= view.source_isocentre <= 0.8
             assert 0.15 <= view.pixel[0] * view.shape[0] <= 0.20
             assert abs(np.degrees(view.primary_angle)) <= 60.0
+            place = view.project(tree["B"].points) / view.shape[0]
+            assert place.min() > 0.0
+            assert place.max() < 1.0
             assert abs(np.degrees(view.secondary_angle)) <= 35.0
     with pytest.raises(InputError, match="no branch is called 'X'"):
         viewing(tree, "X", np.random.default_rng(0))
