@@ -49,7 +49,7 @@ class SceneOptions:
 
     tissue: float = 5.0
     bone: float = 15.0
-    markings: float = 0.08
+    markings: float = 0.10
     twigs: float = 7e-3
     catheter: float = 2.0e-3
     catheter_wall: float = 0.15e-3
@@ -93,7 +93,7 @@ def chest(rng: np.random.Generator) -> Chest:
         True,
     )
     vessels = Body(np.array([-0.025, 0.005, 0.060]) + 4e-3 * jitter[8:11], np.array([0.035, 0.040, 0.070]), True)
-    atria = Body(np.array([-0.035, 0.030, 0.000]) + 4e-3 * jitter[11:], np.array([0.045, 0.035, 0.050]), True)
+    atria = Body(np.array([-0.035, 0.030, 0.000]) + 4e-3 * jitter[11:], np.array([0.034, 0.026, 0.038]), True)
     top = -0.062 + 0.010 * jitter[4]
     domes = [
         Body(np.array([x, y, top - lower - 0.10]), np.array([0.10, 0.11, 0.10]), True)
@@ -119,8 +119,8 @@ def _hollow(name: str, points: Array, semi_axes: tuple[float, float], less: floa
 
 
 def _vertebra(place: Array, less: float) -> Lumen:
-    height = np.linspace(-0.0125 + less, 0.0125 - less, 9)
-    waist = 1.0 - 0.10 * np.cos(0.5 * np.pi * height / 0.0125)
+    height = np.linspace(-0.0135 + less, 0.0135 - less, 9)
+    waist = 1.0 - 0.10 * np.cos(0.5 * np.pi * height / 0.0135)
     sizes = waist[:, None] * np.array([0.016, 0.021]) - less
     return tube("vertebra", place + height[:, None] * np.array([0.0, 0.0, 1.0]), sizes, np.zeros(9), 0.8e-3)
 

@@ -17,11 +17,8 @@ Array = NDArray[Any]
 LEAST = np.radians(30.0)  # between the views
 _STEP = 5.0  # degrees of the search
 _PRIMARY, _SECONDARY = 60.0, 35.0
-_FIELD, _DETECTOR, _ISOCENTRE = (
-    (0.15, 0.20),
-    (0.9, 1.2),
-    (0.7, 0.8),
-)  # m: field's width, source to detector, to isocentre
+_FIELD = (0.15, 0.20)  # m, its width at the detector
+_DETECTOR, _ISOCENTRE = (0.9, 1.2), (0.7, 0.8)  # m, from the source
 _MARGIN, _TRIALS = 0.05, 60  # rim of the image that stays free of the branch; draws of the settings
 
 
@@ -88,7 +85,7 @@ def viewing(tree: VesselTree, name: str, rng: np.random.Generator) -> tuple[Came
 
 
 def _fitted(points: Array, angles: tuple[Camera, Camera], rng: np.random.Generator) -> tuple[Camera, Camera]:
-    """The views with the first settings drawn under which all points are seen; after many, with those that show most."""
+    """The views with the first settings drawn that show all points; after many draws, with those that show most."""
     for trial in range(_TRIALS + 1):
         last = trial == _TRIALS
         size = int(rng.choice([512, 1024]))
