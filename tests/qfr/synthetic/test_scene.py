@@ -177,3 +177,11 @@ def test_twigs_keep_to_the_heart_and_get_their_contrast_late() -> None:
     late = twig_values(twigs, time, time, ramp)
     assert late[-1] == pytest.approx(np.maximum(3.0 - twigs.lag, 0.0), abs=1e-9)
     assert np.all(twigs.lag >= 0.0)
+
+
+def test_twigs_of_a_straight_vessel_have_places_too() -> None:
+    straight = vessel("A", (0.0, 0.0, 0.03), (0.0, 0.0, -0.03), 1e-3)
+    twigs = grown_twigs(VesselTree("t", (straight,)), {"A": np.full(101, 6e-7)}, 8e-3, 2e-4, np.random.default_rng(0))
+    assert twigs is not None
+    assert np.all(np.isfinite(twigs.lumen.centre))
+    assert np.all(twigs.lumen.volume > 0.0)
