@@ -142,28 +142,16 @@ def _branch_lumen(tree: VesselTree, branch: Branch, step: float, shape: Shape | 
     radius = 0.5 * branch.diameter
     ratio, angle = (np.ones_like(radius), np.zeros_like(radius)) if shape is None else (shape.ratio, shape.angle)
     semi_axes = np.column_stack([radius * np.sqrt(ratio), radius / np.sqrt(ratio)])
-    points, back = branch.points, 0.0
-    if branch.parent is not None:
-        root = tree[branch.parent].points[branch.parent_index or 0]
-        back = float(np.linalg.norm(root - points[0]))
+    own = tube(branch.name, branch.points, semi_axes, angle, step)
+    if branch.parent is None:
+        return own
+    root = tree[branch.parent].points[branch.parent_index or 0]
+    back = float(np.linalg.norm(root - branch.points[0]))
     if back < step:
-        return tube(branch.name, points, semi_axes, angle, step)
-    # The angle counts from the branch's own normal: so far the way back is turned, the angle is turned too.
-    whole = np.concatenate([[root], points])
-    turned = np.concatenate([[0.0], angle + _turn(branch, whole)]) if shape is not None else np.zeros(len(whole))
-    turned[0] = turned[1]
-    return tube(branch.name, whole, np.concatenate([semi_axes[:1], semi_axes]), turned, step, back)
-
-
-def _turn(branch: Branch, whole: Array) -> Array:
-    """(n,) angle from the normals carried along ``whole`` to the branch's own, about the tangent."""
-    arc = arc_length(whole)
-    tangent = CubicSpline(arc, whole)(arc, 1)
-    tangent /= np.linalg.norm(tangent, axis=1, keepdims=True)
-    carried = transported_normals(whole, tangent)[1:]
-    across = np.cross(tangent[1:], carried)
-    own = branch.normal
-    return np.asarray(np.arctan2((own * across).sum(axis=1), (own * carried).sum(axis=1)))
+        return own
+    way = np.linspace(root, branch.points[0], 3)
+    both = joined([tube(branch.name, way, np.full((3, 2), radius[0]), np.zeros(3), step, back), own])
+    return replace(both, names=own.names, vessel=np.zeros(len(both.arc), dtype=np.int64))
 
 
 def _check_shape(tree: VesselTree, name: str, shape: Shape) -> None:
