@@ -1,1 +1,1 @@
-"""Virtual angiography: cines of vessels that are known exactly, and the files an angiography system would write."""
+"""Angiograms made by calculation, with the truth about them: the instrument that QFR is tested with."""
