@@ -40,7 +40,8 @@ def check_points(points: Array, shape: tuple[int, ...], least: int = 2) -> Array
     except (TypeError, ValueError) as error:
         raise InputError("Points must be pairs of numbers, column and row in pixels.") from error
     if points.ndim != 2 or points.shape[1:] != (2,) or len(points) < least or not np.all(np.isfinite(points)):
-        raise InputError("Two or more points, each column and row in finite pixels, are needed along the vessel.")
+        needed = "Two or more points, each" if least > 1 else "A point with"
+        raise InputError(f"{needed} column and row in finite pixels, must be given on the vessel.")
     rows, columns = shape
     for number, (column, row) in enumerate(points, start=1):
         if not (0 <= column <= columns - 1 and 0 <= row <= rows - 1):
