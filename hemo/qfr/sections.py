@@ -15,8 +15,8 @@ three numbers. Taken is the rounder ellipse, by least squares: (x, y) / m is dra
 usual. As the views' errors vanish this is the ellipse of least eccentricity through both extents. If they are at right
 angles its semi-axes are the extents themselves, the usual assumption; where both views look from one side it is a
 circle. Over lumens turned at random whose axis ratios are spread evenly from 0.6 to 1 its area is too large by 1.9 % on
-average at any angle (the product of both extents: 2.0 % near right angles, 3.6 % at 10 to 30 degrees); single areas are
-off by 2.7 % (standard deviation) at right angles, 6.5 % at 60 to 90, 15 % at 30 to 60 and 19 % at 10 to 30 degrees,
+average from 60 degrees between the extents on, by 2.8 % at 10 to 30 (the product of both: 2.0 and 3.6 %); single areas
+are off by 2.7 % (standard deviation) at right angles, 6.5 % at 60 to 90, 15 % at 30 to 60 and 19 % at 10 to 30 degrees,
 which no choice of ellipse changes.
 """
 

@@ -1,0 +1,319 @@
+"""QFR of virtual angiograms against the 3D FFR of the same vessels.
+
+``python -m validation qfr_phantoms [--fresh] [--vessels N] [--processes N]``. Vessels of the solved trees of
+``tree_solutions``, from the ostium to an outlet, 3D FFR 0.60 to 0.95 at the end. Two views of each with contrast,
+clutter, noise, heartbeat and a table that is off, and one more under hyperaemia; a person's points along the vessel, a
+few pixels off. Each leaves a line in ``validation/records/qfr_phantoms.jsonl``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import time
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from functools import cache, partial
+from multiprocessing import get_context
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from hemo.errors import HemoError
+from hemo.qfr.camera import Camera
+from hemo.qfr.contoursjson import Landmark, ViewPoints
+from hemo.qfr.synthetic.angiogram import AngiogramOptions, angiogram
+from hemo.qfr.synthetic.truth import Truth
+from hemo.qfr.synthetic.views import centred, viewing
+from hemo.qfr.viewfile import MarkedView, marked
+from hemo.qfrstage import QfrOptions, QfrResult, analyse
+from hemo.reduced import solve
+from hemo.reduced.beds import with_resistances
+from hemo.reduced.network import sink_resistances
+from hemo.results import TreeFlow
+from hemo.tree import Branch, VesselTree
+from validation.campaign import resumed
+from validation.reduced_trees import Solved, calibrated, solved
+from validation.table import DOCS, Table, publish
+from validation.tree_solutions import records
+from validation.vessel_paths import VesselPath, vessel_path
+
+Array = NDArray[Any]
+RECORDS = DOCS.parent / "validation" / "records" / "qfr_phantoms.jsonl"
+BAND = (0.60, 0.95)  # of 3D FFR at the vessel's end
+VESSELS = 100
+LEAST_WIDE = 1.8e-3  # m: the person's last point lies where the vessel is still so wide behind its last lesion
+FIRST_POINT = 4e-3  # m from the ostium: the catheter's tip is in the first millimetres
+POINTS_APART = (15e-3, 7e-3)  # m: at first, and where tracing asks for more points
+OFF = 1.5  # pixels: standard deviation of a person's points
+TABLE = 3e-3  # m: standard deviation of what the second view's table is off, along each axis
+# Resistance during the injection over that at hyperaemia: rest is 3 (hemo's default), contrast a weak vasodilator.
+INJECTION = (1.9, 0.3)
+SECONDS = 4.0
+
+
+@cache
+def chosen() -> list[tuple[Solved, str]]:
+    """Trees and outlets whose 3D FFR at the person's last point is in the band, a tree's first outlets first."""
+    found: list[tuple[int, int, Solved, str]] = []
+    for number, line in enumerate(records()):
+        if line["status"] != "CONVERGED" or line["beds"] != "hyperaemia":
+            continue
+        one = solved(line)
+        rank = 0
+        for name in one.tree.outlets:
+            path = vessel_path(one.tree, name, one.flow)
+            ratio = path.pressure / one.conditions.aortic_pressure
+            if BAND[0] <= np.interp(last_place(path.tree.root), path.tree.root.arc, ratio) <= BAND[1]:
+                found.append((rank, number, one, name))
+                rank += 1
+    return [(one, name) for _, _, one, name in sorted(found, key=lambda item: item[:2])]
+
+
+def on_the_way(tree: VesselTree, outlet: str) -> list[str]:
+    """Branches from the ostium to the outlet."""
+    names, branch = [outlet], tree[outlet]
+    while branch.parent is not None:
+        names.insert(0, branch.parent)
+        branch = tree[branch.parent]
+    return names
+
+
+def shown(tree: VesselTree, outlet: str, path: VesselPath) -> VesselTree:
+    """The tree with the whole way to the outlet as one branch, for the choice of views."""
+    way, main = on_the_way(tree, outlet), path.tree.root
+    rest = []
+    for branch in tree.branches:
+        if branch.name not in way:
+            mother = branch.parent if branch.parent not in way else main.name
+            index = branch.parent_index
+            if mother == main.name:
+                index = int(np.argmin(np.linalg.norm(main.points - branch.points[0], axis=1)))
+            rest.append(replace(branch, parent=mother, parent_index=index))
+    return VesselTree(tree.name, (main, *rest))
+
+
+def injected(one: Solved, rng: np.random.Generator) -> TreeFlow:
+    """Flow while contrast is injected: by the calibrated reduced model with beds that resist more."""
+    factor = max(1.2, float(rng.normal(*INJECTION)))
+    conditions = with_resistances(one.tree, one.conditions, factor * sink_resistances(one.tree, one.conditions))
+    return solve(one.tree, conditions, options=calibrated(one))
+
+
+def last_place(branch: Branch) -> float:
+    """Arc length (m) of the person's last point: where the healthy vessel is last wide enough."""
+    wide = branch.arc[2.0 * branch.reference_radius >= LEAST_WIDE]
+    return float(min(wide[-1], branch.length - 1e-3))
+
+
+def person(path: VesselPath, names: Sequence[str], truth: Truth, apart: float, rng: np.random.Generator) -> ViewPoints:
+    """What a person marks on the end-diastolic frame on which the vessel is filled best all along."""
+    branch = path.tree.root
+    filled = np.min([truth.concentration[name][truth.end_diastolic].min(axis=1) for name in names], axis=0)
+    frame = int(truth.end_diastolic[int(np.argmax(filled))])
+    end = last_place(branch)
+    arc = np.linspace(FIRST_POINT, end, max(3, int((end - FIRST_POINT) / apart) + 2))
+
+    def clicked(points: Array) -> Array:
+        shown = truth.camera.project(points - np.array([0.0, 0.0, float(truth.breath[frame])]))
+        return np.asarray(shown + rng.normal(0.0, OFF, shown.shape))
+
+    def marks(kind: str, points: Array) -> tuple[Landmark, ...]:
+        return tuple(Landmark(f"{kind} {k}", (float(x), float(y))) for k, (x, y) in enumerate(clicked(points)))
+
+    forks = [one.place for one in path.tree.side_branches if FIRST_POINT + 2e-3 < one.place < end - 2e-3]
+    sides = side_places(truth.tree, names, path, end)
+    return ViewPoints(frame, clicked(_at(branch, arc)), marks("side", sides), marks("fork", _at(branch, forks)))
+
+
+def _at(branch: Branch, arc: ArrayLike) -> Array:
+    return np.stack([np.interp(arc, branch.arc, branch.points[:, k]) for k in range(3)], axis=-1).reshape(-1, 3)
+
+
+def side_places(tree: VesselTree, names: Sequence[str], path: VesselPath, end: float) -> Array:
+    """(s, 3) a place in every other vessel that leaves the way before ``end``, some diameters behind its ostium, m."""
+    found = []
+    for name in names:
+        for child in tree.children(name):
+            start = tree[name].points[child.parent_index or 0]
+            place = float(path.tree.root.arc[np.argmin(np.linalg.norm(path.tree.root.points - start, axis=1))])
+            if child.name not in names and FIRST_POINT + 2e-3 < place < end - 2e-3:
+                found += _at(child, [min(4.0 * float(child.diameter[0]), 0.7 * child.length)]).tolist()
+    return np.array(found).reshape(-1, 3)
+
+
+def view_of(
+    one: Solved, outlet: str, flow: TreeFlow, camera: Camera, options: AngiogramOptions, seed: int
+) -> MarkedView:
+    """A view taken at this flow, marked by a person."""
+    cine, truth = angiogram(centred(one.tree), flow, camera, options, seed)
+    names = on_the_way(one.tree, outlet)
+    path = vessel_path(truth.tree, outlet, flow)
+    tries = [(apart, sides) for apart in POINTS_APART for sides in (True, False)]
+    for apart, sides in tries:  # a side branch that cannot be measured is left out, as a person would
+        points = person(path, names, truth, apart, np.random.default_rng(seed))
+        try:
+            return marked(cine, points if sides else replace(points, side_branches=()), f"view {seed}")
+        except HemoError as error:
+            if (apart, sides) == tries[-1]:
+                raise error
+    raise AssertionError
+
+
+def phantom(number: int) -> dict[str, Any]:
+    """A line of the record."""
+    one, outlet = chosen()[number]
+    rng = np.random.default_rng(7000 + number)
+    beat = float(rng.uniform(0.7, 1.1))
+    line: dict[str, Any] = {"number": number, "tree": one.name, "outlet": outlet}
+    begun = time.perf_counter()
+    whole = centred(one.tree)
+    tree = shown(whole, outlet, vessel_path(whole, outlet, one.flow))
+    cameras = [_fast(camera) for camera in viewing(tree, outlet, rng)]
+    moved = replace(cameras[1], shift=tuple(float(x) for x in rng.normal(0.0, TABLE, 3)))  # type: ignore[arg-type]
+    options = AngiogramOptions(beat=beat, patient=number, duration=SECONDS)
+    slow, fast = injected(one, rng), one.flow
+    both = (cameras[0], moved)
+    try:
+        views = [view_of(one, outlet, slow, camera, options, 10 * number + k) for k, camera in enumerate(both)]
+        hyperaemic = [view_of(one, outlet, fast, camera, options, 10 * number + 5 + k) for k, camera in enumerate(both)]
+        line["made_s"], begun = time.perf_counter() - begun, time.perf_counter()
+        asked = QfrOptions(outlet, one.conditions.aortic_pressure, heart_rate=1.0 / beat)
+        result = analyse(views, asked)
+        line["analysed_s"] = time.perf_counter() - begun
+        line |= compared(one, outlet, result)
+        line["contrast_timing"] = timing(one, outlet, slow, result)
+        adenosine = analyse(hyperaemic, replace(asked, hyperaemia=True))
+        line |= ratios(adenosine)
+        line["measured_timing"] = timing(one, outlet, fast, adenosine)
+    except HemoError as error:
+        line["refused"] = str(error)
+    return line
+
+
+def _fast(camera: Camera) -> Camera:
+    """The same field with 512 pixels, as cines of 15 frames a second have."""
+    size = camera.shape[0] / 512
+    return replace(camera, shape=(512, 512), pixel=(camera.pixel[0] * size, camera.pixel[1] * size))
+
+
+def ratios(result: QfrResult) -> dict[str, Any]:
+    """QFR at the end of the vessel as it was reconstructed, its interval and the flow that enters, by mode."""
+    found: dict[str, Any] = {}
+    for mode, one in result.modes.items():
+        end, place = float(one.ratio.curve[-1]), one.ratio.vessel
+        found |= {mode: end, f"{mode}_interval": [end + bound - place for bound in one.interval]}
+        found[f"{mode}_inflow_ml_min"] = 6e7 * one.inflow
+    return found
+
+
+def compared(one: Solved, outlet: str, result: QfrResult) -> dict[str, Any]:
+    """Diameters, length and ratios of the vessel as found beside the truth, along its length from the first point."""
+    path = vessel_path(one.tree, outlet, one.flow)
+    true, found = path.tree.root, result.vessel.branch
+    end = last_place(true)
+    at = FIRST_POINT + found.arc * (end - FIRST_POINT) / found.length
+    width, healthy = np.interp(at, true.arc, true.diameter), np.interp(at, true.arc, 2.0 * true.reference_radius)
+    error = found.diameter - width
+    narrowest = int(np.argmin(width / healthy))
+    around = np.abs(at - at[narrowest]) < 3e-3
+    ffr = path.pressure / one.conditions.aortic_pressure
+    return ratios(result) | {
+        "ffr": float(np.interp(end, true.arc, ffr)),
+        "true_inflow_ml_min": 6e7 * float(path.flow[0]),
+        "angle_deg": float(np.degrees(result.vessel.angle)),
+        "length_mm": 1e3 * (end - FIRST_POINT),
+        "length_error": float(found.length / (end - FIRST_POINT) - 1.0),
+        "diameter_error_mm": [1e3 * float(np.mean(error)), 1e3 * float(np.std(error))],
+        "narrowest_mm": 1e3 * float(width[narrowest]),
+        "narrowest_error_mm": 1e3 * float(found.diameter[around].min() - width[narrowest]),
+        "stenosis": 1.0 - float(width[narrowest] / healthy[narrowest]),
+        "side_branches": [len(result.vessel.tree.side_branches), len(path.tree.side_branches)],
+        "warnings": list(result.vessel.warnings),
+    }
+
+
+def timing(one: Solved, outlet: str, flow: TreeFlow, result: QfrResult) -> dict[str, Any]:
+    """The velocities timed, the true one over the same stretch, why views were not timed, and the flow."""
+    path = vessel_path(one.tree, outlet, flow)
+    branch, end = path.tree.root, last_place(path.tree.root)
+    inside = (branch.arc >= FIRST_POINT) & (branch.arc <= end)
+    transit = float(np.trapezoid(branch.area[inside] / path.flow[inside], branch.arc[inside]))
+    return {
+        "velocity": [velocity.velocity for velocity in result.timed if not isinstance(velocity, str)],
+        "sd": [velocity.sd for velocity in result.timed if not isinstance(velocity, str)],
+        "untimed": [velocity for velocity in result.timed if isinstance(velocity, str)],
+        "true_velocity": float(np.ptp(branch.arc[inside])) / transit,
+        "true_inflow_ml_min": 6e7 * float(path.flow[0]),
+    }
+
+
+COLUMNS = ("what", "vessels", "mean", "standard deviation", "mean absolute", "largest", "asked")
+
+
+def row(name: str, values: Sequence[float], digits: int, asked: str = "-") -> tuple[str, ...]:
+    """Differences."""
+    found = np.array(values)
+    if not len(found):
+        return name, "0", *["-"] * 4, asked
+    mean = f"{found.mean():+.{digits}f}"
+    others = (found.std(), np.abs(found).mean(), np.abs(found).max())
+    return name, str(len(found)), mean, *(f"{number:.{digits}f}" for number in others), asked
+
+
+def main(options: Sequence[str] = ()) -> None:
+    """Fill the sections ``qfr_phantoms`` and ``qfr_refused`` of docs/benchmarks.md."""
+    parser = argparse.ArgumentParser(prog="python -m validation qfr_phantoms")
+    parser.add_argument("--fresh", action="store_true", help="forget the vessels on record")
+    parser.add_argument("--vessels", type=int, default=VESSELS)
+    parser.add_argument("--processes", type=int, default=1)
+    asked = parser.parse_args(options)
+    logging.getLogger("hemo").setLevel(logging.ERROR)
+    if asked.fresh:
+        RECORDS.unlink(missing_ok=True)
+    count = min(asked.vessels, len(chosen()))
+    wanted = [(number,) for number in range(count)]
+    if asked.processes > 1:
+        with ProcessPoolExecutor(asked.processes, mp_context=get_context("spawn")) as pool:
+            found = resumed(RECORDS, ("number",), wanted, phantom, partial(_pooled, pool))
+    else:
+        found = resumed(RECORDS, ("number",), wanted, phantom)
+    lines = list(found.values())
+    done = [line for line in lines if "refused" not in line]
+
+    def against(mode: str) -> list[float]:
+        return [line[mode] - line["ffr"] for line in done if line.get(mode) is not None]
+
+    times = [line[name] for line in done for name in ("contrast_timing", "measured_timing") if name in line]
+    timed = [velocity / one["true_velocity"] - 1.0 for one in times for velocity in one["velocity"]]
+    entering = [
+        line["measured_inflow_ml_min"] / line["true_inflow_ml_min"] - 1.0 for line in done if "measured" in line
+    ]
+    rows = [
+        row("diameter at the narrowest place, mm", [line["narrowest_error_mm"] for line in done], 3, "0.03, SD 0.07"),
+        row("diameter, mean of a vessel, mm", [line["diameter_error_mm"][0] for line in done], 3, "0.05"),
+        row("diameter, scatter along a vessel, mm", [line["diameter_error_mm"][1] for line in done], 3, "SD 0.15"),
+        row("length, relative", [line["length_error"] for line in done], 3),
+        row("velocity by contrast, relative, each view", timed, 3),
+        row("hyperaemic flow into the vessel, measured, relative", entering, 3),
+        row("QFR - FFR, measured hyperaemic flow", against("measured"), 3, "0.01, SD 0.04"),
+        row("QFR - FFR, contrast flow", against("contrast"), 3, "0.01, SD 0.07"),
+        row("QFR - FFR, fixed flow", against("fixed"), 3, "bias 0.01"),
+    ]
+    refused = len(lines) - len(done)
+    untimed = sum(len(one["untimed"]) for one in times)
+    seconds = np.median([line["analysed_s"] for line in done]) if done else float("nan")
+    note = (
+        f"{len(lines)} vessels, 3D FFR {BAND[0]:.2f} to {BAND[1]:.2f}; {refused} were refused as a whole, velocity in "
+        f"{untimed} of {untimed + len(timed)} views. FFR where the reconstructed vessel ends. From contours to QFR "
+        f"{seconds:.1f} s (median)."
+    )
+    publish(Table("qfr_phantoms", COLUMNS, tuple(rows), note))
+    reasons = [(line["tree"], line["outlet"], line["refused"]) for line in lines if "refused" in line]
+    publish(Table("qfr_refused", ("tree", "vessel", "why it was refused"), tuple(reasons), ""))
+
+
+def _pooled(pool: ProcessPoolExecutor, _: object, keys: list[tuple[int, ...]]) -> Iterable[dict[str, Any]]:
+    return pool.map(phantom, [key[0] for key in keys])
