@@ -16,6 +16,7 @@ BENCHMARKS = (
     "fit_losses",
     "reduced_trees",
     "plan_trees",
+    "pullback_trees",
     "straight_stenosis",
     "axisymmetric",
     "stability",

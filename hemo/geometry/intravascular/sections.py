@@ -1,0 +1,63 @@
+"""What a closed outline measures: area, perimeter, diameters, roundness.
+
+The definitions are those of the ACC's standards for intravascular ultrasound (Mintz et al. 2001, J Am Coll Cardiol
+37:1478): diameters pass through the centre of the lumen; eccentricity is (greatest - least) / greatest diameter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hemo.geometry.intravascular.contours import ANGLES, Frame
+from hemo.geometry.outline import area_and_centroid, inscribed_radius, perimeter, reach, resampled
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Sections:
+    """The lumen of every frame: (n,) each, SI; ``centre`` (n, 2) is the centre of its area."""
+
+    area: Array
+    perimeter: Array
+    centre: Array
+    least_diameter: Array
+    greatest_diameter: Array
+    inscribed_radius: Array
+
+    @property
+    def diameter(self) -> Array:
+        """(n,) 2 sqrt(A / pi), m."""
+        return np.asarray(2.0 * np.sqrt(self.area / np.pi))
+
+    @property
+    def eccentricity(self) -> Array:
+        """(n,) (greatest - least) / greatest diameter, 0 where the lumen is round."""
+        return np.asarray(1.0 - self.least_diameter / self.greatest_diameter)
+
+
+def lumen_sections(frames: Sequence[Frame]) -> Sections:
+    """What the lumen measures in each frame."""
+    rows = [_measured(frame.lumen) for frame in frames]
+    area, length, least, greatest, inscribed = (np.array([row[k] for row in rows]) for k in (0, 1, 3, 4, 5))
+    return Sections(area, length, np.array([row[2] for row in rows]), least, greatest, inscribed)
+
+
+def _measured(outline: Array) -> tuple[float, float, Array, float, float, float]:
+    area, centre = area_and_centroid(outline)
+    radius = reach(outline, centre, ANGLES)
+    half = len(ANGLES) // 2
+    across = radius[:half] + radius[half:]
+    # A circle of this size is missed by a polygon of 80 sides by less than 0.1 %.
+    inscribed = inscribed_radius(resampled(outline, 80), centre, grid=7, rounds=6, shrink=0.4)
+    return area, perimeter(outline), centre, float(across.min()), float(across.max()), inscribed
+
+
+def outline_area(outline: Array | None) -> float:
+    """m^2; nan where there is no outline."""
+    return float("nan") if outline is None else abs(area_and_centroid(outline)[0])
