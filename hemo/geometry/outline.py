@@ -32,13 +32,13 @@ def perimeter(outline: Array) -> float:
     return float(np.linalg.norm(np.roll(outline, -1, axis=0) - outline, axis=1).sum())
 
 
-def inscribed_radius(outline: Array, start: Array, grid: int = 13, rounds: int = 4, shrink: float = 0.25) -> float:
+def inscribed_radius(outline: Array, start: Array) -> float:
     """Radius of the largest circle within, by a search on ever finer grids about the best place so far."""
     side = np.roll(outline, -1, axis=0) - outline
     square = np.maximum((side**2).sum(axis=1), 1e-300)
     best, size, radius = start, 0.5 * float(np.ptp(outline, axis=0).max()), 0.0
-    steps = np.stack(np.meshgrid(*[np.linspace(-1.0, 1.0, grid)] * 2), axis=-1).reshape(-1, 2)
-    for _ in range(rounds):
+    steps = np.stack(np.meshgrid(*[np.linspace(-1.0, 1.0, 13)] * 2), axis=-1).reshape(-1, 2)
+    for _ in range(4):
         places = best + size * steps
         offset = places[:, None] - outline
         share = np.clip((offset * side).sum(axis=2) / square, 0.0, 1.0)
@@ -48,7 +48,7 @@ def inscribed_radius(outline: Array, start: Array, grid: int = 13, rounds: int =
         gap[np.abs(turn.sum(axis=1)) < np.pi] = 0.0
         if gap.max() > radius:
             radius, best = float(gap.max()), places[int(gap.argmax())]
-        size *= shrink
+        size *= 0.25
     return radius
 
 

@@ -33,8 +33,8 @@ class Reading:
     unit
         Of the coordinates: ``"um"``, ``"mm"``, ``"cm"`` or ``"m"``; None for what the file says, or mm.
     frame_step
-        Length of vessel from one frame number to the next, m, in place of the file's z: the frames' spacing, or pullback
-        speed over frame rate.
+        Length of vessel from one frame number to the next, m, in place of the file's z: the frames' spacing, or
+        pullback speed over frame rate.
     first
         Which end the first frame of the file is; None for what the file says, or the mark on the ostium, or distal.
     modality
@@ -58,9 +58,7 @@ class Outline:
     file: str
 
 
-def assembled(
-    name: str, where: str, outlines: Sequence[Outline], ostium: int | None, reading: Reading
-) -> Pullback:
+def assembled(name: str, where: str, outlines: Sequence[Outline], ostium: int | None, reading: Reading) -> Pullback:
     """The pullback that outlines make; ``ostium`` is the number of the frame with its mark.
 
     Raises
@@ -84,12 +82,12 @@ def assembled(
     reversed_, said = _proximal_last(where, places, mark, reading)
     start, onwards = (places[-1], places[0]) if reversed_ else (places[0], places[-1])
     along = np.sign(onwards - start)
-    frames = [_frame(number, along * (depth[number] - start), by_frame[number], where) for number in numbers]
+    frames = [_frame(number, along * (depth[number] - start) + 0.0, by_frame[number], where) for number in numbers]
     frames = frames[::-1] if reversed_ else frames
     for frame in frames:
         said += check_frame(frame, f"{where}, frame {frame.number}")
     said += check_frames(frames, where)
-    at = None if mark is None else float(along * (mark - start))
+    at = None if mark is None else float(along * (mark - start) + 0.0)
     return Pullback(name, tuple(frames), at, reading.modality, tuple(said))
 
 
@@ -114,7 +112,7 @@ def _depths(
                 f"{1e3 * told:.4g} mm for the lumen; export them from one pullback."
             )
     steps = np.diff([depth[number] for number in numbers])
-    wrong = np.flatnonzero(np.sign(steps) != np.sign(steps.sum())) if len(steps) else []
+    wrong = np.flatnonzero(np.sign(steps) != np.sign(steps.sum()))
     if len(wrong):
         raise InputError(
             f"{where}, frame {numbers[int(wrong[0]) + 1]}: z does not go on in one direction from frame "
@@ -128,16 +126,20 @@ def _proximal_last(where: str, places: Array, mark: float | None, reading: Readi
     if reading.first is not None:
         return reading.first == "distal", []
     if mark is None:
-        return True, [f"{where}: the first frame is taken for the distal end, as in a pullback; --first proximal if not."]
+        return True, [
+            f"{where}: the first frame is taken for the distal end, as in a pullback; --first proximal if not."
+        ]
     share = (mark - places[0]) / (places[-1] - places[0])
     if not -0.1 <= share <= 1.1 or 0.25 < share < 0.75:
-        raise InputError(f"{where}: the mark on the ostium lies at neither end of the pullback; say --first distal or proximal.")
+        raise InputError(
+            f"{where}: the mark on the ostium lies at neither end of the pullback; say --first distal or proximal."
+        )
     return share > 0.5, []
 
 
 def _frame(number: int, place: float, found: Mapping[Kind, list[Array]], where: str) -> Frame:
     for kind in ("lumen", "eem", "stent"):
-        if len(found.get(kind, ())) > 1:  # type: ignore[call-overload]
+        if len(found.get(kind, ())) > 1:
             raise InputError(f"{where}, frame {number}: has more than one {NAMES[kind]} contour; keep one.")
 
     def one(kind: Kind) -> Array | None:

@@ -1,9 +1,9 @@
 """Calcium: its arc, thickness, length, score, and a nodule's protrusion into the lumen.
 
 The arc is seen from the centre of the lumen. The score is that of Fujino et al. 2018 (EuroIntervention 13:e2182, doi
-10.4244/EIJ-D-17-00962), derived in OCT: 2 points for a greatest angle above 180 degrees, 1 for a greatest thickness above
-0.5 mm, 1 for a length above 5 mm; of 4 points stents reached 78 % expansion, of 0 to 3 points 96 %. Ultrasound does not
-pass calcium, so a thickness that was drawn in IVUS, and a score that counts it, are no measurement.
+10.4244/EIJ-D-17-00962), derived in OCT: 2 points for a greatest angle above 180 degrees, 1 for a greatest thickness
+above 0.5 mm, 1 for a length above 5 mm; of 4 points stents reached 78 % expansion, of 0 to 3 points 96 %. Ultrasound
+does not pass calcium, so a thickness that was drawn in IVUS, and a score that counts it, are no measurement.
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ LEAST_PROTRUSION = 0.1e-3  # m: less is within the drawing of a contour
 
 @dataclass(frozen=True)
 class CalciumSections:
-    """Calcium in every frame: (n,) each. Arc rad, thickness, depth (0: reaches the lumen) and protrusion m; 0 without."""
+    """Calcium in every frame: (n,) each. Arc rad, thickness, depth (0: reaches the lumen) and protrusion m; 0
+    without.
+    """
 
     arc: Array
     thickness: Array
@@ -58,7 +60,10 @@ def calcium_sections(frames: Sequence[Frame], sections: Sections) -> CalciumSect
     """What each frame's calcium measures; None where none is drawn."""
     if not any(frame.calcium for frame in frames):
         return None
-    rows = [_measured(frame, centre) if frame.calcium else np.zeros(4) for frame, centre in zip(frames, sections.centre, strict=True)]
+    rows = [
+        _measured(frame, centre) if frame.calcium else np.zeros(4)
+        for frame, centre in zip(frames, sections.centre, strict=True)
+    ]
     return CalciumSections(*np.array(rows).T)
 
 
@@ -120,8 +125,8 @@ def _covered(spans: Sequence[tuple[float, float]]) -> float:
 def _protrusion(outline: Array, centre: Array, lumen: Array, spans: Sequence[tuple[float, float]]) -> float:
     """How deep the lumen is dented over the calcium, m: its greatest depth below its convex hull.
 
-    No published definition in numbers was found, so this one is hemo's own. A hull spans a dent straight, a vessel would
-    be round, so the depth is at most what a reader would measure from a circle.
+    No published definition in numbers was found, so this one is hemo's own. A hull spans a dent straight, a vessel
+    would be round, so the depth is at most what a reader would measure from a circle.
     """
     hull = outline[ConvexHull(outline).vertices]
     turned = [np.mod(FINE - low, 2.0 * np.pi) <= high - low for low, high in spans]

@@ -115,7 +115,9 @@ def _rows(path: Path) -> _Rows:
     frame = values[:, 0]
     if np.any(frame != np.round(frame)) or np.any(np.abs(frame) > 1e7):
         row = int(np.flatnonzero((frame != np.round(frame)) | (np.abs(frame) > 1e7))[0])
-        raise InputError(f"{path.name}: row {row + 1 + header}: {frame[row]:g} is no frame number; columns are frame, x, y, z.")
+        raise InputError(
+            f"{path.name}: row {row + 1 + header}: {frame[row]:g} is no frame number; columns are frame, x, y, z."
+        )
     return _Rows(path.name, values)
 
 
@@ -123,7 +125,9 @@ def _check_header(names: list[str], where: str) -> None:
     known = ["frame", "x", "y", "z"]
     found = [re.sub(r"[\"'\s]|\(.*\)|_?(mm|index|id)$", "", name.strip().lower()) for name in names]
     if found != known[: len(found)] or len(found) < 3:
-        raise InputError(f"{where}: its columns are {', '.join(name.strip() for name in names)}; frame, x, y, z are needed.")
+        raise InputError(
+            f"{where}: its columns are {', '.join(name.strip() for name in names)}; frame, x, y, z are needed."
+        )
 
 
 def _outlines(rows: _Rows, kind: Kind) -> list[Outline]:

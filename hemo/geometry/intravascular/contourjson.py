@@ -66,7 +66,9 @@ def read_json(path: Path, reading: Reading) -> Pullback:
     numbers = [frame.number for frame in data.frames]
     steps = np.diff(numbers)
     if len(steps) and not (np.all(steps > 0) or np.all(steps < 0)):
-        raise InputError(f"{path.name}: the frames are out of order or one is there twice; sort them along the pullback.")
+        raise InputError(
+            f"{path.name}: the frames are out of order or one is there twice; sort them along the pullback."
+        )
     outlines = [one for frame in data.frames for one in _outlines(frame, path.name)]
     told = replace(
         reading,

@@ -1,7 +1,7 @@
 """A pullback's outlines, frame by frame, and what makes them unfit to measure.
 
-Places run along the pullback from its most proximal frame, m. Outlines lie in their frame's plane, m, counter-clockwise,
-the first point not repeated.
+Places run along the pullback from its most proximal frame, m. Outlines lie in their frame's plane, m,
+counter-clockwise, the first point not repeated.
 """
 
 from __future__ import annotations
@@ -18,7 +18,13 @@ from hemo.geometry.outline import area_and_centroid, crosses_itself, is_star, re
 
 Array = NDArray[Any]
 Kind = Literal["lumen", "eem", "stent", "calcium", "branch"]
-NAMES = {"lumen": "lumen", "eem": "external elastic membrane", "stent": "stent", "calcium": "calcium", "branch": "branch"}
+NAMES = {
+    "lumen": "lumen",
+    "eem": "external elastic membrane",
+    "stent": "stent",
+    "calcium": "calcium",
+    "branch": "branch",
+}
 
 FEWEST_POINTS = 12
 FEWEST_FRAMES = 3
@@ -35,7 +41,9 @@ ANGLES = np.radians(np.arange(0.0, 360.0, 2.0))
 
 @dataclass(frozen=True)
 class Frame:
-    """The outlines (k, 2), m, of one frame; ``number`` is the file's, ``place`` the distance from the first frame, m."""
+    """The outlines (k, 2), m, of one frame; ``number`` is the file's, ``place`` the distance from the first frame,
+    m.
+    """
 
     number: int
     place: float
@@ -161,7 +169,9 @@ def check_frame(frame: Frame, where: str) -> list[str]:
             raise InputError(f"{where}: calcium lies within the lumen; check that both contours are of this frame.")
         limit = np.interp(angle, ANGLES, outer, period=2.0 * np.pi) + (OUTSIDE if frame.eem is not None else 3e-3)
         if np.any(distance > limit):
-            raise InputError(f"{where}: calcium lies outside the vessel's wall; check that its contour is of this frame.")
+            raise InputError(
+                f"{where}: calcium lies outside the vessel's wall; check that its contour is of this frame."
+            )
     return said
 
 
@@ -181,7 +191,9 @@ def check_frames(frames: Sequence[Frame], where: str) -> list[str]:
         pair = f"frames {frames[number].number} and {frames[number + 1].number}"
         if steps[number] > LONGEST_GAP:
             raise InputError(f"{where}: {1e3 * steps[number]:.1f} mm lie between {pair}; frames are missing there.")
-        said.append(f"{where}: {1e3 * steps[number]:.1f} mm lie between {pair}, {1e3 * np.median(steps):.2f} mm usually.")
+        said.append(
+            f"{where}: {1e3 * steps[number]:.1f} mm lie between {pair}, {1e3 * np.median(steps):.2f} mm usually."
+        )
     area = np.array([area_and_centroid(frame.lumen)[0] for frame in frames])
     for k, frame in enumerate(frames):
         if k and _same(frame.lumen, frames[k - 1].lumen):

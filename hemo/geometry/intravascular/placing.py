@@ -36,8 +36,8 @@ def placed(
 ) -> VesselTree:
     """The vessel that the frames make, its healthy calibre not yet known (it is the lumen's).
 
-    Between frames lumen radius and perimeter follow monotone cubics (Fritsch and Carlson 1980, SIAM J Numer Anal 17:238),
-    which make no throat that no frame shows.
+    Between frames lumen radius and perimeter follow monotone cubics (Fritsch and Carlson 1980, SIAM J Numer Anal
+    17:238), which make no throat that no frame shows.
 
     Parameters
     ----------
@@ -76,8 +76,8 @@ def placed(
     for where, diameter in side_branches:
         if not 0.0 <= where <= length or not 0.1e-3 <= diameter <= 8e-3:
             raise InputError(
-                f"{pullback.name}: a side branch {1e3 * diameter:.3g} mm wide at {1e3 * where:.3g} mm has no place on a "
-                f"pullback of {1e3 * length:.1f} mm from its proximal end."
+                f"{pullback.name}: a side branch {1e3 * diameter:.3g} mm wide at {1e3 * where:.3g} mm has no place on "
+                f"a pullback of {1e3 * length:.1f} mm from its proximal end."
             )
     sides = tuple(SideBranch(name, where, diameter) for where, diameter in side_branches)
     return VesselTree(pullback.name, (branch,), (), sides)

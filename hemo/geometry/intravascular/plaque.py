@@ -1,7 +1,8 @@
 """Plaque between the lumen and the external elastic membrane (EEM).
 
-Plaque burden = (EEM area - lumen area) / EEM area; plaque eccentricity = (greatest - least) / greatest thickness of plaque
-and media; remodelling index = EEM area / mean EEM area of the references (Mintz et al. 2001, J Am Coll Cardiol 37:1478).
+Plaque burden = (EEM area - lumen area) / EEM area; plaque eccentricity = (greatest - least) / greatest thickness of
+plaque and media; remodelling index = EEM area / mean EEM area of the references (Mintz et al. 2001, J Am Coll Cardiol
+37:1478).
 """
 
 from __future__ import annotations

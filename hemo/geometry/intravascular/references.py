@@ -1,8 +1,8 @@
 """Reference sites: the largest lumen proximal and distal to a lesion or a stent.
 
 The rule of the ACC's standards (Mintz et al. 2001, J Am Coll Cardiol 37:1478): the site with the largest lumen proximal
-(distal) to a stenosis, within the same segment, usually within 10 mm of it, with no major intervening branch; it need not
-be the site with the least plaque. A site that is itself narrowed by 20 % or more of the healthy diameter is none.
+(distal) to a stenosis, within the same segment, usually within 10 mm of it, with no major intervening branch; it need
+not be the site with the least plaque. A site that is itself narrowed by 20 % or more of the healthy diameter is none.
 """
 
 from __future__ import annotations
@@ -84,7 +84,9 @@ def references(
         usable = np.flatnonzero(inside & sound)
         sites.append(int(usable[np.argmax(area[usable])]) if len(usable) else None)
         if not len(usable):
-            why = f"the lumen is narrowed by {100 * rule.narrowing:g} % or more" if inside.any() else "the pullback ends"
+            why = (
+                f"the lumen is narrowed by {100 * rule.narrowing:g} % or more" if inside.any() else "the pullback ends"
+            )
             within = f"within {1e3 * rule.distance:g} mm and before a major branch"
             lacking.append(f"there is no {name} reference: {why} {within}.")
     return References(sites[0], sites[1], tuple(lacking))

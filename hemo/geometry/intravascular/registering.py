@@ -1,7 +1,7 @@
 """Two pullbacks of one vessel on one another: before and after a stent, rest and stress, systole and diastole.
 
-Along the pullback by a shift that the user gives, or marks on the ostium, or at least two side branches that agree, or the
-area profile; then by one rotation. Pullback speeds are taken for true: the places are not stretched.
+Along the pullback by a shift that the user gives, or marks on the ostium, or at least two side branches that agree, or
+the area profile; then by one rotation. Pullback speeds are taken for true: the places are not stretched.
 """
 
 from __future__ import annotations
@@ -123,11 +123,11 @@ def _by_profile(first: Measured, second: Measured) -> float:
     for k, shift in enumerate(shifts):
         places = np.arange(max(place_a[0], place_b[0] + shift), min(place_a[-1], place_b[-1] + shift), STEP)
         if len(places) > 2:
-            likeness[k] = _correlation(
-                np.interp(places, place_a, value_a), np.interp(places, place_b + shift, value_b)
-            )
+            likeness[k] = _correlation(np.interp(places, place_a, value_a), np.interp(places, place_b + shift, value_b))
     if not len(shifts):
-        raise InputError(f"{first.pullback.name} and {second.pullback.name} are too short to be registered; give --shift.")
+        raise InputError(
+            f"{first.pullback.name} and {second.pullback.name} are too short to be registered; give --shift."
+        )
     best = int(likeness.argmax())
     others = likeness[np.abs(shifts - shifts[best]) > APART]
     rival = float(others.max()) if len(others) else -1.0

@@ -1,7 +1,8 @@
 """A stent's expansion and apposition.
 
-Expansion = minimal stent area / mean of the proximal and the distal reference lumen area. Apposition is measured from the
-stent's centre: where the lumen lies farther out than the stent by more than a strut's thickness, the strut is malapposed.
+Expansion = minimal stent area / mean of the proximal and the distal reference lumen area. Apposition is measured from
+the stent's centre: where the lumen lies farther out than the stent by more than a strut's thickness, the strut is
+malapposed.
 Consensus targets (EAPCI: Raber et al. 2018, Eur Heart J 39:3281): expansion above 80 %, or a minimal stent area above
 5.5 mm^2 in IVUS, 4.5 mm^2 in OCT; malapposition of 0.4 mm or more over 1 mm or more is worth correcting.
 """
