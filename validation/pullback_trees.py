@@ -186,9 +186,9 @@ def main(options: Sequence[str] = ()) -> None:
         f"Pullback minus 3D, pressure over that at the vessel's start, of {len(every)} vessels with lesions in {trees} "
         f"synthetic trees, {sides} of them with side branches, {within} with a lowest ratio of 0.60 to 0.85. Errors of "
         f"contours: {100 * AREA_ERROR:g} % of each area, outlines {100 * WOBBLE:g} % of the radius, ostia of side "
-        f"branches {100 * OSTIUM_ERROR:g} %. Asked: {GOAL} at the true flow. The trees' own velocity at hyperaemia, over "
-        f"the healthy area, is {np.mean(speeds):.2f} ± {np.std(speeds):.2f} m/s, so the fixed one drives more: its rows "
-        "say what not knowing the flow costs."
+        f"branches {100 * OSTIUM_ERROR:g} %. Asked: {GOAL} at the true flow. The trees' own velocity at hyperaemia, "
+        f"over the healthy area, is {np.mean(speeds):.2f} ± {np.std(speeds):.2f} m/s, so the fixed one drives more: "
+        "its rows say what not knowing the flow costs."
     )
     publish(Table("pullback_trees", columns, tuple(rows), note))
     _outliers(drawn["true flow, 0.5 mm"])

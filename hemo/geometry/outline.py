@@ -130,7 +130,9 @@ def crosses_itself(outline: Array) -> bool:
         return np.sign((b - a)[:, 0] * (c - a)[:, 1] - (b - a)[:, 1] * (c - a)[:, 0])
 
     a, b, c, d = outline[i], outline[(i + 1) % count], outline[j], outline[(j + 1) % count]
-    return bool(np.any((turn(a, b, c) * turn(a, b, d) < 0.0) & (turn(c, d, a) * turn(c, d, b) < 0.0)))
+    first, second = (turn(a, b, c), turn(a, b, d)), (turn(c, d, a), turn(c, d, b))
+    in_line = (first[0] == 0.0) & (first[1] == 0.0)
+    return bool(np.any((first[0] * first[1] <= 0.0) & (second[0] * second[1] <= 0.0) & ~in_line))
 
 
 def resampled(outline: Array, count: int) -> Array:

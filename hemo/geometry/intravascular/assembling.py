@@ -112,7 +112,7 @@ def _depths(
                 f"{1e3 * told:.4g} mm for the lumen; export them from one pullback."
             )
     steps = np.diff([depth[number] for number in numbers])
-    wrong = np.flatnonzero(np.sign(steps) != np.sign(steps.sum()))
+    wrong = np.flatnonzero((steps == 0.0) | (np.sign(steps) != np.sign(steps.sum())))
     if len(wrong):
         raise InputError(
             f"{where}, frame {numbers[int(wrong[0]) + 1]}: z does not go on in one direction from frame "

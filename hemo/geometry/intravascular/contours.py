@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
@@ -34,7 +35,9 @@ DIAMETERS = {"lumen": (0.4e-3, 10e-3), "eem": (0.8e-3, 12e-3), "stent": (0.8e-3,
 DIAMETERS["branch"] = (0.1e-3, 8e-3)
 STRAY = 10.0, 0.03  # a side this many times as long as the usual one, and this part of the perimeter, is no outline's
 OUTSIDE = 0.3e-3  # m: the lumen may cross the membrane, calcium may cross either, by so much
-JUMP = 4.0  # areas between which no vessel changes within one frame and back
+# Factors of area by which no lumen, and no vessel, changes within one frame and back.
+JUMP: dict[Kind, float] = {"lumen": 4.0, "eem": 2.0}
+WIDE_GAP = 1.8  # times the usual spacing
 LONGEST_GAP = 5e-3  # m between frames
 ANGLES = np.radians(np.arange(0.0, 360.0, 2.0))
 
@@ -183,29 +186,43 @@ def check_frames(frames: Sequence[Frame], where: str) -> list[str]:
     InputError
         If they are too few, too far apart, repeated, or one differs from both its neighbours as no vessel does.
     """
-    said = []
     if len(frames) < FEWEST_FRAMES:
         raise InputError(f"{where}: holds {len(frames)} frames; at least {FEWEST_FRAMES} are needed.")
-    steps = np.diff([frame.place for frame in frames])
-    for number in np.flatnonzero(steps > max(2.5 * float(np.median(steps)), 1e-4)):
-        pair = f"frames {frames[number].number} and {frames[number + 1].number}"
-        if steps[number] > LONGEST_GAP:
-            raise InputError(f"{where}: {1e3 * steps[number]:.1f} mm lie between {pair}; frames are missing there.")
+    for before, after in pairwise(frames):
+        if np.array_equal(before.lumen, after.lumen):
+            raise InputError(f"{where}: frames {before.number} and {after.number} hold one and the same lumen.")
+    _check_jumps([(frame.number, frame.lumen) for frame in frames], "lumen", where)
+    walls = [(frame.number, frame.eem) for frame in frames if frame.eem is not None]
+    _check_jumps(walls, "eem", where)
+    said = _gaps(frames, where)
+    if 0 < len(walls) < len(frames):
         said.append(
-            f"{where}: {1e3 * steps[number]:.1f} mm lie between {pair}, {1e3 * np.median(steps):.2f} mm usually."
+            f"{where}: the external elastic membrane is drawn in {len(walls)} of {len(frames)} frames; plaque is "
+            "measured in those alone."
         )
-    area = np.array([area_and_centroid(frame.lumen)[0] for frame in frames])
-    for k, frame in enumerate(frames):
-        if k and _same(frame.lumen, frames[k - 1].lumen):
-            raise InputError(f"{where}: frames {frames[k - 1].number} and {frame.number} hold one and the same lumen.")
-        near = [area[j] for j in (k - 1, k + 1) if 0 <= j < len(frames)]
-        if len(near) == 2 and (area[k] > JUMP * max(near) or area[k] < min(near) / JUMP):
-            raise InputError(
-                f"{where}: the lumen of frame {frame.number} has {1e6 * area[k]:.2f} mm², its neighbours "
-                f"{1e6 * near[0]:.2f} and {1e6 * near[1]:.2f} mm²; check that contour."
-            )
     return said
 
 
-def _same(a: Array, b: Array) -> bool:
-    return a.shape == b.shape and bool(np.allclose(a, b, rtol=0.0, atol=1e-9))
+def _gaps(frames: Sequence[Frame], where: str) -> list[str]:
+    said = []
+    steps = np.diff([frame.place for frame in frames])
+    usual = float(np.median(steps))
+    for number in np.flatnonzero(steps > min(max(WIDE_GAP * usual, 1e-4), LONGEST_GAP)):
+        pair = f"frames {frames[number].number} and {frames[number + 1].number}"
+        if steps[number] > LONGEST_GAP:
+            raise InputError(f"{where}: {1e3 * steps[number]:.1f} mm lie between {pair}; frames are missing there.")
+        said.append(f"{where}: {1e3 * steps[number]:.2f} mm lie between {pair}, {1e3 * usual:.2f} mm usually.")
+    return said
+
+
+def _check_jumps(outlines: Sequence[tuple[int, Array]], kind: Kind, where: str) -> None:
+    """Refuse an outline that is far larger or smaller than both its neighbours."""
+    area = [area_and_centroid(outline)[0] for _, outline in outlines]
+    most = JUMP[kind]
+    for k in range(1, len(area) - 1):
+        before, own, after = area[k - 1 : k + 2]
+        if own > most * max(before, after) or own < min(before, after) / most:
+            raise InputError(
+                f"{where}: the {NAMES[kind]} of frame {outlines[k][0]} has {1e6 * own:.2f} mm², its neighbours "
+                f"{1e6 * before:.2f} and {1e6 * after:.2f} mm²; check that contour."
+            )

@@ -27,6 +27,8 @@ LEAST_LIKENESS = 0.7  # correlation of the area profiles
 MARGIN = 0.1  # by which the best shift's correlation must lead that of any other place
 APART = 2e-3  # m: shifts that are other places
 LEAST_TURN_LIKENESS = 0.5
+LEAST_OVAL = 0.01  # of the radius: rounder lumens tell no turn
+SAME_TURN = np.radians(45.0)
 FINE = np.radians(np.arange(0.0, 360.0, 1.0))
 
 
@@ -54,8 +56,8 @@ class Registration:
     likeness
         Correlation of the logarithms of the two lumen areas over the overlap.
     rotation
-        By which the second is turned, counter-clockwise, to lie on the first, rad; None where the lumens are too round
-        or too different to tell.
+        By which the second is turned, counter-clockwise, to lie on the first, rad; None where the lumens are too round,
+        too different, or as alike at another turn.
     """
 
     shift: float
@@ -156,9 +158,12 @@ def _profiles(first: Measured, second: Measured) -> list[tuple[Array, Array, str
 
 
 def _rotation(first: Measured, second: Measured, shift: float) -> float | None:
-    """The turn about the lumens' centres that makes their outlines agree best over all frames that face one another."""
+    """The turn about the lumens' centres that makes their outlines agree best over all frames that face one another.
+
+    Oval lumens agree at two turns; the side branches that both show then say which.
+    """
     there = second.pullback.place + shift
-    whole, sizes = np.zeros(len(FINE)), np.zeros(2)
+    whole, sizes, count = np.zeros(len(FINE)), np.zeros(2), 0
     for k, place in enumerate(first.pullback.place):
         j = int(np.abs(there - place).argmin())
         if abs(there[j] - place) > max(second.pullback.spacing, first.pullback.spacing):
@@ -169,7 +174,30 @@ def _rotation(first: Measured, second: Measured, shift: float) -> float | None:
         own, other = own / own.mean() - 1.0, other / other.mean() - 1.0
         whole += np.fft.ifft(np.fft.fft(own) * np.conj(np.fft.fft(other))).real
         sizes += own @ own, other @ other
-    size = float(np.sqrt(sizes.prod()))
-    if size <= 0.0 or whole.max() / size < LEAST_TURN_LIKENESS:
+        count += len(FINE)
+    if not count or float(sizes.min()) / count < LEAST_OVAL**2:
         return None
-    return float(np.angle(np.exp(1j * FINE[int(whole.argmax())])))
+    likeness = whole / float(np.sqrt(sizes.prod()))
+    best = np.flatnonzero((likeness >= likeness.max() - MARGIN) & (likeness >= LEAST_TURN_LIKENESS))
+    turns = np.angle(np.exp(1j * FINE[best]))
+    told = _branch_turn(first.branches, second.branches, shift)
+    if told is not None and len(turns):
+        near = np.abs(np.angle(np.exp(1j * (turns - told)))) < SAME_TURN
+        best, turns = best[near], turns[near]
+    if not len(turns):
+        return None
+    chosen = turns[int(likeness[best].argmax())]
+    if np.abs(np.angle(np.exp(1j * (turns - chosen)))).max() > SAME_TURN:
+        return None
+    return float(chosen)
+
+
+def _branch_turn(first: Sequence[SeenBranch], second: Sequence[SeenBranch], shift: float) -> float | None:
+    """Mean turn between the side branches that lie at one place, rad; None without any."""
+    turns = [
+        np.exp(1j * (one.angle - other.angle))
+        for one in first
+        for other in second
+        if abs(one.place - other.place - shift) <= AGREE
+    ]
+    return float(np.angle(np.sum(turns))) if turns else None
