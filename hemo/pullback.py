@@ -24,6 +24,9 @@ from hemo.tree import VesselTree
 Array = NDArray[Any]
 
 
+OVAL = 1.3  # times a round lumen's friction: worth telling
+
+
 @dataclass(frozen=True)
 class PullbackOptions:
     """What is known besides the contours.
@@ -194,6 +197,14 @@ def _doubts(found: PullbackAnalysis, told: bool) -> Sequence[str]:
         said.append(
             f"{name}: the vessel is narrowed where the pullback begins; what is lost on the way in, before the first "
             "frame, is not part of FFR."
+        )
+    oval = int(found.sections.oval_friction.argmax())
+    if found.sections.oval_friction[oval] > OVAL:
+        said.append(
+            f"{name}: lumens are as oval as {1e3 * found.sections.least_diameter[oval]:.1f} by "
+            f"{1e3 * found.sections.greatest_diameter[oval]:.1f} mm (frame {found.pullback.frames[oval].number}); "
+            f"friction there is {found.sections.oval_friction[oval]:.1f} times that of a round lumen of the same area, "
+            "which FFR counts, so FFR may be too high."
         )
     for one in found.branches:
         if not one.joins and not told:

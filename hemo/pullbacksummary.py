@@ -245,5 +245,5 @@ def _comparison(found: Comparison, analyses: Sequence[PullbackAnalysis]) -> dict
 
 def _note(analyses: Sequence[PullbackAnalysis]) -> str:
     if all(one.stent is None for one in analyses):
-        return "No contour shows a stent: the gain is of lumen; a stent's expansion is not claimed."
+        return "No contour shows a stent: what changed is the lumen; a stent's expansion is not claimed."
     return "Expansion stands with the pullback that shows the stent."

@@ -162,8 +162,11 @@ def check_frame(frame: Frame, where: str) -> list[str]:
             )
         if beyond > 0.1e-3:
             said.append(f"{where}: the lumen crosses the external elastic membrane by {1e3 * beyond:.2f} mm.")
-    if frame.stent is not None and np.linalg.norm(area_and_centroid(frame.stent)[1] - middle) > 0.5 * np.sqrt(area):
-        raise InputError(f"{where}: the stent lies beside the lumen; check that both contours are of this frame.")
+    if frame.stent is not None:
+        own = area_and_centroid(frame.stent)[1]
+        beside = np.linalg.norm(own - middle) > 0.5 * np.sqrt(area)
+        if beside or np.isnan(reach(frame.lumen, own, ANGLES)).any() or np.isnan(reach(frame.stent, own, ANGLES)).any():
+            raise InputError(f"{where}: the stent lies beside the lumen; check that both contours are of this frame.")
     for deposit in frame.calcium:
         seen = deposit - middle
         distance, angle = np.hypot(*seen.T), np.arctan2(seen[:, 1], seen[:, 0])

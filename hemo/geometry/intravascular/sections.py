@@ -40,6 +40,15 @@ class Sections:
         """(n,) (greatest - least) / greatest diameter, 0 where the lumen is round."""
         return np.asarray(1.0 - self.least_diameter / self.greatest_diameter)
 
+    @property
+    def oval_friction(self) -> Array:
+        """(n,) friction in an ellipse of these diameters over that in a circle of its area, (a^2 + b^2) / (2 a b).
+
+        Developed laminar flow (White, Viscous Fluid Flow, 3rd ed., eq. 3-47).
+        """
+        ratio = self.least_diameter / self.greatest_diameter
+        return np.asarray((1.0 + ratio**2) / (2.0 * ratio))
+
 
 def lumen_sections(frames: Sequence[Frame]) -> Sections:
     """What the lumen measures in each frame."""
