@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -200,7 +200,7 @@ def main(options: Sequence[str] = ()) -> None:
 
 
 def split_rows(every: list[Vessel]) -> list[tuple[str, ...]]:
-    """The same without errors, the flow split by diameters alone: what lesions turn into other branches goes through."""
+    """The same without errors, the flow split by diameters alone: what lesions turn away goes through them."""
     results, refused = [], 0
     for vessel in every:
         found = analysed(vessel, 0.5e-3, None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from hemo.units import parse
 
 if TYPE_CHECKING:
     from hemo.geometry.intravascular.assembling import Reading
+    from hemo.geometry.intravascular.contours import Pullback
     from hemo.geometry.intravascular.placing import Placement
     from hemo.pullback import PullbackAnalysis, PullbackOptions
 
@@ -66,10 +68,13 @@ def pullback(
     with ExitStack() as stack:
         folder = stack.enter_context(working_folder(out, {}, fresh=True)) if out else None
         progress = stack.enter_context(Stages(quiet or as_json))
-        analyses = []
+        analyses: list[PullbackAnalysis] = []
         for path, phase in zip(contours, (given["phase"], given["second_phase"]), strict=False):
             progress.stage(f"Measuring {path.name}")
-            analyses.append(analyse(_read(path, reading, phase), options))
+            read = _read(path, reading, phase)
+            if analyses and read.name == analyses[0].pullback.name:
+                read = replace(read, name=f"{read.name} 2")
+            analyses.append(analyse(read, options))
         comparison = None
         if len(analyses) == 2:
             progress.stage("Registering the two pullbacks")
@@ -88,7 +93,7 @@ def pullback(
             click.echo(f"{out / 'report.html'}  (for research, not for diagnosis)")
 
 
-def _read(path: Path, reading: Reading, phase: Any) -> Any:
+def _read(path: Path, reading: Reading, phase: Any) -> Pullback:
     from hemo.geometry.intravascular.contourfile import read_pullback
 
     return read_pullback(path, reading, phase)
@@ -186,9 +191,8 @@ def _write(folder: Path, told: dict[str, Any], analyses: Sequence[PullbackAnalys
     (folder / "summary.json").write_text(json.dumps(told, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     trees = [tree_to_json(one.tree, one.ratio.conditions) for one in analyses]
     (folder / "tree.json").write_text(json.dumps(document(trees)) + "\n", encoding="utf-8")
-    for number, row in enumerate(told["pullbacks"]):
-        name = file_name(row["name"]) if len({one["name"] for one in told["pullbacks"]}) > number else f"{number + 1}"
-        with open(folder / f"frames_{name}.csv", "w", newline="", encoding="utf-8") as stream:
+    for row in told["pullbacks"]:
+        with open(folder / f"frames_{file_name(row['name'])}.csv", "w", newline="", encoding="utf-8") as stream:
             writer = csv.DictWriter(stream, list(row["frame_table"][0]))
             writer.writeheader()
             writer.writerows(row["frame_table"])

@@ -69,10 +69,25 @@ def test_two_pullbacks_are_compared_and_no_expansion_is_claimed(ivus, tmp_path):
     assert (tmp_path / "out" / "figures" / "comparison.svg").is_file()
 
 
+def test_systole_against_diastole_of_one_folder(tmp_path):
+    path = folder(tmp_path / "ivus")
+    lines = [line.split("\t") for line in (path / "diastolic_contours.csv").read_text().splitlines()]
+    less = ["\t".join([n, str(0.95 * float(x)), str(0.95 * float(y)), z]) for n, x, y, z in lines]
+    (path / "systolic_contours.csv").write_text("\n".join(less) + "\n")
+    done = run("pullback", path, path, "--second-phase", "systolic", "--json", "--out", tmp_path / "out")
+    both = json.loads(done.stdout)["comparison"]
+    assert (both["second"], both["registered_by"]) == ("ivus (systole)", "area profile")
+    assert both["mean_area_change_percent"] == pytest.approx(-9.75, abs=0.05)
+    again = run("pullback", path, path, "--out", tmp_path / "twice", "--quiet")
+    assert again.returncode == 0, again.stderr
+    assert (tmp_path / "twice" / "frames_ivus_2.csv").is_file()
+
+
 def test_quiet_is_quiet_and_json_is_read(tmp_path):
     path = as_json(tmp_path / "p.json", first="proximal", modality="oct")
-    done = run("pullback", path, "--quiet")
+    done = run("pullback", path, "--quiet", "--out", tmp_path / "out")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert "<td>stent expansion</td><td>-</td>" in (tmp_path / "out" / "report.html").read_text()
 
 
 def test_a_centreline_places_the_vessel(ivus, tmp_path):

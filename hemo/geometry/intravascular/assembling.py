@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any, Literal
 
 import numpy as np
@@ -77,6 +78,8 @@ def assembled(name: str, where: str, outlines: Sequence[Outline], ostium: int | 
         made = checked_outline(scale * one.points, one.kind, spot)
         by_frame[one.frame].setdefault(one.kind, []).append(made)
     places = np.array([depth[number] for number in numbers])
+    if ostium is not None and not min(numbers) <= ostium <= max(numbers):
+        raise InputError(f"{where}: the mark on the ostium is in frame {ostium}, which is not in the pullback.")
     order = np.argsort(numbers)
     mark = None if ostium is None else float(np.interp(ostium, np.array(numbers)[order], places[order]))
     reversed_, said = _proximal_last(where, places, mark, reading)
@@ -130,7 +133,7 @@ def _proximal_last(where: str, places: Array, mark: float | None, reading: Readi
             f"{where}: the first frame is taken for the distal end, as in a pullback; --first proximal if not."
         ]
     share = (mark - places[0]) / (places[-1] - places[0])
-    if not -0.1 <= share <= 1.1 or 0.25 < share < 0.75:
+    if 0.25 < share < 0.75:
         raise InputError(
             f"{where}: the mark on the ostium lies at neither end of the pullback; say --first distal or proximal."
         )
@@ -141,6 +144,10 @@ def _frame(number: int, place: float, found: Mapping[Kind, list[Array]], where: 
     for kind in ("lumen", "eem", "stent"):
         if len(found.get(kind, ())) > 1:
             raise InputError(f"{where}, frame {number}: has more than one {NAMES[kind]} contour; keep one.")
+
+    for kind, outlines in found.items():
+        if any(np.array_equal(a, b) for a, b in combinations(outlines, 2)):
+            raise InputError(f"{where}, frame {number}: the same {NAMES[kind]} contour is there twice; remove one.")
 
     def one(kind: Kind) -> Array | None:
         return found[kind][0] if kind in found else None

@@ -88,13 +88,13 @@ def deposits(found: CalciumSections, widths: Array) -> tuple[Deposit, ...]:
 
 def _measured(frame: Frame, centre: Array) -> Array:
     spans = [_span(deposit, centre) for deposit in frame.calcium]
-    thickness = sum(length_inside(deposit, centre, FINE) for deposit in frame.calcium)
+    thickness = max(float(length_inside(deposit, centre, FINE).max()) for deposit in frame.calcium)
     seen = np.vstack(frame.calcium) - centre
     lumen = reach(frame.lumen, centre, FINE)
     own = np.interp(np.arctan2(seen[:, 1], seen[:, 0]), FINE, lumen, period=2.0 * np.pi)
     depth = max(float((np.hypot(*seen.T) - own).min()), 0.0)
     protrusion = _protrusion(frame.lumen, centre, lumen, spans) if depth < SUPERFICIAL else 0.0
-    return np.array([_covered(spans), float(np.max(thickness)), depth, protrusion])
+    return np.array([_covered(spans), thickness, depth, protrusion])
 
 
 def _span(outline: Array, centre: Array) -> tuple[float, float]:

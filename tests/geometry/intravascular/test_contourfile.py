@@ -64,6 +64,24 @@ def test_spacing_or_speed_replace_z(tmp_path):
     assert len(read_pullback(file, Reading(frame_step=1e-3)).frames) == 5
 
 
+def test_systole_is_read_beside_diastole(tmp_path):
+    path = folder(tmp_path / "ivus")
+    write_csv(path / "systolic_contours.csv", {n: (0.5 * n, circle(1.2 + 0.01 * n)) for n in range(1, 8)})
+    assert len(read_pullback(path).frames) == 16
+    assert len(read_pullback(path, phase="systolic").frames) == 7
+    assert read_pullback(path, phase="systolic").name == "ivus (systole)"
+
+
+def test_the_same_outline_twice_and_a_mark_elsewhere_are_refused(tmp_path):
+    twice = [("calcium", ring(1.55, 1.9, 60.0))] * 2
+    with pytest.raises(InputError, match="there twice"):
+        made([1.5] * 6, extra={3: twice})
+    path = folder(tmp_path / "ivus")
+    (path / "diastolic_reference_points.csv").write_text("900\t1\t2\t700\n")
+    with pytest.raises(InputError, match="is not in the pullback"):
+        read_pullback(path)
+
+
 def test_two_outlines_of_one_frame_are_two(tmp_path):
     path = folder(tmp_path / "ivus")
     with open(path / "calcium_diastolic_contours.csv", "a") as stream:

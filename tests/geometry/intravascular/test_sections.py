@@ -76,22 +76,30 @@ def test_fujinos_score_counts_what_it_says(arc, thick, frames, score):
     assert found.score == score
 
 
+def notched(tip):
+    """A circle of 1.5 mm whose sector of 60 degrees about 180 is a notch down to a tip, mm, and what lies behind it."""
+    angle = np.radians(np.arange(-150.0, 150.5, 1.0))
+    rim = 1.5 * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    down = np.linspace(rim[-1], [-tip, 0.0], 40)[1:]
+    up = np.linspace([-tip, 0.0], rim[0], 40)[1:-1]
+    inner = np.vstack([down, up])
+    return np.vstack([rim, down, up]), np.vstack([1.01 * inner, 1.2 * 1.5 * _unit(inner[::-1])])
+
+
+def _unit(points):
+    return points / np.linalg.norm(points, axis=1, keepdims=True)
+
+
 def test_a_nodule_protrudes_by_the_depth_of_its_dent():
-    angle = np.linspace(0.0, 2.0 * np.pi, 720, endpoint=False)
-    dented = 1.5 - 0.5 * np.exp(-((np.degrees(angle) - 180.0) ** 2) / 2 / 12.0**2)
-    lumen = dented[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1)
-    # Calcium right behind the dent; the hull spans it between two points of the circle.
-    inner = dented[310:411, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1)[310:411]
-    calcium = np.vstack([1.01 * inner, 1.7 * inner[::-1] / np.linalg.norm(inner[::-1], axis=1, keepdims=True)])
-    base = made([1.5] * 4)
-    frame = base.frames[0]
-    with_dent = type(frame)(9, 0.0, 1e-3 * lumen, calcium=(1e-3 * calcium,))
-    found = calcium_sections([with_dent], lumen_sections([with_dent]))
-    chord = lumen[np.abs(lumen[:, 0] + 1.0).argmin()]
-    assert 0.2e-3 < found.protrusion[0] < 0.5e-3
-    assert abs(chord[1]) < 1.5
-    deep = type(frame)(9, 0.0, 1e-3 * lumen, calcium=(1.3e-3 * calcium,))
+    lumen, calcium = notched(1.0)
+    kind = type(made([1.5] * 4).frames[0])
+    frame = kind(9, 0.0, 1e-3 * lumen, calcium=(1e-3 * calcium,))
+    found = calcium_sections([frame], lumen_sections([frame]))
+    assert found.protrusion[0] == pytest.approx(1e-3 * (1.5 * np.cos(np.radians(30.0)) - 1.0), rel=0.02)
+    deep = kind(9, 0.0, 1e-3 * lumen, calcium=(1.3e-3 * calcium,))
     assert calcium_sections([deep], lumen_sections([deep])).protrusion[0] == 0.0
+    elsewhere = kind(9, 0.0, 1e-3 * lumen, calcium=(1e-3 * ring(1.52, 1.9, 90.0, -45.0),))
+    assert calcium_sections([elsewhere], lumen_sections([elsewhere])).protrusion[0] == 0.0
 
 
 def test_malapposition_is_the_gap_between_circles():
