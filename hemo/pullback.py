@@ -144,13 +144,14 @@ def analyse(pullback: Pullback, options: PullbackOptions | None = None) -> Pullb
     tree = with_healthy_calibre(placed(pullback, sections, sides, options.placement))
     normal = np.pi * np.interp(place, _along(tree, place), tree.root.reference_radius) ** 2
     stretch = narrowed_stretch(place, sections.area, normal, options.rule)
-    found = references(place, sections.area, normal, stretch, sides, options.rule)
     stent = stent_sections(frames, options.strut)
     beside_stent = None
     if stent is not None:
-        within = np.flatnonzero(stent.shown)
-        ends = float(place[within[0]]), float(place[within[-1]])
+        ends = float(place[stent.shown][0]), float(place[stent.shown][-1])
         beside_stent = references(place, sections.area, normal, ends, sides, options.rule)
+        if ends[0] <= place[sections.area.argmin()] <= ends[1]:  # a stented frame is no reference of another
+            stretch = min(stretch[0], ends[0]), max(stretch[1], ends[1])
+    found = references(place, sections.area, normal, stretch, sides, options.rule)
     calcium = calcium_sections(frames, sections)
     analysis = PullbackAnalysis(
         pullback,

@@ -77,6 +77,7 @@ def test_expansion_is_within_a_point_and_names_its_references():
     found = analyse(made([1.5] * 30 + [1.4] * 21 + [1.5] * 30, extra=stent), PullbackOptions(HUNDRED))
     assert 100.0 * found.expansion == pytest.approx(100.0 * 1.2**2 / 1.5**2, abs=1.0)
     row = summary([found])["pullbacks"][0]["stent"]
+    assert found.references == found.stent_references  # no stented frame is a reference of the minimal lumen
     assert row["minimal_area_frame"] == 40
     assert row["expansion_references"] == 2
     assert row["greatest_malapposition_mm"] == pytest.approx(0.2, abs=0.01)

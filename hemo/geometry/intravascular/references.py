@@ -84,9 +84,7 @@ def references(
         usable = np.flatnonzero(inside & sound)
         sites.append(int(usable[np.argmax(area[usable])]) if len(usable) else None)
         if not len(usable):
-            why = (
-                f"the lumen is narrowed by {100 * rule.narrowing:g} % or more" if inside.any() else "the pullback ends"
-            )
-            within = f"within {1e3 * rule.distance:g} mm and before a major branch"
-            lacking.append(f"there is no {name} reference: {why} {within}.")
+            within = f"within {1e3 * rule.distance:g} mm, up to a major branch"
+            narrow = f"every frame {within}, is narrowed by {100 * rule.narrowing:g} % or more"
+            lacking.append(f"there is no {name} reference: {narrow if inside.any() else f'no frame lies {within}'}.")
     return References(sites[0], sites[1], tuple(lacking))

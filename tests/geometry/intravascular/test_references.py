@@ -45,4 +45,4 @@ def test_a_site_narrowed_by_a_fifth_of_the_diameter_is_none():
 def test_a_lesion_at_the_end_has_no_reference_there():
     found = references(PLACE, lumen(), HEALTHY, (18e-3, 39e-3), rule=ReferenceRule())
     assert found.distal is None
-    assert "the pullback ends" in found.lacking[0]
+    assert "no frame lies within 10 mm" in found.lacking[0]
