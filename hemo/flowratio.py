@@ -27,7 +27,7 @@ from hemo.reduced.prescribed import pressures
 from hemo.reduced.vessels import vessels_of
 from hemo.results import TreeFlow
 from hemo.tree import VesselTree
-from hemo.units import MMHG
+from hemo.units import ML_PER_MIN, MMHG
 
 Array = NDArray[Any]
 
@@ -67,7 +67,7 @@ class Drive:
 
     def __post_init__(self) -> None:
         if not self.inflow > 0.0:
-            raise InputError(f"the flow into the vessel is {6e7 * self.inflow:g} mL/min; it must be positive.")
+            raise InputError(f"the flow into the vessel is {self.inflow / ML_PER_MIN:g} mL/min; it must be positive.")
         if not self.aortic_pressure > self.venous_pressure >= 0.0:
             raise InputError(
                 f"the mean aortic pressure is {self.aortic_pressure:g} Pa and the venous {self.venous_pressure:g} Pa; "
@@ -95,6 +95,10 @@ class FlowRatio:
     residual
         The vessel's ratio with these lesions opened to their healthy calibre, by ids: every combination of up to six
         lesions, of more each alone and all together.
+    opened
+        Pressure and flow with all of them opened; None without lesions.
+    conditions
+        The beds; None where the flow was divided by healthy diameters.
     """
 
     tree: VesselTree
@@ -103,6 +107,8 @@ class FlowRatio:
     vessel: float
     lesions: Mapping[str, LesionPressure]
     residual: Mapping[tuple[str, ...], float]
+    opened: TreeFlow | None
+    conditions: FlowConditions | None
 
     @property
     def curve(self) -> Array:
@@ -130,7 +136,7 @@ def flow_ratio(
         If the flow cannot pass the lesions.
     """
     root, blood = tree.root, blood or Blood()
-    solved = _solver(tree, drive, blood, options)
+    solved, conditions = _solver(tree, drive, blood, options)
     flow, place = solved(tree), reading_place(tree)
 
     def read(one: TreeFlow) -> float:
@@ -139,9 +145,10 @@ def flow_ratio(
     own = [lesion.id for lesion in tree.lesions_on(root.name)]
     sizes = range(1, len(own) + 1) if len(own) <= MOST_TOGETHER else (1, len(own))
     chosen = [key for size in sizes for key in combinations(own, size)]
-    residual = {key: read(solved(opened(tree, [Stent(lesion) for lesion in key]))) for key in chosen}
+    after = {key: solved(opened(tree, [Stent(lesion) for lesion in key])) for key in chosen}
     lesions = {one.id: lesion_pressure(tree, one, flow, None, reading) for one in tree.lesions_on(root.name)}
-    return FlowRatio(tree, flow, place, read(flow), lesions, residual)
+    residual = {key: read(one) for key, one in after.items()}
+    return FlowRatio(tree, flow, place, read(flow), lesions, residual, after.get(tuple(own)), conditions)
 
 
 def reading_place(tree: VesselTree) -> float:
@@ -160,19 +167,19 @@ def flow_along(
     InputError
         As :func:`flow_ratio`.
     """
-    return _solver(tree, drive, blood or Blood(), options)(tree)
+    return _solver(tree, drive, blood or Blood(), options)[0](tree)
 
 
 def _solver(
     tree: VesselTree, drive: Drive, blood: Blood, options: LossOptions | None
-) -> Callable[[VesselTree], TreeFlow]:
-    """What gives the flow in the vessel as it is or with lesions opened."""
+) -> tuple[Callable[[VesselTree], TreeFlow], FlowConditions | None]:
+    """What gives the flow in the vessel as it is or with lesions opened, and the beds."""
     shares = split_flow(tree, drive.exponent, drive.leakage)
     if drive.division == "healthy":
         out, leaks = drive.inflow * shares.in_order, list(shares.leaks)
-        return lambda vessels: pressures(vessels, out, leaks, drive.aortic_pressure, blood, options)
-    conditions = bed_conditions(tree, shares, drive, blood, options)
-    return lambda vessels: solve_vessels(vessels_of(vessels, conditions.leak_places), conditions, blood, options)[0]
+        return lambda vessels: pressures(vessels, out, leaks, drive.aortic_pressure, blood, options), None
+    beds = bed_conditions(tree, shares, drive, blood, options)
+    return lambda vessels: solve_vessels(vessels_of(vessels, beds.leak_places), beds, blood, options)[0], beds
 
 
 def bed_conditions(
@@ -189,18 +196,22 @@ def bed_conditions(
     lossless = (drive.aortic_pressure - drive.venous_pressure) / (drive.inflow * shares.in_order)
     count = len(shares.outlets)
 
-    def conditions(scale: float) -> FlowConditions:
-        resistance = [float(value) for value in scale * lossless]
+    def conditions(level: float) -> FlowConditions:
+        resistance = [float(value) for value in np.exp(level) * lossless]
         outlets = dict(zip(shares.outlets, resistance, strict=False))
         leaks = tuple(Leak(*at, value) for at, value in zip(shares.leaks, resistance[count:], strict=True))
         return FlowConditions(drive.aortic_pressure, drive.venous_pressure, outlets, None, leaks)
 
-    def excess(scale: float) -> float:
-        return float(solve_vessels(vessels, conditions(scale), blood, options)[1].sum()) / drive.inflow - 1.0
+    def excess(level: float) -> float:
+        flow, out = solve_vessels(vessels, conditions(level), blood, options)
+        return float(np.log(out.sum() / drive.inflow)) if flow.status.usable and out.sum() > 0.0 else float("nan")
 
-    if excess(LEAST_BED) < 0.0:
+    high = low = 0.0  # logarithms: without any loss in the vessel the beds would let the flow in at 0
+    while (found := excess(low)) < 0.0 and low > np.log(LEAST_BED):
+        high, low = low, low - 0.3
+    if not found >= 0.0:
         raise InputError(
-            f"tree {tree.name!r}: {6e7 * drive.inflow:.0f} mL/min cannot pass its lesions at an aortic pressure of "
-            f"{drive.aortic_pressure / MMHG:.0f} mmHg; check the flow and the lumen."
+            f"tree {tree.name!r}: {drive.inflow / ML_PER_MIN:.0f} mL/min cannot pass this lumen at an aortic pressure "
+            f"of {drive.aortic_pressure / MMHG:.0f} mmHg; check the flow and the lumen."
         )
-    return conditions(brentq(excess, LEAST_BED, 1.0, xtol=1e-6))
+    return conditions(low if low == high else brentq(excess, low, high, xtol=1e-6))

@@ -85,5 +85,5 @@ def test_what_cannot_be_is_refused() -> None:
         Drive(1e-6, 600.0)
     with pytest.raises(InputError, match="whole aortic pressure"):
         flow_ratio(vessel(0.02, 0.055), Drive(2e-5, AORTIC, division="healthy"))
-    with pytest.raises(InputError, match="cannot pass its lesions"):
+    with pytest.raises(InputError, match="cannot pass this lumen"):
         flow_ratio(vessel(0.02, 0.055), Drive(2e-5, AORTIC))

@@ -17,6 +17,7 @@ BENCHMARKS = (
     "reduced_trees",
     "outliers",
     "plan_trees",
+    "pullback_trees",
     "straight_stenosis",
     "axisymmetric",
     "stability",

@@ -10,18 +10,24 @@ import click
 
 
 @click.command(epilog="Example: hemo schema summary > summary.schema.json")
-@click.argument("name", type=click.Choice(["case", "tree", "summary", "request", "answer"]))
+@click.argument("name", type=click.Choice(["case", "tree", "summary", "pullback", "request", "answer"]))
 def schema(name: str) -> None:
-    """Print the JSON schema of the case file, tree.json, summary.json, or a line to and from hemo lines."""
+    """Print the JSON schema of the case file, tree.json, summary.json, a pullback's contours, or a line of hemo
+    lines.
+    """
     click.echo(json.dumps(load_schema(name), indent=1))
 
 
 def load_schema(name: str) -> dict[str, Any]:
-    """The schema of ``"case"``, ``"tree"``, ``"summary"``, ``"request"`` or ``"answer"``."""
+    """The schema of ``"case"``, ``"tree"``, ``"summary"``, ``"pullback"``, ``"request"`` or ``"answer"``."""
     if name == "case":
         from hemo.case import Case
 
         return Case.model_json_schema()
+    if name == "pullback":
+        from hemo.geometry.intravascular.contourjson import JsonPullback
+
+        return JsonPullback.model_json_schema()
     if name in ("request", "answer"):
         from hemo.cli.lines import Answer, Request
 

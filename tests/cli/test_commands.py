@@ -27,7 +27,7 @@ def run(*arguments, **kwargs):
 
 
 @pytest.mark.parametrize(
-    "command", ["run", "tree", "mesh", "reduced", "uncertainty", "plan", "lines", "check", "schema"]
+    "command", ["run", "tree", "mesh", "reduced", "uncertainty", "plan", "pullback", "lines", "check", "schema"]
 )
 def test_help_has_an_example(command):
     done = run(command, "--help")

@@ -21,6 +21,7 @@ from hemo.geometry.centreline.linefile import Polyline
 from hemo.geometry.lumen.patching import opening
 from hemo.geometry.lumen.planecut import plane_axes
 from hemo.geometry.lumen.surface import UNITS, recognised_unit
+from hemo.geometry.outline import area_and_centroid, inscribed_radius, perimeter
 
 Array = NDArray[np.float64]
 _log = logging.getLogger(__name__)
@@ -154,33 +155,10 @@ def _measures(outline: Array) -> tuple[Array, float, float, float]:
     """Centroid, area, perimeter and largest inscribed circle's radius of a polygon, in its mean plane."""
     middle, normal, _ = opening(outline)
     first, second = plane_axes(normal)
-    a = np.column_stack([(outline - middle) @ first, (outline - middle) @ second])
-    b = np.roll(a, -1, axis=0)
-    cross = a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]
-    area = 0.5 * float(cross.sum())
-    flat = ((a + b) * cross[:, None]).sum(axis=0) / (6.0 * area)
-    centre = middle + flat[0] * first + flat[1] * second
-    return centre, area, float(np.linalg.norm(b - a, axis=1).sum()), _inscribed(a, b, flat)
-
-
-def _inscribed(a: Array, b: Array, start: Array) -> float:
-    """Largest distance of a place from a polygon's sides ``a`` to ``b`` (k, 2), by a search on ever finer grids."""
-    side = b - a
-    square = np.maximum((side**2).sum(axis=1), 1e-300)
-    best, size, radius = start, 0.5 * float(np.ptp(a, axis=0).max()), 0.0
-    grid = np.stack(np.meshgrid(*[np.linspace(-1.0, 1.0, 13)] * 2), axis=-1).reshape(-1, 2)
-    for _ in range(4):
-        places = best + size * grid
-        offset = places[:, None] - a
-        share = np.clip((offset * side).sum(axis=2) / square, 0.0, 1.0)
-        gap = np.linalg.norm(offset - share[..., None] * side, axis=2).min(axis=1)
-        behind = offset - side
-        turn = np.arctan2(offset[..., 0] * behind[..., 1] - offset[..., 1] * behind[..., 0], (offset * behind).sum(2))
-        gap[np.abs(turn.sum(axis=1)) < np.pi] = 0.0
-        if gap.max() > radius:
-            radius, best = float(gap.max()), places[int(gap.argmax())]
-        size *= 0.25
-    return radius
+    flat = np.column_stack([(outline - middle) @ first, (outline - middle) @ second])
+    area, place = area_and_centroid(flat)
+    centre = middle + place[0] * first + place[1] * second
+    return centre, area, perimeter(flat), inscribed_radius(flat, place)
 
 
 def _path_points(file: Path) -> Array:
