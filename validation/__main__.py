@@ -41,6 +41,7 @@ BENCHMARKS = (
     "fda_nozzle",
     "contour_accuracy",
     "angiogram_frames",
+    "qfr_phantoms",
     "beat_steps",
     "ranks",
     "kills",

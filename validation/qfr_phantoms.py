@@ -164,7 +164,7 @@ def view_of(
 
 def phantom(number: int) -> dict[str, Any]:
     """A line of the record."""
-    one, outlet = chosen()[number]
+    one, outlet = chosen()[number % len(chosen())]
     rng = np.random.default_rng(7000 + number)
     beat = float(rng.uniform(0.7, 1.1))
     line: dict[str, Any] = {"number": number, "tree": one.name, "outlet": outlet}
@@ -273,8 +273,7 @@ def main(options: Sequence[str] = ()) -> None:
     logging.getLogger("hemo").setLevel(logging.ERROR)
     if asked.fresh:
         RECORDS.unlink(missing_ok=True)
-    count = min(asked.vessels, len(chosen()))
-    wanted = [(number,) for number in range(count)]
+    wanted = [(number,) for number in range(asked.vessels)]
     if asked.processes > 1:
         with ProcessPoolExecutor(asked.processes, mp_context=get_context("spawn")) as pool:
             found = resumed(RECORDS, ("number",), wanted, phantom, partial(_pooled, pool))
@@ -306,7 +305,8 @@ def main(options: Sequence[str] = ()) -> None:
     untimed = sum(len(one["untimed"]) for one in times)
     seconds = np.median([line["analysed_s"] for line in done]) if done else float("nan")
     note = (
-        f"{len(lines)} vessels, 3D FFR {BAND[0]:.2f} to {BAND[1]:.2f}; {refused} were refused as a whole, velocity in "
+        f"{len(lines)} angiograms of {min(len(lines), len(chosen()))} vessels (the others once more, seen and beating "
+        f"otherwise), 3D FFR {BAND[0]:.2f} to {BAND[1]:.2f}; {refused} were refused as a whole, velocity in "
         f"{untimed} of {untimed + len(timed)} views. FFR where the reconstructed vessel ends. From contours to QFR "
         f"{seconds:.1f} s (median)."
     )
