@@ -59,7 +59,8 @@ class QfrOptions:
     area
         By which a timed velocity becomes a flow: the transit through the vessel, or one of ``FlowOptions.area``.
     lumen_sd
-        Standard deviation of a diameter (the same error along the vessel), m, for the interval.
+        Standard deviation of a diameter (the same error along the vessel), m, for the interval; where two views show a
+        throat unlike each other, a quarter of the difference if that is more.
     """
 
     vessel: str = "vessel"
@@ -136,6 +137,7 @@ def analyse(views: Sequence[MarkedView], options: QfrOptions | None = None) -> Q
         log.warning("%s", sentence)
     timed = tuple(_timed(view, vessel, number, options) for number, view in enumerate(views))
     measured = _measured(timed, options)
+    options = replace(options, lumen_sd=max(options.lumen_sd, 0.25 * _unlike(vessel)))
     modes: dict[Mode, ModeResult] = {"fixed": _mode("fixed", vessel.tree, None, options)}
     if measured is not None:
         mode: Mode = "measured" if options.hyperaemia else "contrast"
@@ -154,6 +156,13 @@ def in_space(views: Sequence[MarkedView], options: QfrOptions) -> Reconstruction
     names = [name for name in views[0].landmarks if name in views[1].landmarks]
     pairs = np.array([[view.landmarks[name] for view in views] for name in names]) if names else None
     return reconstruct((seen[0], seen[1]), pairs, options.vessel, options.reconstruction)
+
+
+def _unlike(vessel: Reconstruction) -> float:
+    """By how much the two diameters of a throat differ at most, m."""
+    arc = vessel.branch.arc
+    at = [int(np.argmin(np.abs(arc - lesion.minimum))) for lesion in vessel.tree.lesions]
+    return float(max(2.0 * np.ptp(vessel.sections.semi_axes[at], axis=1), default=0.0))
 
 
 def _timed(view: MarkedView, vessel: Reconstruction, number: int, options: QfrOptions) -> Velocity | str:

@@ -19,35 +19,30 @@ from multiprocessing import get_context
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from hemo.errors import HemoError
 from hemo.qfr.camera import Camera
-from hemo.qfr.contoursjson import Landmark, ViewPoints
 from hemo.qfr.synthetic.angiogram import AngiogramOptions, angiogram
-from hemo.qfr.synthetic.truth import Truth
+from hemo.qfr.synthetic.person import Habits, last_place, marked_by_person
 from hemo.qfr.synthetic.views import centred, viewing
+from hemo.qfr.synthetic.way import followed, on_the_way, vessel_path
 from hemo.qfr.viewfile import MarkedView, marked
 from hemo.qfrstage import QfrOptions, QfrResult, analyse
 from hemo.reduced import solve
 from hemo.reduced.beds import with_resistances
 from hemo.reduced.network import sink_resistances
 from hemo.results import TreeFlow
-from hemo.tree import Branch, VesselTree
 from validation.campaign import resumed
 from validation.reduced_trees import Solved, calibrated, solved
 from validation.table import DOCS, Table, publish
 from validation.tree_solutions import records
-from validation.vessel_paths import VesselPath, vessel_path
 
 Array = NDArray[Any]
 RECORDS = DOCS.parent / "validation" / "records" / "qfr_phantoms.jsonl"
 BAND = (0.60, 0.95)  # of 3D FFR at the vessel's end
 VESSELS = 100
-LEAST_WIDE = 1.8e-3  # m: the person's last point lies where the vessel is still so wide behind its last lesion
-FIRST_POINT = 4e-3  # m from the ostium: the catheter's tip is in the first millimetres
-POINTS_APART = (15e-3, 7e-3)  # m: at first, and where tracing asks for more points
-OFF = 1.5  # pixels: standard deviation of a person's points
+HABITS = (Habits(), Habits(apart=7e-3))  # at first, and where tracing asks for more points
 TABLE = 3e-3  # m: standard deviation of what the second view's table is off, along each axis
 # Resistance during the injection over that at hyperaemia: rest is 3 (hemo's default), contrast a weak vasodilator.
 INJECTION = (1.9, 0.3)
@@ -72,76 +67,11 @@ def chosen() -> list[tuple[Solved, str]]:
     return [(one, name) for _, _, one, name in sorted(found, key=lambda item: item[:2])]
 
 
-def on_the_way(tree: VesselTree, outlet: str) -> list[str]:
-    """Branches from the ostium to the outlet."""
-    names, branch = [outlet], tree[outlet]
-    while branch.parent is not None:
-        names.insert(0, branch.parent)
-        branch = tree[branch.parent]
-    return names
-
-
-def shown(tree: VesselTree, outlet: str, path: VesselPath) -> VesselTree:
-    """The tree with the whole way to the outlet as one branch, for the choice of views."""
-    way, main = on_the_way(tree, outlet), path.tree.root
-    rest = []
-    for branch in tree.branches:
-        if branch.name not in way:
-            mother = branch.parent if branch.parent not in way else main.name
-            index = branch.parent_index
-            if mother == main.name:
-                index = int(np.argmin(np.linalg.norm(main.points - branch.points[0], axis=1)))
-            rest.append(replace(branch, parent=mother, parent_index=index))
-    return VesselTree(tree.name, (main, *rest))
-
-
 def injected(one: Solved, rng: np.random.Generator) -> TreeFlow:
     """Flow while contrast is injected: by the calibrated reduced model with beds that resist more."""
     factor = max(1.2, float(rng.normal(*INJECTION)))
     conditions = with_resistances(one.tree, one.conditions, factor * sink_resistances(one.tree, one.conditions))
     return solve(one.tree, conditions, options=calibrated(one))
-
-
-def last_place(branch: Branch) -> float:
-    """Arc length (m) of the person's last point: where the healthy vessel is last wide enough."""
-    wide = branch.arc[2.0 * branch.reference_radius >= LEAST_WIDE]
-    return float(min(wide[-1], branch.length - 1e-3))
-
-
-def person(path: VesselPath, names: Sequence[str], truth: Truth, apart: float, rng: np.random.Generator) -> ViewPoints:
-    """What a person marks on the end-diastolic frame on which the vessel is filled best all along."""
-    branch = path.tree.root
-    filled = np.min([truth.concentration[name][truth.end_diastolic].min(axis=1) for name in names], axis=0)
-    frame = int(truth.end_diastolic[int(np.argmax(filled))])
-    end = last_place(branch)
-    arc = np.linspace(FIRST_POINT, end, max(3, int((end - FIRST_POINT) / apart) + 2))
-
-    def clicked(points: Array) -> Array:
-        shown = truth.camera.project(points - np.array([0.0, 0.0, float(truth.breath[frame])]))
-        return np.asarray(shown + rng.normal(0.0, OFF, shown.shape))
-
-    def marks(kind: str, points: Array) -> tuple[Landmark, ...]:
-        return tuple(Landmark(f"{kind} {k}", (float(x), float(y))) for k, (x, y) in enumerate(clicked(points)))
-
-    forks = [one.place for one in path.tree.side_branches if FIRST_POINT + 2e-3 < one.place < end - 2e-3]
-    sides = side_places(truth.tree, names, path, end)
-    return ViewPoints(frame, clicked(_at(branch, arc)), marks("side", sides), marks("fork", _at(branch, forks)))
-
-
-def _at(branch: Branch, arc: ArrayLike) -> Array:
-    return np.stack([np.interp(arc, branch.arc, branch.points[:, k]) for k in range(3)], axis=-1).reshape(-1, 3)
-
-
-def side_places(tree: VesselTree, names: Sequence[str], path: VesselPath, end: float) -> Array:
-    """(s, 3) a place in every other vessel that leaves the way before ``end``, some diameters behind its ostium, m."""
-    found = []
-    for name in names:
-        for child in tree.children(name):
-            start = tree[name].points[child.parent_index or 0]
-            place = float(path.tree.root.arc[np.argmin(np.linalg.norm(path.tree.root.points - start, axis=1))])
-            if child.name not in names and FIRST_POINT + 2e-3 < place < end - 2e-3:
-                found += _at(child, [min(4.0 * float(child.diameter[0]), 0.7 * child.length)]).tolist()
-    return np.array(found).reshape(-1, 3)
 
 
 def view_of(
@@ -151,15 +81,11 @@ def view_of(
     cine, truth = angiogram(centred(one.tree), flow, camera, options, seed)
     names = on_the_way(one.tree, outlet)
     path = vessel_path(truth.tree, outlet, flow)
-    tries = [(apart, sides) for apart in POINTS_APART for sides in (True, False)]
-    for apart, sides in tries:  # a side branch that cannot be measured is left out, as a person would
-        points = person(path, names, truth, apart, np.random.default_rng(seed))
-        try:
-            return marked(cine, points if sides else replace(points, side_branches=()), f"view {seed}")
-        except HemoError as error:
-            if (apart, sides) == tries[-1]:
-                raise error
-    raise AssertionError
+    first, closer = (marked_by_person(path, names, truth, np.random.default_rng(seed), habits) for habits in HABITS)
+    try:
+        return marked(cine, first, f"view {seed}")
+    except HemoError:
+        return marked(cine, closer, f"view {seed}")
 
 
 def phantom(number: int) -> dict[str, Any]:
@@ -170,8 +96,7 @@ def phantom(number: int) -> dict[str, Any]:
     line: dict[str, Any] = {"number": number, "tree": one.name, "outlet": outlet}
     begun = time.perf_counter()
     whole = centred(one.tree)
-    tree = shown(whole, outlet, vessel_path(whole, outlet, one.flow))
-    cameras = [_fast(camera) for camera in viewing(tree, outlet, rng)]
+    cameras = [_fast(camera) for camera in viewing(followed(whole, outlet, one.flow), outlet, rng)]
     moved = replace(cameras[1], shift=tuple(float(x) for x in rng.normal(0.0, TABLE, 3)))  # type: ignore[arg-type]
     options = AngiogramOptions(beat=beat, patient=number, duration=SECONDS)
     slow, fast = injected(one, rng), one.flow
@@ -214,7 +139,7 @@ def compared(one: Solved, outlet: str, result: QfrResult) -> dict[str, Any]:
     path = vessel_path(one.tree, outlet, one.flow)
     true, found = path.tree.root, result.vessel.branch
     end = last_place(true)
-    at = FIRST_POINT + found.arc * (end - FIRST_POINT) / found.length
+    at = HABITS[0].first + found.arc * (end - HABITS[0].first) / found.length
     width, healthy = np.interp(at, true.arc, true.diameter), np.interp(at, true.arc, 2.0 * true.reference_radius)
     error = found.diameter - width
     narrowest = int(np.argmin(width / healthy))
@@ -224,8 +149,8 @@ def compared(one: Solved, outlet: str, result: QfrResult) -> dict[str, Any]:
         "ffr": float(np.interp(end, true.arc, ffr)),
         "true_inflow_ml_min": 6e7 * float(path.flow[0]),
         "angle_deg": float(np.degrees(result.vessel.angle)),
-        "length_mm": 1e3 * (end - FIRST_POINT),
-        "length_error": float(found.length / (end - FIRST_POINT) - 1.0),
+        "length_mm": 1e3 * (end - HABITS[0].first),
+        "length_error": float(found.length / (end - HABITS[0].first) - 1.0),
         "diameter_error_mm": [1e3 * float(np.mean(error)), 1e3 * float(np.std(error))],
         "narrowest_mm": 1e3 * float(width[narrowest]),
         "narrowest_error_mm": 1e3 * float(found.diameter[around].min() - width[narrowest]),
@@ -239,7 +164,7 @@ def timing(one: Solved, outlet: str, flow: TreeFlow, result: QfrResult) -> dict[
     """The velocities timed, the true one over the same stretch, why views were not timed, and the flow."""
     path = vessel_path(one.tree, outlet, flow)
     branch, end = path.tree.root, last_place(path.tree.root)
-    inside = (branch.arc >= FIRST_POINT) & (branch.arc <= end)
+    inside = (branch.arc >= HABITS[0].first) & (branch.arc <= end)
     transit = float(np.trapezoid(branch.area[inside] / path.flow[inside], branch.arc[inside]))
     return {
         "velocity": [velocity.velocity for velocity in result.timed if not isinstance(velocity, str)],

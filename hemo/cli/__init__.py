@@ -19,6 +19,7 @@ from hemo.cli.lines import lines
 from hemo.cli.mesh import mesh
 from hemo.cli.plan import plan_command
 from hemo.cli.pullback import pullback
+from hemo.cli.qfr import qfr
 from hemo.cli.reduced import reduced
 from hemo.cli.run import run
 from hemo.cli.schema import schema
@@ -48,7 +49,7 @@ def cli() -> None:
     """Coronary haemodynamics: CT-FFR, wall shear stress and axial plaque stress. For research, not for diagnosis."""
 
 
-for _command in (run, tree, mesh, reduced, pullback, lines, check, schema):
+for _command in (run, tree, mesh, reduced, pullback, lines, check, schema, qfr):
     cli.add_command(_command)
 cli.add_command(plan_command, "plan")
 cli.add_command(uncertainty_command, "uncertainty")

@@ -107,13 +107,30 @@ def contours_to_json(view: ViewContours) -> dict[str, Any]:
 
 def write_contours(view: ViewContours, path: Path) -> None:
     """Write the file: a point a line, to be edited by hand."""
-    data = contours_to_json(view)
+    _write(contours_to_json(view), path)
+
+
+def _write(data: dict[str, Any], path: Path) -> None:
     lines = [f" {json.dumps(key)}: {_value(value)}" for key, value in data.items()]
     Path(path).write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
 
 
+def write_points(view: ViewPoints, path: Path) -> None:
+    """Write the marks of a vessel that is still to be traced."""
+
+    def placed(marks: tuple[Landmark, ...]) -> list[dict[str, Any]]:
+        return [{"name": one.name, "place_px": np.round(one.place, 2).tolist()} for one in marks]
+
+    data: dict[str, Any] = {"schema_version": SCHEMA_VERSION, "frame": view.frame}
+    if view.calibration is not None:
+        data["calibration_mm_per_pixel"] = view.calibration / MILLIMETRE
+    data |= {"points_px": np.round(view.points, 2).tolist()}
+    data |= {"side_branches": placed(view.side_branches), "landmarks": placed(view.landmarks)}
+    _write(data, path)
+
+
 def _value(value: Any) -> str:
-    if not isinstance(value, list):
+    if not isinstance(value, list) or not value:
         return json.dumps(value, allow_nan=False)
     return "[\n" + ",\n".join(f"  {json.dumps(entry, allow_nan=False)}" for entry in value) + "\n ]"
 

@@ -24,6 +24,7 @@ UNSURE = 1e-3  # m, of the offset across the epipolar plane
 ONE_SIDED = np.radians(30.0)  # between the directions in which two views show how wide a section is
 USED = 0.75  # of a midline
 DISAGREEING = 0.10  # of two calibrations
+OVAL = 0.65  # short over long diameter of a throat below which the views are said to disagree
 FLAT, FLAT_LENGTH = 0.2, 8e-3  # a stretch that follows the epipolar plane: sine of the angle between, and length, m
 
 
@@ -69,6 +70,21 @@ def warnings_of(
                     "geometry; the geometry was used: check the catheter's diameter and the distances."
                 )
     return tuple(found)
+
+
+def of_oval_lesions(tree: VesselTree, semi_axes: Array) -> list[str]:
+    """Lesions that the views show unlike each other: oval, or overlapped in one of them; ``semi_axes`` (n, 2), m."""
+    found = []
+    arc = tree.root.arc
+    for lesion in tree.lesions:
+        at = int(np.argmin(np.abs(arc - lesion.minimum)))
+        long, short = 2e3 * semi_axes[at]
+        if short < OVAL * long:
+            found.append(
+                f"the views show lesion {lesion.id} {short:.1f} and {long:.1f} mm wide: unless it is so oval, "
+                "another vessel overlaps it in one view, or its contours are off; look at both, or take another view."
+            )
+    return found
 
 
 def _of_two_views(

@@ -83,8 +83,13 @@ def _traced(
     options = replace(options, blur=found.blur)
     sides = []
     for number, side in enumerate(drawn.side_branches, 1):
-        index, diameter = side_branch(picture, contours, np.array(side.place), options)
-        sides.append(SideMark(side.name or f"side branch {number}", contours.midline[index], diameter))
+        name = side.name or f"side branch {number}"
+        try:
+            index, diameter = side_branch(picture, contours, np.array(side.place), options)
+        except InputError as error:  # the other view may show it
+            log.warning("%s: side branch %r is left out here: %s", where, name, error)
+            continue
+        sides.append(SideMark(name, contours.midline[index], diameter))
     return MarkedView(cine, contours, tuple(sides), landmarks, found.blur)
 
 

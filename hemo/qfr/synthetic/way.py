@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -46,7 +46,7 @@ def vessel_path(tree: VesselTree, outlet: str, solved: TreeFlow) -> VesselPath:
         return np.concatenate([getattr(part, name)[:length] for part, length in parts])
 
     arrays = {name: joined(name) for name in ("points", "radius", "area", "reference_radius")}
-    whole = Branch(outlet, perimeter=None, **arrays)
+    whole = Branch(outlet, arrays["points"], arrays["radius"], arrays["area"], arrays["reference_radius"])
     begun = np.cumsum([0, *(length for _, length in parts)])
     on_the_way = {part.name for part, _ in parts}
     sides = []
@@ -67,3 +67,26 @@ def vessel_path(tree: VesselTree, outlet: str, solved: TreeFlow) -> VesselPath:
         for name in ("pressure", "flow")
     )
     return VesselPath(VesselTree(f"{tree.name} {outlet}", (whole,), (), tuple(sides)), pressure, flow)
+
+
+def on_the_way(tree: VesselTree, outlet: str) -> list[str]:
+    """Branches from the ostium to the outlet."""
+    names, branch = [outlet], tree[outlet]
+    while branch.parent is not None:
+        names.insert(0, branch.parent)
+        branch = tree[branch.parent]
+    return names
+
+
+def followed(tree: VesselTree, outlet: str, solved: TreeFlow) -> VesselTree:
+    """The tree with the whole way to an outlet as one branch, for the choice of views."""
+    way, main = on_the_way(tree, outlet), vessel_path(tree, outlet, solved).tree.root
+    rest = []
+    for branch in tree.branches:
+        if branch.name not in way:
+            mother = branch.parent if branch.parent not in way else main.name
+            index = branch.parent_index
+            if mother == main.name:
+                index = int(np.argmin(np.linalg.norm(main.points - branch.points[0], axis=1)))
+            rest.append(replace(branch, parent=mother, parent_index=index))
+    return VesselTree(tree.name, (main, *rest))
