@@ -18,10 +18,17 @@ from numpy.typing import NDArray
 from hemo.blood import Blood
 from hemo.boundary import Assumption
 from hemo.errors import InputError
-from hemo.flowratio import Drive, FlowRatio, flow_along, flow_ratio
-from hemo.geometry.lesion import with_reference_and_lesions
+from hemo.flowratio import EXPONENT, Drive, FlowRatio, flow_along, flow_ratio
+from hemo.geometry.lesion import find_lesions
 from hemo.qfr.density import DensityOptions
-from hemo.qfr.flowmodes import FlowOptions, HyperaemicVelocity, Mode, hyperaemic_velocity, inflow
+from hemo.qfr.flowmodes import (
+    FlowOptions,
+    HyperaemicVelocity,
+    Mode,
+    hyperaemic_velocity,
+    inflow,
+    with_stepped_reference,
+)
 from hemo.qfr.frames import Velocity, VelocityOptions, contrast_velocity
 from hemo.qfr.midline import feet
 from hemo.qfr.reconstruct import Reconstruction, ReconstructOptions, View, planar, reconstruct
@@ -34,6 +41,7 @@ Array = NDArray[Any]
 log = logging.getLogger(__name__)
 
 FlowArea = Literal["transit", "mean_reference", "proximal_reference", "mean_lumen"]
+Reference = Literal["tapered", "stepped"]
 TRANSIT_ROUNDS = 4
 HEART_MOVES = 25.0 / 512.0  # of the image's width: how far from its midline a vessel is looked for over the beat
 
@@ -58,6 +66,11 @@ class QfrOptions:
         1/s.
     area
         By which a timed velocity becomes a flow: the transit through the vessel, or one of ``FlowOptions.area``.
+    exponent
+        Of the flow-diameter law by which side branches take their share.
+    reference
+        The healthy calibre between side branches: ``tapered``, fitted, or ``stepped``, even, as in Murray-law QFR. Both
+        step down at side branches.
     lumen_sd
         Standard deviation of a diameter (the same error along the vessel), m, for the interval; where two views show a
         throat unlike each other, a quarter of the difference if that is more.
@@ -74,7 +87,8 @@ class QfrOptions:
     flow: FlowOptions = field(default_factory=FlowOptions)
     blood: Blood = field(default_factory=Blood)
     losses: LossOptions = field(default_factory=LossOptions)
-    exponent: float = 2.39
+    exponent: float = EXPONENT
+    reference: Reference = "tapered"
     reconstruction: ReconstructOptions = field(default_factory=ReconstructOptions)
 
 
@@ -135,6 +149,8 @@ def analyse(views: Sequence[MarkedView], options: QfrOptions | None = None) -> Q
     vessel = in_space(views, options)
     for sentence in vessel.warnings:
         log.warning("%s", sentence)
+    if options.reference == "stepped":
+        vessel = replace(vessel, tree=with_stepped_reference(vessel.tree, options.exponent))
     timed = tuple(_timed(view, vessel, number, options) for number, view in enumerate(views))
     measured = _measured(timed, options)
     options = replace(options, lumen_sd=max(options.lumen_sd, 0.25 * _unlike(vessel)))
@@ -269,12 +285,17 @@ def _moved(tree: VesselTree, entering: float, found: FlowRatio, options: QfrOpti
 
 
 def _narrower(tree: VesselTree, sd: float) -> VesselTree:
-    """Every diameter of the lumen smaller by so much (m), the lesions measured anew."""
+    """Every diameter, healthy ones too, smaller by so much (m), the lesions measured anew."""
     branch = tree.root
-    diameter = np.maximum(branch.diameter - sd, 0.3 * branch.diameter)
-    scale = diameter / branch.diameter
-    changed = replace(branch, area=branch.area * scale**2, radius=branch.radius * scale, perimeter=None)
-    return with_reference_and_lesions(replace(tree, branches=(changed,), lesions=()))
+    scale = np.maximum(1.0 - sd / branch.diameter, 0.3)
+    changed = replace(
+        branch,
+        area=branch.area * scale**2,
+        radius=branch.radius * scale,
+        reference_radius=np.maximum(branch.reference_radius - 0.5 * sd, 0.3 * branch.reference_radius),
+        perimeter=None,
+    )
+    return replace(tree, branches=(changed,), lesions=find_lesions(changed))
 
 
 def _assumptions(options: QfrOptions, chosen: Mode) -> tuple[Assumption, ...]:
@@ -286,6 +307,7 @@ def _assumptions(options: QfrOptions, chosen: Mode) -> tuple[Assumption, ...]:
         Assumption("venous_pressure", drive.venous_pressure, "Pa", "default: hemo"),
         Assumption("flow_mode", chosen, "", "computed"),
         Assumption("flow_area", options.area, "", "option"),
+        Assumption("reference", options.reference, "", "option"),
         Assumption("exponent", options.exponent, "", "default: Taylor DJ et al. 2024, AJP Heart 327:H182"),
         Assumption("density", options.blood.density, "kg/m^3", "option"),
         Assumption("viscosity", options.blood.viscosity, "Pa s", "option"),

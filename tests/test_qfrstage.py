@@ -91,6 +91,14 @@ def test_a_side_branch_that_is_marked_takes_flow() -> None:
     assert without.best.ratio.flow.branches["LAD"].flow[-1] == pytest.approx(without.best.inflow, rel=1e-3)
 
 
+def test_a_stepped_reference_is_even_between_side_branches() -> None:
+    mark = SideMark("D1", CAMERA.project(vessel().root.points[120:121])[0], 2.0e-3 / (0.2e-3 * 0.75))
+    options = QfrOptions("LAD", PRESSURE, timed=False, reference="stepped")
+    healthy = analyse([view(sides=(mark,))], options).vessel.branch.reference_radius
+    assert np.unique(np.round(healthy, 9)).size == 2
+    assert (healthy[0] ** 2.39 - healthy[-1] ** 2.39) == pytest.approx(1.0e-3**2.39, rel=0.05)
+
+
 def test_what_cannot_be_is_refused() -> None:
     with pytest.raises(InputError, match="3 views are given"):
         analyse([view()] * 3)

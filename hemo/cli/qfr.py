@@ -54,6 +54,13 @@ LATER = (("pre", "Before treatment."), ("post", "After it."), ("follow_up", "A y
     help="Of what lesions lose.",
 )
 @click.option("--exponent", type=float, default=2.39, show_default=True, help="Of the flow-diameter law.")
+@click.option(
+    "--reference",
+    type=click.Choice(["tapered", "stepped"]),
+    default="tapered",
+    show_default=True,
+    help="Healthy calibre between side branches; stepped: even, as in Murray-law QFR.",
+)
 @click.option("--gate", type=float, default=0.80, show_default=True, help="QFR above which a vessel goes on.")
 @click.option("--out", type=click.Path(path_type=Path), help="New folder for report, tables, contours, tree and lumen.")
 @click.option("--quiet", is_flag=True, help="Print nothing but errors.")
@@ -169,6 +176,7 @@ def _options(given: dict[str, Any]) -> QfrOptions:
         given["flow_area"],
         losses=LossOptions(law=given["law"]),
         exponent=given["exponent"],
+        reference=given["reference"],
     )
 
 

@@ -1,4 +1,4 @@
-"""Hyperaemic flow for QFR: by mode the mean velocity, by an area the flow that enters, by side branches where it goes.
+"""Hyperaemic flow for QFR: by mode the mean velocity, by an area the flow that enters, and the stepped reference.
 
 Modes (Tu et al. 2016, JACC Cardiovasc Interv 9:2024): ``fixed`` takes 0.35 m/s; ``contrast`` makes the hyperaemic
 velocity of that while contrast is injected, HFV = a0 + a1 CFV + a2 CFV^2; ``measured`` takes the velocity under
@@ -18,8 +18,8 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from hemo.boundary.split import split_flow
 from hemo.errors import InputError
+from hemo.geometry.lesion import find_lesions
 from hemo.tree import Branch, SideBranch, VesselTree, healthy_diameter
 
 Array = NDArray[Any]
@@ -167,30 +167,11 @@ def stepped_reference(branch: Branch, sides: Sequence[SideBranch], exponent: flo
     return np.asarray(0.5 * left ** (1.0 / exponent))
 
 
-def outflows(
-    tree: VesselTree, inflow: float, exponent: float = EXPONENTS["pooled"], leakage: bool = False
-) -> tuple[Array, tuple[tuple[str, int], ...]]:
-    """Where what enters a tree leaves it, ready for :func:`hemo.reduced.prescribed.pressures`.
-
-    Side branches that were left out (``tree.side_branches``) take their share by their diameters, by
-    :func:`hemo.boundary.split.split_flow`. With ``leakage`` a tapering reference loses besides what its taper says
-    beyond the known daughters in the tree and side branches: right where small branches were not drawn, wrong on a
-    reference that tapers because of how it was fitted. A stepped reference (:func:`with_stepped_reference`) needs none.
-
-    Returns
-    -------
-    (outlets + leaks,) flows, m^3/s, and the leaks' branches and points.
-    """
-    if not (np.isfinite(inflow) and inflow > 0.0):
-        raise InputError(f"tree {tree.name!r}: the flow that enters must be positive, not {inflow:g} m^3/s.")
-    shares = split_flow(tree, exponent, leakage=leakage)
-    return inflow * shares.in_order, tuple(shares.leaks)
-
-
 def with_stepped_reference(tree: VesselTree, exponent: float) -> VesselTree:
-    """The same tree with its vessels' reference stepped down at their side branches; lesions are not measured anew."""
+    """The same tree with its vessels' reference stepped down at their side branches, and the lesions by it."""
     branches = tuple(
         replace(branch, reference_radius=stepped_reference(branch, tree.side_branches, exponent))
         for branch in tree.branches
     )
-    return replace(tree, branches=branches)
+    lesions = tuple(lesion for branch in branches for lesion in find_lesions(branch))
+    return replace(tree, branches=branches, lesions=lesions)

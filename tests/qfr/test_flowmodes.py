@@ -7,19 +7,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hemo.blood import Blood
+from hemo.boundary.split import split_flow
 from hemo.errors import InputError
 from hemo.qfr.flowmodes import (
     EXPONENTS,
     FlowOptions,
     hyperaemic_velocity,
     inflow,
-    outflows,
     stepped_reference,
     with_stepped_reference,
 )
-from hemo.reduced import LossOptions
-from hemo.reduced.prescribed import pressures
 from hemo.tree import Branch, SideBranch, VesselTree
 
 
@@ -93,11 +90,10 @@ def test_the_reference_steps_down_by_the_law_and_flow_with_it(exponent: float) -
     tree = sided(replace(tube(), reference_radius=truth), *sides)
     stepped = with_stepped_reference(tree, exponent)
     assert stepped.root.reference_radius == pytest.approx(truth, rel=1e-12)
-    out, leaks = outflows(stepped, 2e-6, exponent)
-    assert [place for _, place in leaks] == [80, 160]
+    shares = split_flow(stepped, exponent)
+    assert [place for _, place in shares.leaks] == [80, 160]  # steps leave no leak besides
     expected = [small**exponent, 1.5e-3**exponent, 1.2e-3**exponent]
-    assert out == pytest.approx(2e-6 * np.array(expected) / large**exponent, rel=1e-9)
-    assert outflows(stepped, 2e-6, exponent, leakage=True)[0] == pytest.approx(out, rel=1e-9)  # steps leave no leak
+    assert shares.in_order == pytest.approx(np.array(expected) / large**exponent, rel=1e-9)
 
 
 def test_a_lesion_moves_the_stepped_reference_little() -> None:
@@ -107,25 +103,8 @@ def test_a_lesion_moves_the_stepped_reference_little() -> None:
     assert found == pytest.approx(1.5e-3, rel=1e-9)
 
 
-def test_a_tapering_reference_without_side_branches_leaks_what_its_taper_says() -> None:
-    tree = sided(tube(1.5e-3, 1.1e-3))
-    out, leaks = outflows(tree, 2e-6, 2.39, leakage=True)
-    assert out[0] == pytest.approx(2e-6 * (1.1 / 1.5) ** 2.39, rel=1e-6)
-    assert out.sum() == pytest.approx(2e-6) and len(leaks) == 12
-    assert outflows(tree, 2e-6)[0] == pytest.approx([2e-6])
-
-
-def test_outflows_go_into_the_pressures_as_they_are() -> None:
-    tree = sided(tube(), (0.03, 1.5e-3))
-    out, leaks = outflows(tree, 2e-6, 3.0)
-    flow = pressures(tree, out, leaks, 12.4e3, Blood(), LossOptions(law="borda_carnot")).branches["LAD"].flow
-    assert flow[0] == pytest.approx(2e-6) and flow[-1] == pytest.approx(2e-6 / (1 + 0.5**3), rel=1e-9)
-
-
-def test_side_branches_that_leave_nothing_and_flows_that_are_none_are_refused() -> None:
+def test_side_branches_that_leave_nothing_are_refused() -> None:
     with pytest.raises(InputError, match="leaves nothing"):
         stepped_reference(tube(), (SideBranch("LAD", 0.005, 9e-3), SideBranch("LAD", 0.05, 9.1e-3)), 2.39)
-    with pytest.raises(InputError, match="positive"):
-        outflows(sided(tube()), 0.0)
     with pytest.raises(InputError, match="exponent"):
         stepped_reference(tube(), (), 0.0)
