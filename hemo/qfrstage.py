@@ -74,6 +74,9 @@ class QfrOptions:
     lumen_sd
         Standard deviation of a diameter (the same error along the vessel), m, for the interval; where two views show a
         throat unlike each other, a quarter of the difference if that is more.
+    timing_sd, model_sd
+        What timing leaves open of a velocity besides its own standard deviation, relative, and what the losses and the
+        division of flow leave open of the ratio. All three are by virtual angiograms (docs/benchmarks.md).
     """
 
     vessel: str = "vessel"
@@ -83,7 +86,9 @@ class QfrOptions:
     timed: bool = True
     heart_rate: float | None = None
     area: FlowArea = "transit"
-    lumen_sd: float = 0.07e-3
+    lumen_sd: float = 0.12e-3
+    timing_sd: float = 0.10
+    model_sd: float = 0.015
     flow: FlowOptions = field(default_factory=FlowOptions)
     blood: Blood = field(default_factory=Blood)
     losses: LossOptions = field(default_factory=LossOptions)
@@ -96,8 +101,8 @@ class QfrOptions:
 class ModeResult:
     """QFR by one flow mode.
 
-    ``interval`` (2,) is the 95 % interval of the vessel's ratio by the velocity's and the lumen's standard deviations,
-    whose halves, in the ratio, are in ``budget``; the mode's own scatter between patients is not in it.
+    ``interval`` (2,) is the 95 % interval of the vessel's ratio; what flow (timing, and people's scatter about the
+    mode's rule), lumen and model add, as half-widths in the ratio, is in ``budget``.
     """
 
     velocity: HyperaemicVelocity
@@ -154,11 +159,17 @@ def analyse(views: Sequence[MarkedView], options: QfrOptions | None = None) -> Q
     timed = tuple(_timed(view, vessel, number, options) for number, view in enumerate(views))
     measured = _measured(timed, options)
     options = replace(options, lumen_sd=max(options.lumen_sd, 0.25 * _unlike(vessel)))
-    modes: dict[Mode, ModeResult] = {"fixed": _mode("fixed", vessel.tree, None, options)}
+    modes: dict[Mode, ModeResult] = {}
+    chosen: Mode = "fixed"
     if measured is not None:
-        mode: Mode = "measured" if options.hyperaemia else "contrast"
-        modes[mode] = _mode(mode, vessel.tree, measured, options)
-    chosen: Mode = next(name for name in ("measured", "contrast", "fixed") if name in modes)
+        chosen = "measured" if options.hyperaemia else "contrast"
+        modes[chosen] = _mode(chosen, vessel.tree, measured, options)
+    try:
+        modes["fixed"] = _mode("fixed", vessel.tree, None, options)
+    except InputError as error:
+        if chosen == "fixed":
+            raise
+        log.warning("fixed flow: %s", error)
     return QfrResult(vessel, timed, modes, chosen, _assumptions(options, chosen))
 
 
@@ -220,7 +231,8 @@ def _measured(timed: Sequence[Velocity | str], options: QfrOptions) -> tuple[flo
     if not found:
         return None
     velocity, sd = np.array(found).T
-    weight = 1.0 / np.maximum(sd, 1e-3 * velocity) ** 2
+    sd = np.hypot(sd, options.timing_sd * velocity)
+    weight = 1.0 / sd**2
     mean = float(velocity @ weight / weight.sum())
     spread = float(np.sqrt(1.0 / weight.sum()))
     if len(found) == 2:
@@ -242,6 +254,7 @@ def _mode(mode: Mode, tree: VesselTree, measured: tuple[float, float] | None, op
     doubts = {
         "flow": _moved(tree, entering * (1.0 + velocity.sd / velocity.velocity), found, options),
         "lumen": _moved(_narrower(tree, options.lumen_sd), entering, found, options),
+        "model": options.model_sd * min(1.0, (1.0 - found.vessel) / 0.2),
     }
     half = {name: 1.96 * value for name, value in doubts.items()}
     width = float(np.linalg.norm(list(half.values())))
@@ -313,6 +326,8 @@ def _assumptions(options: QfrOptions, chosen: Mode) -> tuple[Assumption, ...]:
         Assumption("viscosity", options.blood.viscosity, "Pa s", "option"),
         Assumption("loss_law", options.losses.law, "", "option"),
         Assumption("lumen_sd", options.lumen_sd, "m", "default: virtual angiograms, docs/benchmarks.md"),
+        Assumption("timing_sd", options.timing_sd, "", "default: virtual angiograms, docs/benchmarks.md"),
+        Assumption("model_sd", options.model_sd, "", "default: virtual angiograms, docs/benchmarks.md"),
     ]
     if chosen == "fixed":
         rows.append(Assumption("velocity", options.flow.fixed, "m/s", "default: Tu et al. 2016, not confirmed"))

@@ -143,7 +143,7 @@ def compared(one: Solved, outlet: str, result: QfrResult) -> dict[str, Any]:
     width, healthy = np.interp(at, true.arc, true.diameter), np.interp(at, true.arc, 2.0 * true.reference_radius)
     error = found.diameter - width
     narrowest = int(np.argmin(width / healthy))
-    around = np.abs(at - at[narrowest]) < 3e-3
+    around = np.abs(at - at[narrowest]) < 3e-3 + 0.06 * at[narrowest]  # a vessel found too short moves its throat
     ffr = path.pressure / one.conditions.aortic_pressure
     return ratios(result) | {
         "ffr": float(np.interp(end, true.arc, ffr)),
@@ -188,6 +188,12 @@ def row(name: str, values: Sequence[float], digits: int, asked: str = "-") -> tu
     return name, str(len(found)), mean, *(f"{number:.{digits}f}" for number in others), asked
 
 
+def coverage(lines: Sequence[dict[str, Any]], mode: str) -> float:
+    """Part of the vessels whose FFR lies within the mode's 95 % interval."""
+    held = [low <= line["ffr"] <= high for line in lines if mode in line for low, high in [line[f"{mode}_interval"]]]
+    return float(np.mean(held)) if held else float("nan")
+
+
 def main(options: Sequence[str] = ()) -> None:
     """Fill the sections ``qfr_phantoms`` and ``qfr_refused`` of docs/benchmarks.md."""
     parser = argparse.ArgumentParser(prog="python -m validation qfr_phantoms")
@@ -226,13 +232,15 @@ def main(options: Sequence[str] = ()) -> None:
         row("QFR - FFR, contrast flow", against("contrast"), 3, "0.01, SD 0.07"),
         row("QFR - FFR, fixed flow", against("fixed"), 3, "bias 0.01"),
     ]
+    covered = ", ".join(f"{name} {100.0 * coverage(done, name):.0f} %" for name in ("measured", "contrast", "fixed"))
     refused = len(lines) - len(done)
     untimed = sum(len(one["untimed"]) for one in times)
     seconds = np.median([line["analysed_s"] for line in done]) if done else float("nan")
     note = (
         f"{len(lines)} angiograms of {min(len(lines), len(chosen()))} vessels (the others once more, seen and beating "
         f"otherwise), 3D FFR {BAND[0]:.2f} to {BAND[1]:.2f}; {refused} were refused as a whole, velocity in "
-        f"{untimed} of {untimed + len(timed)} views. FFR where the reconstructed vessel ends. From contours to QFR "
+        f"{untimed} of {untimed + len(timed)} views. FFR where the reconstructed vessel ends. The 95 % intervals hold "
+        f"FFR in {covered}. From contours to QFR "
         f"{seconds:.1f} s (median)."
     )
     publish(Table("qfr_phantoms", COLUMNS, tuple(rows), note))
