@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -52,6 +53,12 @@ def svg(figure: Any) -> str:
     return buffer.getvalue()
 
 
+def kept(file: Path, drawing: str) -> str:
+    """Write an SVG document; its drawing as a page holds it."""
+    file.write_text(drawing, encoding="utf-8")
+    return drawing[drawing.index("<svg") :]
+
+
 def tree_picture(trees: Sequence[VesselTree], oriented: bool = True) -> str:
     """SVG of the trees in three projections: calibre as width and colour, vessels named, lesions with their stenosis.
 
@@ -65,7 +72,7 @@ def tree_picture(trees: Sequence[VesselTree], oriented: bool = True) -> str:
     values = [[branch.diameter / MILLIMETRE for branch in tree.branches] for tree in trees]
     figure, panels = view_panels(trees, oriented)
     for panel, (_, angle) in zip(panels, VIEWS, strict=True):
-        draw_ribbons(panel, trees, angle, values, scale)
+        draw_ribbons(panel, trees, projection(angle), values, scale)
         _mark(panel, trees, projection(angle)[0])
     figure.colorbar(scale, ax=panels, shrink=0.7, label="diameter / mm", pad=0.01)
     label_views(figure, panels, trees)
@@ -88,7 +95,7 @@ def view_panels(trees: Sequence[VesselTree], oriented: bool) -> tuple[Any, Any]:
         panel.set_axis_off()
         if oriented:
             _sides(panel, angle)
-    _scale_bar(panels[0])
+    scale_bar(panels[0])
     return figure, panels
 
 
@@ -113,12 +120,15 @@ def _flat(points: Array, axes: Array) -> Array:
 
 
 def draw_ribbons(
-    panel: Any, trees: Sequence[VesselTree], angle: float, values: Sequence[Sequence[Array]], scale: Any
+    panel: Any, trees: Sequence[VesselTree], view: tuple[Array, Array], values: Sequence[Sequence[Array]], scale: Any
 ) -> None:
-    """Every vessel as a ribbon of its own width, the nearest last, coloured by values (n,) at its points, by branch."""
+    """Every vessel as a ribbon of its own width, the nearest last, coloured by values (n,) at its points, by branch.
+
+    ``view`` is what :func:`projection` gives: the picture's axes, and the way towards the viewer.
+    """
     from matplotlib.collections import PolyCollection
 
-    axes, towards = projection(angle)
+    axes, towards = view
     quads, depth, colours = [], [], []
     for tree, own in zip(trees, values, strict=True):
         for branch, along in zip(tree.branches, own, strict=True):
@@ -177,7 +187,7 @@ def _sides(panel: Any, angle: float) -> None:
     panel.text(0.98, 1.0, right, ha="right", va="bottom", **style)
 
 
-def _scale_bar(panel: Any, length: float = 10.0) -> None:
+def scale_bar(panel: Any, length: float = 10.0) -> None:
     """A bar of ``length`` mm under the vessels."""
     (left, right), (bottom, top) = panel.get_xlim(), panel.get_ylim()
     x, y = left + 0.04 * (right - left), bottom + 0.03 * (top - bottom)

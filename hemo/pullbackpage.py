@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hemo.files import file_name
-from hemo.pictures import DARK, LESION, svg
+from hemo.pictures import DARK, LESION, kept, svg
 from hemo.pullback import PullbackAnalysis
 from hemo.pullbackcomparison import Comparison
 from hemo.units import MILLIMETRE, SQUARE_MILLIMETRE
@@ -31,22 +31,17 @@ def write_page(
     drawn = []
     for found in analyses:
         name = file_name(found.pullback.name)
-        curves = _kept(folder / "figures" / f"{name}_curves.svg", curves_figure(found))
-        frames = _kept(folder / "figures" / f"{name}_frames.svg", frames_figure(found))
+        curves = kept(folder / "figures" / f"{name}_curves.svg", curves_figure(found))
+        frames = kept(folder / "figures" / f"{name}_frames.svg", frames_figure(found))
         drawn.append({"curves": curves, "frames": frames})
     pair = None
     if comparison is not None:
-        pair = _kept(folder / "figures" / "comparison.svg", comparison_figure(comparison, analyses))
+        pair = kept(folder / "figures" / "comparison.svg", comparison_figure(comparison, analyses))
     template = files("hemo").joinpath("templates/pullback.html").read_text(encoding="utf-8")
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     environment.filters["number"] = lambda value, digits=2: "-" if value is None else f"{value:.{digits}f}"
     page = environment.from_string(template).render(summary=summary, drawn=drawn, pair=pair, threshold=THRESHOLD)
     (folder / "report.html").write_text(page, encoding="utf-8")
-
-
-def _kept(file: Path, drawing: str) -> str:
-    file.write_text(drawing, encoding="utf-8")
-    return drawing[drawing.index("<svg") :]
 
 
 def curves_figure(found: PullbackAnalysis) -> str:

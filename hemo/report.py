@@ -22,6 +22,7 @@ from hemo.pictures import (
     distance_from_ostium,
     draw_diameter,
     draw_ribbons,
+    kept,
     label_views,
     projection,
     svg,
@@ -51,16 +52,16 @@ def write_report(
     import jinja2
 
     figures.mkdir(exist_ok=True)
-    anatomy = _kept(figures / "tree.svg", tree_picture([result.tree for result in results], oriented))
+    anatomy = kept(figures / "tree.svg", tree_picture([result.tree for result in results], oriented))
     curves, beats = [], []
     for result in results:
         tree = result.tree
         for branch in tree.branches:
-            drawn = _kept(figures / file_name(f"{tree.name}_{branch.name}.svg"), pullback_figure(result, branch))
+            drawn = kept(figures / file_name(f"{tree.name}_{branch.name}.svg"), pullback_figure(result, branch))
             curves.append({"tree": tree.name, "branch": branch.name, "svg": drawn})
         if result.fem_curves is not None:
             beat = beat_figure(result, result.fem_curves)
-            beats.append(_kept(figures / file_name(f"beat_{tree.name}.svg"), beat))
+            beats.append(kept(figures / file_name(f"beat_{tree.name}.svg"), beat))
     template = files("hemo").joinpath("templates/report.html").read_text(encoding="utf-8")
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     environment.filters["number"] = _number
@@ -74,12 +75,6 @@ def write_report(
         distance_mm=MEASUREMENT_DISTANCE / MILLIMETRE,
     )
     path.write_text(page, encoding="utf-8")
-
-
-def _kept(file: Path, drawing: str) -> str:
-    """Write an SVG document; its drawing as the page holds it."""
-    file.write_text(drawing, encoding="utf-8")
-    return drawing[drawing.index("<svg") :]
 
 
 def _number(value: float | None, digits: int = 2) -> str:
@@ -152,7 +147,7 @@ def ffr_picture(results: Sequence[TreeResult], oriented: bool = True) -> bytes:
     for panel, (_, angle) in zip(panels, VIEWS, strict=True):
         for result in results:
             if result.traction is None:
-                draw_ribbons(panel, [result.tree], angle, [_ffr_by_branch(result)], scale)
+                draw_ribbons(panel, [result.tree], projection(angle), [_ffr_by_branch(result)], scale)
             else:
                 _draw_wall(panel, result, result.traction, angle, scale)
     bar = figure.colorbar(scale, ax=panels, shrink=0.7, label="FFR", pad=0.01)
