@@ -39,7 +39,7 @@ def test_two_cines_with_points_give_a_whole_result_folder(cines):
     assert point["mode"] == "contrast"
     low, high = point["interval"]
     assert low <= ffr <= high
-    assert high - low < 0.4
+    assert high - low < 0.5
     (lesion,) = point["lesions"]
     assert lesion["percent_diameter_stenosis"] == pytest.approx(60.0, abs=10.0)
     assert [view["velocity_m_s"] is not None for view in point["views"]] == [True, True]
@@ -101,7 +101,7 @@ def test_bad_input_is_one_sentence(arguments, sentence, tmp_path):
     done = run("qfr", *arguments)
     assert done.returncode == 2
     assert sentence in done.stderr
-    assert done.stderr.count("\n") == 1
+    assert done.stderr.count("hemo: ") == 1
     assert "Traceback" not in done.stderr
 
 
