@@ -61,7 +61,7 @@ def result(views: list[MarkedView]) -> QfrResult:
 def told_of(labels: list[str], result: QfrResult) -> dict[str, Any]:
     """What the command would print, every number one that nothing else on the page holds."""
     (lesion,) = result.vessel.tree.lesions
-    mode = {"interval": [0.6543, 0.8768], "budget": {"flow": 0.0311, "lumen": 0.0722}}
+    mode = {"interval": [0.6543, 0.8768], "budget": {"flow": 0.0311, "lumen": 0.0722, "model": 0.0123}}
     row = {
         "id": lesion.id,
         **{"start_mm": 21.31, "minimum_mm": 27.71, "end_mm": 33.91, "mla_mm2": 1.77, "reference_area_mm2": 7.93},
