@@ -127,8 +127,14 @@ def flow_ratio(
     blood: Blood | None = None,
     reading: Reading | None = None,
     options: LossOptions | None = None,
+    unsure_end: float = 0.0,
 ) -> FlowRatio:
     """The ratio along a tree's first vessel, its lesions listed; other vessels of the tree only take their flow.
+
+    Parameters
+    ----------
+    unsure_end
+        Length at the vessel's end where its lumen is not sure enough to read the vessel's ratio, m.
 
     Raises
     ------
@@ -137,7 +143,7 @@ def flow_ratio(
     """
     root, blood = tree.root, blood or Blood()
     solved, conditions = _solver(tree, drive, blood, options)
-    flow, place = solved(tree), reading_place(tree)
+    flow, place = solved(tree), reading_place(tree, unsure_end)
 
     def read(one: TreeFlow) -> float:
         return float(np.interp(place, root.arc, one.ffr(root.name)))
@@ -151,10 +157,10 @@ def flow_ratio(
     return FlowRatio(tree, flow, place, read(flow), lesions, residual, after.get(tuple(own)), conditions)
 
 
-def reading_place(tree: VesselTree) -> float:
-    """Arc length (m) where the first vessel's own ratio is read."""
+def reading_place(tree: VesselTree, unsure_end: float = 0.0) -> float:
+    """Arc length (m) where the first vessel's own ratio is read, not within ``unsure_end`` (m) of its end."""
     found = vessel_place(tree, tree.root)
-    return tree.root.length if found is None else found
+    return min(tree.root.length if found is None else found, tree.root.length - unsure_end)
 
 
 def flow_along(

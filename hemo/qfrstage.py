@@ -43,6 +43,7 @@ log = logging.getLogger(__name__)
 FlowArea = Literal["transit", "mean_reference", "proximal_reference", "mean_lumen"]
 Reference = Literal["tapered", "stepped"]
 TRANSIT_ROUNDS = 4
+UNSURE_END = 2.0  # diameters at the end of the contours, where tracing is worst: QFR is not read there
 HEART_MOVES = 25.0 / 512.0  # of the image's width: how far from its midline a vessel is looked for over the beat
 
 
@@ -250,7 +251,8 @@ def _mode(mode: Mode, tree: VesselTree, measured: tuple[float, float] | None, op
     for sentence in velocity.warnings:
         log.warning("%s", sentence)
     entering = _inflow(mode, tree, velocity.velocity, measured, options)
-    found = flow_ratio(tree, _drive(entering, options), options.blood, options=options.losses)
+    drive, unsure = _drive(entering, options), UNSURE_END * float(tree.root.diameter[-1])
+    found = flow_ratio(tree, drive, options.blood, options=options.losses, unsure_end=unsure)
     doubts = {
         "flow": _moved(tree, entering * (1.0 + velocity.sd / velocity.velocity), found, options),
         "lumen": _moved(_narrower(tree, options.lumen_sd), entering, found, options),
