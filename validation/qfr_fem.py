@@ -40,7 +40,7 @@ from validation.vessel_paths import vessel_path
 
 Array = NDArray[Any]
 RECORDS = DOCS.parent / "validation" / "records" / "qfr_fem.jsonl"
-VESSELS = 5
+VESSELS = 10
 BAND = (0.65, 0.90)  # of FFR at the end, by the reduced model
 MOST_REYNOLDS = 600.0  # in a throat, as in tree_solutions
 ASKED = 0.03
@@ -253,31 +253,33 @@ def row(line: dict[str, Any], pairs: dict[str, tuple[float, float]] | None) -> t
 
 
 def _cells(pair: tuple[float, float]) -> tuple[str, str]:
-    return (f"{pair[0]:.3f}, {pair[1]:.3f}", f"{pair[1] - pair[0]:+.3f}")
+    return (f"{pair[0]:.3f}, {pair[1]:.3f}", f"{_apart(pair):+.3f}")
 
 
 def note(done: Sequence[dict[str, Any]], pairs: Sequence[dict[str, tuple[float, float]]]) -> str:
     """The largest differences, and what hemo read out of the surfaces."""
 
-    def largest(method: str) -> str:
-        apart = [abs(pair[f"{k} {method}"][1] - pair[f"{k} {method}"][0]) for pair in pairs for k in PLACES]
-        return f"{max(apart, default=np.nan):.3f}"
-
-    model = [
-        abs(pair[f"{k} reduced"][side] - pair[f"{k} fem"][side]) for pair in pairs for k in PLACES for side in (0, 1)
-    ]
+    places = [(pair, place) for pair in pairs for place in PLACES]
+    fem, reduced = (np.array([_apart(pair[f"{place} {method}"]) for pair, place in places]) for method in METHODS)
+    ends = np.array([_apart(pair["end fem"]) for pair in pairs])
+    model = [pair[f"{place} reduced"][side] - pair[f"{place} fem"][side] for pair, place in places for side in (0, 1)]
     unfound = sum(tightest(line)[1] is None for line in done)
     others = sum(len(line["found"]["lesions"]) != len(line["true"]["lesions"]) for line in done)
     shorter = [line["given_mm"] - line["true"]["length_mm"] for line in done]
     odd = sum(line[kind]["status"] != "converged" or line[kind]["branches"] != 1 for line in done for kind in KINDS)
     return (
-        f"Largest difference between the two surfaces: {largest('fem')} in 3D (asked: {ASKED}), {largest('reduced')} "
-        "by the reduced model; of the reduced model from 3D on the same surface at most "
-        f"{max(model, default=np.nan):.3f}. The reconstruction lacks the tightest lesion in {unfound} vessels and has "
-        f"another number of lesions in {others}. {odd} solves were averaged over time or found more than one vessel. "
-        f"hemo's line ends about a radius within the flat ends of a surface: it is {min(shorter, default=np.nan):.1f} "
-        f"to {max(shorter, default=np.nan):.1f} mm shorter than the true vessel."
+        f"At the end {int(np.sum(np.abs(ends) <= ASKED))} of {len(done)} vessels are within {ASKED} of the true one in "
+        f"3D (asked: all); mean {ends.mean():+.3f}, standard deviation {ends.std():.3f}. The reduced model says the "
+        f"same difference to {np.abs(fem - reduced).max():.3f}: it is of the lumen. From 3D on the same surface the "
+        f"reduced model is {np.abs(model).max():.3f} at most. The reconstruction lacks the tightest lesion in "
+        f"{unfound} vessels and has another number of lesions in {others}. {odd} solves were averaged over time or "
+        f"found more than one vessel. hemo's line ends about a radius within the flat ends of a surface: it is "
+        f"{min(shorter):.1f} to {max(shorter):.1f} mm shorter than the true vessel."
     )
+
+
+def _apart(pair: tuple[float, float]) -> float:
+    return pair[1] - pair[0]
 
 
 def main(options: Sequence[str] = ()) -> None:
