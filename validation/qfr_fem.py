@@ -230,6 +230,7 @@ COLUMNS = (
     "vessel",
     "flow / mL/min, Reynolds number",
     "narrowest / mm",
+    "length / mm",
     "end",
     "difference",
     "behind the lesion",
@@ -248,8 +249,9 @@ def row(line: dict[str, Any], pairs: dict[str, tuple[float, float]] | None) -> t
     fem = [cell for place in PLACES for cell in _cells(pairs[f"{place} fem"])]
     reduced = [_cells(pairs[f"{place} reduced"])[1] for place in PLACES]
     size = f"{line['narrowest_mm']:.2f}, {line['found_narrowest_mm']:.2f}"
+    length = ", ".join(f"{line[kind]['length_mm']:.0f}" for kind in KINDS)
     seconds = f"{line['reconstructed_s']:.1f}, {line['found']['seconds']:.0f}"
-    return name, f"{line['flow_ml_min']:.0f}, {line['reynolds']:.0f}", size, *fem, *reduced, seconds
+    return name, f"{line['flow_ml_min']:.0f}, {line['reynolds']:.0f}", size, length, *fem, *reduced, seconds
 
 
 def _cells(pair: tuple[float, float]) -> tuple[str, str]:
