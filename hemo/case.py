@@ -142,7 +142,9 @@ class GeometrySection(_Section):
     unit: Literal["mm", "cm", "m"] | None = Field(
         None, description="unit of surface, centreline and contours; guessed and checked without"
     )
-    tree: str | None = Field(None, description="a tree.json: reduced-order only, unless a surface is given too")
+    tree: str | None = Field(
+        None, description="a tree.json, alone: its lumen in finite elements is made of round sections of its areas"
+    )
     analytic: AnalyticVessel | None = None
     ostia: list[Place] = Field([], description="where the trees begin, mm, LPS; found without it")
     names: dict[str, str | Place] = Field(

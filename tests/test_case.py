@@ -40,6 +40,7 @@ def test_a_case_becomes_si(tmp_path):
         (GOOD.replace("128 mmHg", "128 kg"), "patient.systolic"),
         (GOOD.replace('label_map = "lumen.nii.gz"', ""), "exactly one"),
         (GOOD.replace('"lumen.nii.gz"', '"a.nii"\nsurface = "b.stl"'), "exactly one"),
+        (GOOD.replace('label_map = "lumen.nii.gz"', 'tree = "a.json"\nsurface = "b.stl"'), "surface and tree given"),
         (GOOD.replace('name = "x"', ""), "case.name is missing"),
         (GOOD + "[fem]\ncells_per_diameter = 1000\n", "fem.cells_per_diameter"),
         (GOOD + '[flow]\nstate = "sleep"\n', "flow.state"),

@@ -42,6 +42,7 @@ BENCHMARKS = (
     "contour_accuracy",
     "angiogram_frames",
     "qfr_phantoms",
+    "qfr_fem",
     "beat_steps",
     "ranks",
     "kills",

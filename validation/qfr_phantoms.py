@@ -13,7 +13,7 @@ import logging
 import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from multiprocessing import get_context
 from typing import Any
@@ -88,24 +88,46 @@ def view_of(
         return marked(cine, closer, f"view {seed}")
 
 
+@dataclass(frozen=True)
+class Setting:
+    """What a phantom's angiograms are taken with: two views, the second with its table off, and the slow flow."""
+
+    cameras: tuple[Camera, Camera]
+    options: AngiogramOptions
+    slow: TreeFlow
+
+
+def setting(number: int, one: Solved, outlet: str) -> Setting:
+    """By chance, the same for the same number."""
+    rng = np.random.default_rng(7000 + number)
+    beat = float(rng.uniform(0.7, 1.1))
+    tree = followed(centred(one.tree), outlet, one.flow)
+    first, second = (_fast(camera) for camera in viewing(tree, outlet, rng))
+    moved = replace(second, shift=tuple(float(x) for x in rng.normal(0.0, TABLE, 3)))  # type: ignore[arg-type]
+    options = AngiogramOptions(beat=beat, patient=number, duration=SECONDS)
+    return Setting((first, moved), options, injected(one, rng))
+
+
+def views_of(number: int, one: Solved, outlet: str, flow: TreeFlow, taken: Setting, seed: int = 0) -> list[MarkedView]:
+    """Both views at a flow, marked by a person."""
+    return [
+        view_of(one, outlet, flow, camera, taken.options, 10 * number + seed + k)
+        for k, camera in enumerate(taken.cameras)
+    ]
+
+
 def phantom(number: int) -> dict[str, Any]:
     """A line of the record."""
     one, outlet = chosen()[number % len(chosen())]
-    rng = np.random.default_rng(7000 + number)
-    beat = float(rng.uniform(0.7, 1.1))
     line: dict[str, Any] = {"number": number, "tree": one.name, "outlet": outlet}
     begun = time.perf_counter()
-    whole = centred(one.tree)
-    cameras = [_fast(camera) for camera in viewing(followed(whole, outlet, one.flow), outlet, rng)]
-    moved = replace(cameras[1], shift=tuple(float(x) for x in rng.normal(0.0, TABLE, 3)))  # type: ignore[arg-type]
-    options = AngiogramOptions(beat=beat, patient=number, duration=SECONDS)
-    slow, fast = injected(one, rng), one.flow
-    both = (cameras[0], moved)
+    taken = setting(number, one, outlet)
+    slow, fast = taken.slow, one.flow
     try:
-        views = [view_of(one, outlet, slow, camera, options, 10 * number + k) for k, camera in enumerate(both)]
-        hyperaemic = [view_of(one, outlet, fast, camera, options, 10 * number + 5 + k) for k, camera in enumerate(both)]
+        views = views_of(number, one, outlet, slow, taken)
+        hyperaemic = views_of(number, one, outlet, fast, taken, 5)
         line["made_s"], begun = time.perf_counter() - begun, time.perf_counter()
-        asked = QfrOptions(outlet, one.conditions.aortic_pressure, heart_rate=1.0 / beat)
+        asked = QfrOptions(outlet, one.conditions.aortic_pressure, heart_rate=1.0 / taken.options.beat)
         result = analyse(views, asked)
         line["analysed_s"] = time.perf_counter() - begun
         line |= compared(one, outlet, result)

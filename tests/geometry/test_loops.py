@@ -6,6 +6,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from hemo.geometry.centreline.loops import wall_between
+from hemo.geometry.centreline.lumengraph import LumenGraph
 from hemo.geometry.centreline.trees import find_trees
 from tests.geometry.shapes import AORTA, MM, lumen
 
@@ -53,3 +55,25 @@ def test_a_ring_without_a_kiss_is_told_with_its_place(caplog):
         (tree,) = find_trees(lumen(AORTA, ([0, 0, 0], [55, 0, 0], 1.5), *parts))
     assert tree.branches
     assert "the lumen forms a ring that closes near x 2" in caplog.text
+
+
+def test_ways_along_the_walls_of_one_lumen_have_no_wall_between():
+    # Both run near the wall, where spheres within the lumen are small and far from meeting across it.
+    spacing = 0.35 * MM
+    axis = np.arange(-7, 8) * spacing
+    grid = np.stack(np.meshgrid(np.arange(30) * spacing, axis, axis, indexing="ij"), axis=-1).reshape(-1, 3)
+    off = np.hypot(grid[:, 1], grid[:, 2])
+    points, depth = grid[off < 2.5 * MM], 2.5 * MM - off[off < 2.5 * MM]
+
+    def found(kept):
+        graph = LumenGraph(
+            points[kept], depth[kept], np.empty((0, 2), int), np.zeros(0, bool), np.empty((0, 3)), spacing
+        )
+        above, below = (
+            tuple(np.flatnonzero((graph.points[:, 2] == 0.0) & np.isclose(graph.points[:, 1], y * spacing)))
+            for y in (7, -5)
+        )
+        return wall_between(graph, above, below)
+
+    assert not found(np.ones(len(points), bool))
+    assert found(np.abs(points[:, 1] - 1.0 * spacing) > 2.5 * spacing)

@@ -7,8 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from hemo.errors import InputError
+from hemo.geometry.centreline.trees import find_trees
+from hemo.geometry.lumen.surface import read_surface
 from hemo.geometry.lumen.surfacecheck import enclosed_volume
 from hemo.qfr.bundle import BundleOptions
 from hemo.qfr.camera import Camera
@@ -272,6 +275,18 @@ def test_the_lumen_is_written_in_millimetres(oval: Reconstruction, tmp_path) -> 
     write_lumen(oval, tmp_path / "lumen.stl")
     read = read_polydata(tmp_path / "lumen.stl")
     assert np.ptp(read.points, axis=0) == pytest.approx(1e3 * np.ptp(lumen_surface(oval).points, axis=0), rel=1e-3)
+
+
+def test_hemo_finds_the_vessel_in_its_written_lumen(oval: Reconstruction, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    write_lumen(oval, tmp_path / "lumen.stl")
+    given = oval.branch
+    (tree,) = find_trees(read_surface(tmp_path / "lumen.stl", "mm"), ostia=given.points[:1])
+    (found,) = tree.branches
+    apart, nearest = cKDTree(given.points).query(found.points)
+    assert apart.max() < 0.3e-3
+    assert np.mean(found.area / given.area[nearest]) == pytest.approx(1.0, abs=0.01)
+    ends = given.radius[0] + given.radius[-1]  # the line begins and ends about a radius within the flat ends
+    assert 0.98 * given.length - 1.5 * ends < found.length < given.length
 
 
 def test_a_vessel_that_bends_within_its_radius_has_no_lumen(oval: Reconstruction) -> None:

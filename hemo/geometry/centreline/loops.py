@@ -116,7 +116,7 @@ def find_loops(graph: LumenGraph, skeletons: Sequence[Skeleton]) -> list[Loop]:
         first, second = _ways(parent, length, int(a[edge]), int(b[edge]))
         if run[a[edge]] - run[first[0]] + run[b[edge]] - run[second[0]] < _DETOUR:
             continue
-        if not _wall_between(graph, first, second):
+        if not wall_between(graph, first, second):
             continue
         seen.append(place)
         loops.append(Loop(place, first, second))
@@ -149,12 +149,21 @@ def _ways(before: list[int], run: list[float], a: int, b: int) -> tuple[tuple[in
     return tuple(first[::-1]), tuple(second[::-1])
 
 
-def _wall_between(graph: LumenGraph, first: tuple[int, ...], second: tuple[int, ...]) -> bool:
-    """Whether one of the two ways runs through a lumen that is apart from the other's somewhere."""
+def wall_between(graph: LumenGraph, first: tuple[int, ...], second: tuple[int, ...]) -> bool:
+    """Whether one of the two ways runs through a lumen that is apart from the other's somewhere.
+
+    Spheres within the lumen that do not meet are not enough: a way along the wall of a taper has small ones. Midway
+    between them there must be no lumen either.
+    """
+    lumen = cKDTree(graph.points)
     for one, other in ((first, second), (second, first)):
-        gap, nearest = cKDTree(graph.points[list(other)]).query(graph.points[list(one)])
-        room = graph.depth[list(one)] + graph.depth[np.asarray(other)[nearest]]
-        if np.any(gap > room + _WALL):
+        here, there = graph.points[list(one)], graph.points[list(other)]
+        gap, nearest = cKDTree(there).query(here)
+        depth, far_depth = graph.depth[list(one)], graph.depth[np.asarray(other)[nearest]]
+        apart = gap > depth + far_depth + _WALL
+        along = 0.5 * (gap + depth - far_depth)[apart] / gap[apart]
+        middle = here[apart] + along[:, None] * (there[nearest[apart]] - here[apart])
+        if np.any(lumen.query(middle)[0] > graph.spacing):
             return True
     return False
 
