@@ -10,16 +10,16 @@ import click
 
 
 @click.command(epilog="Example: hemo schema summary > summary.schema.json")
-@click.argument("name", type=click.Choice(["case", "tree", "summary", "pullback", "request", "answer"]))
+@click.argument("name", type=click.Choice(["case", "tree", "summary", "pullback", "contours", "request", "answer"]))
 def schema(name: str) -> None:
-    """Print the JSON schema of the case file, tree.json, summary.json, a pullback's contours, or a line of hemo
-    lines.
+    """Print the JSON schema of the case file, tree.json, summary.json, a pullback's or an angiogram's contours, or a
+    line of hemo lines.
     """
     click.echo(json.dumps(load_schema(name), indent=1))
 
 
 def load_schema(name: str) -> dict[str, Any]:
-    """The schema of ``"case"``, ``"tree"``, ``"summary"``, ``"pullback"``, ``"request"`` or ``"answer"``."""
+    """The schema of that name."""
     if name == "case":
         from hemo.case import Case
 

@@ -27,7 +27,7 @@ def run(*arguments, **kwargs):
 
 
 @pytest.mark.parametrize(
-    "command", ["run", "tree", "mesh", "reduced", "uncertainty", "plan", "pullback", "lines", "check", "schema"]
+    "command", ["run", "tree", "mesh", "reduced", "uncertainty", "plan", "pullback", "qfr", "lines", "check", "schema"]
 )
 def test_help_has_an_example(command):
     done = run(command, "--help")
@@ -183,7 +183,7 @@ def test_check_says_what_would_be_done():
     assert plan["methods"] == ["reduced", "fem"]
 
 
-@pytest.mark.parametrize("name", ["case", "tree", "summary"])
+@pytest.mark.parametrize("name", ["case", "tree", "summary", "contours"])
 def test_schemas_are_schemas(name):
     done = run("schema", name)
     jsonschema.Draft202012Validator.check_schema(json.loads(done.stdout))

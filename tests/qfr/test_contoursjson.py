@@ -17,11 +17,13 @@ from hemo.qfr.contoursjson import (
     Landmark,
     SideBranchMark,
     ViewContours,
+    ViewPoints,
     contours_to_json,
-    parse_contours,
-    read_contours,
+    parse_view,
+    read_view,
     schema,
     write_contours,
+    write_points,
 )
 
 
@@ -35,7 +37,7 @@ def view() -> ViewContours:
 
 def test_there_and_back_is_the_same_view(tmp_path: Path) -> None:
     write_contours(view(), tmp_path / "view.json")
-    back = read_contours(tmp_path / "view.json")
+    back = read_view(tmp_path / "view.json")
     for name in ("midline", "left", "right"):
         assert getattr(back.contours, name) == pytest.approx(getattr(view().contours, name), abs=6e-4)
     assert back.contours.frame == 7
@@ -53,7 +55,7 @@ def test_what_is_written_follows_the_schema_and_every_key_has_a_meaning() -> Non
 
 def test_the_least_that_a_hand_must_write_is_read() -> None:
     data = {key: contours_to_json(view())[key] for key in ("frame", "midline_px", "left_px", "right_px")}
-    found = parse_contours(json.dumps(data), "x.json")
+    found = parse_view(json.dumps(data), "x.json")
     assert found.contours.calibration is None
     assert found.side_branches == ()
 
@@ -95,7 +97,7 @@ def test_what_is_wrong_is_said_in_one_sentence_with_its_place(change: Change, se
     data = json.loads(json.dumps(contours_to_json(view())))
     change(data)
     with pytest.raises(InputError, match=sentence) as error:
-        parse_contours(json.dumps(data), "view.json")
+        parse_view(json.dumps(data), "view.json")
     assert str(error.value).startswith("view.json: ")
     assert "\n" not in str(error.value)
     if by_schema:
@@ -109,12 +111,39 @@ def test_what_is_wrong_is_said_in_one_sentence_with_its_place(change: Change, se
 )
 def test_text_that_is_no_view_is_refused(text: str, sentence: str) -> None:
     with pytest.raises(InputError, match=sentence):
-        parse_contours(text, "view.json")
+        parse_view(text, "view.json")
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"none\.json: cannot be read"):
-        read_contours(tmp_path / "none.json")
+        read_view(tmp_path / "none.json")
     (tmp_path / "binary.json").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(InputError, match="not text"):
-        read_contours(tmp_path / "binary.json")
+        read_view(tmp_path / "binary.json")
+
+
+def test_points_to_be_traced_are_read_as_they_were_written(tmp_path: Path) -> None:
+    points = np.array([[210.25, 130.5], [260.0, 220.75]])
+    drawn = ViewPoints(12, points, (Landmark("D1", (300.0, 150.0)),), (Landmark("fork 1", (240.5, 132.25)),), 0.2e-3)
+    write_points(drawn, tmp_path / "view.json")
+    jsonschema.validate(json.loads((tmp_path / "view.json").read_text()), schema())
+    found = read_view(tmp_path / "view.json")
+    assert isinstance(found, ViewPoints)
+    assert found.points == pytest.approx(points)
+    assert (found.frame, found.side_branches, found.landmarks) == (12, drawn.side_branches, drawn.landmarks)
+    assert found.calibration == pytest.approx(0.2e-3)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ('{"frame": 1, "points_px": [[1, 2]]}', "has 1 points; at least 2 are needed"),
+        ('{"points_px": [[1, 2], [3, 4]]}', "'frame' is missing"),
+        ('{"frame": 1, "points_px": [[1, 2], [3, 4]], "left_px": []}', "'left_px' is unknown"),
+        ('{"frame": 1, "points_px": [[1, 2], [3, NaN]]}', "finite number"),
+        ('{"frame": 1, "points_px": [[1, 2], [3, 4]], "side_branches": [{"name": "D1"}]}', "'place_px' is missing"),
+    ],
+)
+def test_points_that_are_wrong_are_named(text: str, sentence: str) -> None:
+    with pytest.raises(InputError, match=sentence):
+        parse_view(text, "view.json")
