@@ -35,7 +35,7 @@ from hemo.qfr.reconstruct import Reconstruction, ReconstructOptions, View, plana
 from hemo.qfr.viewfile import MarkedView
 from hemo.reduced.losses import LossOptions
 from hemo.tree import VesselTree, arc_length
-from hemo.units import MMHG
+from hemo.units import ML_PER_MIN, MMHG
 
 Array = NDArray[Any]
 log = logging.getLogger(__name__)
@@ -43,6 +43,7 @@ log = logging.getLogger(__name__)
 FlowArea = Literal["transit", "mean_reference", "proximal_reference", "mean_lumen"]
 Reference = Literal["tapered", "stepped"]
 TRANSIT_ROUNDS = 4
+MOST_FLOW = 700.0 * ML_PER_MIN  # whole hearts: 668 +- 185 mL/min (Fournier et al. 2021, EuroIntervention 17:e309)
 UNSURE_END = 2.0  # diameters at the end of the contours, where tracing is worst: QFR is not read there
 HEART_MOVES = 25.0 / 512.0  # of the image's width: how far from its midline a vessel is looked for over the beat
 
@@ -252,6 +253,12 @@ def _mode(mode: Mode, tree: VesselTree, measured: tuple[float, float] | None, op
         log.warning("%s", sentence)
     entering = _inflow(mode, tree, velocity.velocity, measured, options)
     drive, unsure = _drive(entering, options), UNSURE_END * float(tree.root.diameter[-1])
+    if entering > MOST_FLOW:
+        log.warning(
+            "%s flow: %.0f mL/min would enter the vessel, more than into a whole heart's vessels at hyperaemia: "
+            "check contours, side branches and velocity.",
+            *(mode, entering / ML_PER_MIN),
+        )
     found = flow_ratio(tree, drive, options.blood, options=options.losses, unsure_end=unsure)
     doubts = {
         "flow": _moved(tree, entering * (1.0 + velocity.sd / velocity.velocity), found, options),

@@ -94,6 +94,13 @@ def test_a_side_branch_that_is_marked_takes_flow() -> None:
     assert without.best.ratio.flow.branches["LAD"].flow[-1] == pytest.approx(without.best.inflow, rel=1e-3)
 
 
+def test_a_side_branch_as_wide_as_the_vessel_is_left_out_with_a_warning(caplog) -> None:
+    mark = SideMark("D1", CAMERA.project(vessel().root.points[120:121])[0], 3.2e-3 / (0.2e-3 * 0.75))
+    found = analyse([view(sides=(mark,))], QfrOptions("LAD", PRESSURE, timed=False))
+    assert found.vessel.tree.side_branches == ()
+    assert "it is left out and takes no flow" in caplog.text
+
+
 def test_a_stepped_reference_is_even_between_side_branches() -> None:
     mark = SideMark("D1", CAMERA.project(vessel().root.points[120:121])[0], 2.0e-3 / (0.2e-3 * 0.75))
     options = QfrOptions("LAD", PRESSURE, timed=False, reference="stepped")

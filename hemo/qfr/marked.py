@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,11 @@ from hemo.qfr.midline import feet
 from hemo.tree import Branch, SideBranch, arc_length
 
 Array = NDArray[Any]
+log = logging.getLogger(__name__)
+
+DISAGREEING = 4.0 / 3.0  # of two views' diameters of a side branch
+BEFORE = 8e-3  # m of the vessel before a side branch that tell its calibre there
+WIDEST = 0.95  # of that calibre
 
 
 @dataclass(frozen=True)
@@ -37,7 +43,12 @@ class View:
 
 
 def side_branches(views: Sequence[View], branch: Branch) -> tuple[SideBranch, ...]:
-    """Marks of one name in both views are one side branch, at the mean place and of the mean diameter."""
+    """Marks of one name in both views are one side branch, at the mean place and of the mean diameter.
+
+    Where the views disagree by more than a third the thinner is taken: what lies over a vessel makes it wider. A side
+    branch that would be as wide as the vessel that it leaves is left out, with a warning: it would seem to take most of
+    the flow.
+    """
     found: dict[str, list[tuple[float, float]]] = {}
     for view in views:
         seen = view.camera.project(branch.points)
@@ -50,5 +61,18 @@ def side_branches(views: Sequence[View], branch: Branch) -> tuple[SideBranch, ..
             index = int(np.searchsorted(branch.arc, at).clip(0, len(branch.arc) - 1))
             size = mark.diameter * float(view.camera.pixel_at(branch.points[index : index + 1])[0])
             found.setdefault(mark.name, []).append((at, size))
-    sides = [SideBranch(branch.name, *(float(x) for x in np.mean(places, axis=0))) for places in found.values()]
+    sides = []
+    for name, seen_in in found.items():
+        at, sizes = float(np.mean([at for at, _ in seen_in])), [size for _, size in seen_in]
+        size = min(sizes) if max(sizes) > DISAGREEING * min(sizes) else float(np.mean(sizes))
+        before = branch.diameter[(branch.arc >= at - BEFORE) & (branch.arc <= at)]
+        mother = float(np.median(before)) if len(before) else float(branch.diameter[0])
+        if size > WIDEST * mother:
+            log.warning(
+                "side branch %r comes out %.1f mm wide where the vessel is %.1f mm: it is left out and takes no flow; "
+                "mark it farther from the ostium, or where no other vessel lies over it.",
+                *(name, 1e3 * size, 1e3 * mother),
+            )
+            continue
+        sides.append(SideBranch(branch.name, at, size))
     return tuple(sorted(sides, key=lambda side: side.place))
