@@ -12,7 +12,7 @@ from hemo.blood import Blood
 from hemo.boundary import FlowConditions, Physiology
 from hemo.errors import NotConverged
 from hemo.evaluation import evaluate
-from hemo.indices import Reading
+from hemo.indices import THRESHOLD, Reading
 from hemo.planning import Outcome, Stent, plan
 from hemo.reduced import solve, solve_states
 from hemo.results import Status, TreeFlow
@@ -20,7 +20,7 @@ from hemo.summary import overall_status
 from hemo.tree import VesselTree
 from hemo.treejson import tree_to_json
 from hemo.treesummary import TreeResult, tree_row
-from hemo.uncertainty import THRESHOLD, Distribution, Uncertainty
+from hemo.uncertainty import Distribution, Uncertainty
 from hemo.units import MILLIMETRE, ML_PER_MIN, MMHG
 
 

@@ -18,6 +18,7 @@ from scipy.optimize import brentq
 from hemo.blood import Blood
 from hemo.boundary import FlowConditions, Leak
 from hemo.boundary.split import Shares, split_flow
+from hemo.boundary.territory import CORONARY
 from hemo.errors import InputError
 from hemo.indices import LesionPressure, Reading, lesion_pressure, vessel_place
 from hemo.planning import MOST_TOGETHER, Stent, opened
@@ -31,7 +32,7 @@ from hemo.units import ML_PER_MIN, MMHG
 
 Array = NDArray[Any]
 
-EXPONENT = 2.39  # of the flow-diameter law, see hemo.boundary.split
+EXPONENT = CORONARY.exponent.value
 Division = Literal["beds", "healthy"]
 LEAST_BED = 1e-3  # of what the beds would resist without any loss in the vessel
 
@@ -60,7 +61,7 @@ class Drive:
 
     inflow: float
     aortic_pressure: float
-    venous_pressure: float = 5.0 * MMHG
+    venous_pressure: float = CORONARY.venous_pressure.value
     exponent: float = EXPONENT
     leakage: bool = True
     division: Division = "beds"

@@ -22,6 +22,7 @@ from hemo.triangles import triangle_areas, unit_normals
 Array = NDArray[Any]
 
 GRAVITY = 9.80665  # m/s^2
+THRESHOLD = 0.80  # of FFR and QFR, at or below which a lesion is taken to lack flow
 MEASUREMENT_DISTANCE = 20e-3  # m beyond the lesion's end; published practice is 10 to 30 mm
 MINIMAL_WIRE_DIAMETER = 1.8e-3  # m; FFR is not read in thinner tips
 

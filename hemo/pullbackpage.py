@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hemo.files import file_name
+from hemo.indices import THRESHOLD
 from hemo.pictures import DARK, LESION, kept, svg
 from hemo.pullback import PullbackAnalysis
 from hemo.pullbackcomparison import Comparison
@@ -18,7 +19,6 @@ from hemo.units import MILLIMETRE, SQUARE_MILLIMETRE
 
 Array = NDArray[Any]
 COLOURS = {"lumen": LESION, "eem": "#2c7a3f", "stent": "#222222", "calcium": "#1b4f8a", "branch": "#8a3f9c"}
-THRESHOLD = 0.80
 
 
 def write_page(

@@ -271,8 +271,11 @@ def _mode(mode: Mode, tree: VesselTree, measured: tuple[float, float] | None, op
 
 
 def _drive(entering: float, options: QfrOptions) -> Drive:
-    pressure = 100.0 * MMHG if options.aortic_pressure is None else options.aortic_pressure
-    return Drive(entering, pressure, exponent=options.exponent)
+    return Drive(entering, _pressure(options), exponent=options.exponent)
+
+
+def _pressure(options: QfrOptions) -> float:
+    return 100.0 * MMHG if options.aortic_pressure is None else options.aortic_pressure
 
 
 def _inflow(
@@ -323,10 +326,9 @@ def _narrower(tree: VesselTree, sd: float) -> VesselTree:
 def _assumptions(options: QfrOptions, chosen: Mode) -> tuple[Assumption, ...]:
     """What the chosen mode's number stands on."""
     given = options.aortic_pressure is not None
-    drive = _drive(1e-6, options)
     rows = [
-        Assumption("aortic_pressure", drive.aortic_pressure, "Pa", "option" if given else "default: usual in QFR"),
-        Assumption("venous_pressure", drive.venous_pressure, "Pa", "default: hemo"),
+        Assumption("aortic_pressure", _pressure(options), "Pa", "option" if given else "default: usual in QFR"),
+        Assumption("venous_pressure", Drive.venous_pressure, "Pa", "default: hemo"),
         Assumption("flow_mode", chosen, "", "computed"),
         Assumption("flow_area", options.area, "", "option"),
         Assumption("reference", options.reference, "", "option"),

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from hemo.indices import THRESHOLD
 from hemo.qfr.viewfile import MarkedView
 from hemo.qfrstage import ModeResult, QfrResult
 from hemo.summary import software
@@ -21,7 +22,6 @@ from hemo.treesummary import lesion_geometry, plain
 from hemo.units import MILLIMETRE, ML_PER_MIN
 
 SCHEMA_VERSION = 1
-THRESHOLD = 0.80
 COLUMNS = (
     "label",
     "vessel",

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hemo.files import file_name
-from hemo.indices import MEASUREMENT_DISTANCE, map_to_centreline
+from hemo.indices import MEASUREMENT_DISTANCE, THRESHOLD, map_to_centreline
 from hemo.pictures import (
     VIEWS,
     distance_from_ostium,
@@ -37,7 +37,6 @@ from hemo.units import MILLIMETRE, ML_PER_MIN, MMHG
 
 Array = NDArray[Any]
 
-THRESHOLD = 0.80
 FFR_SCALE = (0.5, 1.0)
 METHOD_STYLE = {"fem": ("#1b4f8a", "-", "3D"), "reduced": ("#c0561f", "--", "reduced")}
 

@@ -74,11 +74,7 @@ class Branch:
     @property
     def tangent(self) -> Array:
         """(n, 3) unit tangent, pointing distally (second order in the arc length)."""
-        if len(self.points) == 2:
-            derivative = np.repeat(np.diff(self.points, axis=0), 2, axis=0)
-        else:
-            derivative = np.gradient(self.points, self.arc, axis=0, edge_order=2)
-        return np.asarray(derivative / np.linalg.norm(derivative, axis=1, keepdims=True))
+        return unit_tangents(self.points)
 
     @property
     def normal(self) -> Array:
@@ -121,6 +117,15 @@ def healthy_diameter(branch: Branch, point: int = 0, window: float = 5e-3) -> fl
 def arc_length(points: Array) -> Array:
     """(n,) length along a polyline (n, 3) from its first point."""
     return np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1))])
+
+
+def unit_tangents(points: Array) -> Array:
+    """(n, 3) unit tangents of a polyline (n, 3), second order in the arc length."""
+    if len(points) == 2:
+        derivative = np.repeat(np.diff(points, axis=0), 2, axis=0)
+    else:
+        derivative = np.gradient(points, arc_length(points), axis=0, edge_order=2)
+    return np.asarray(derivative / np.linalg.norm(derivative, axis=1, keepdims=True))
 
 
 def transported_normals(points: Array, tangent: Array) -> Array:

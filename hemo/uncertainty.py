@@ -30,7 +30,7 @@ from scipy.stats import qmc
 from hemo.blood import Blood
 from hemo.boundary import FlowConditions, Physiology
 from hemo.errors import EnvironmentMissing, InputError
-from hemo.indices import Reading, measurement_place
+from hemo.indices import THRESHOLD, Reading, measurement_place
 from hemo.reduced.batch import Samples, solve_samples
 from hemo.reduced.beds import solve_states
 from hemo.reduced.budget import NARROWEST, Spread, flow_spreads
@@ -42,7 +42,6 @@ Array = NDArray[Any]
 log = logging.getLogger(__name__)
 
 CAUSES = ("lumen", "resting flow", "resistance reserve", "division", "pressure", "viscosity", "loss law")
-THRESHOLD = 0.80
 KEPT = 0.99  # of a vessel's local variance is in the modes that are kept
 NODES = np.array([-3.0, -1.5, 0.0, 1.5, 3.0])  # standard deviations of the exponent at which beds are worked out
 

@@ -20,8 +20,8 @@ from scipy.spatial import cKDTree
 from hemo.errors import InputError
 from hemo.qfr.contours import TraceOptions, traced
 from hemo.qfr.edges import steepest_edges, straightened
-from hemo.qfr.path import arc_length
 from hemo.qfr.ridge import log_brightness
+from hemo.tree import arc_length
 from tests.qfr.rendering import Tube, arc, counted, lesion, render, straight
 from validation.table import Table, publish
 

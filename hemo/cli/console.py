@@ -22,6 +22,11 @@ def table(title: str, columns: list[str], rows: list[list[str]]) -> Table:
     return made
 
 
+def number(value: float | None, digits: int = 2) -> str:
+    """A number of a table; a dash where there is none."""
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
 def emit_json(data: Any) -> None:
     """Machine-readable output on stdout."""
     click.echo(json.dumps(data, indent=1, allow_nan=False))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.console import Console
 
-from hemo.cli.console import Stages, emit_json, show_warnings, table
+from hemo.cli.console import Stages, emit_json, number, show_warnings, table
 from hemo.errors import InputError
 from hemo.resultfolder import working_folder
 from hemo.units import parse
@@ -199,10 +199,6 @@ def _write(folder: Path, told: dict[str, Any], analyses: Sequence[PullbackAnalys
     write_page(folder, told, analyses, comparison)
 
 
-def _text(value: float | None, digits: int = 2) -> str:
-    return "-" if value is None else f"{value:.{digits}f}"
-
-
 def _show(told: dict[str, Any]) -> None:
     """Print the tables."""
     console = Console()
@@ -212,13 +208,13 @@ def _show(told: dict[str, Any]) -> None:
         rows.append(
             [
                 one["name"],
-                _text(lumen["minimal_area_mm2"]),
-                _text(lumen["references"]["mean_area_mm2"]),
-                _text(lumen["percent_area_stenosis"], 0),
-                _text(plaque.get("greatest_burden_percent"), 0),
-                _text(stent.get("expansion_percent"), 0),
-                _text(one["ffr"]["distal"]),
-                _text(one["ffr"]["distal_with_lesions_opened"]),
+                number(lumen["minimal_area_mm2"]),
+                number(lumen["references"]["mean_area_mm2"]),
+                number(lumen["percent_area_stenosis"], 0),
+                number(plaque.get("greatest_burden_percent"), 0),
+                number(stent.get("expansion_percent"), 0),
+                number(one["ffr"]["distal"]),
+                number(one["ffr"]["distal_with_lesions_opened"]),
             ]
         )
     heads = ["MLA mm²", "ref. mm²", "% area", "plaque %", "stent %", "FFR", "opened"]
@@ -226,8 +222,8 @@ def _show(told: dict[str, Any]) -> None:
     rows = [
         [
             f"{one['name']}, {deposit['from_mm']:.1f} mm",
-            *[_text(deposit[key], digits) for key, digits in (("greatest_arc_deg", 0), ("greatest_thickness_mm", 2))],
-            _text(deposit["length_mm"], 1),
+            *[number(deposit[key], digits) for key, digits in (("greatest_arc_deg", 0), ("greatest_thickness_mm", 2))],
+            number(deposit["length_mm"], 1),
             str(deposit["score"]),
         ]
         for one in told["pullbacks"]
@@ -237,9 +233,9 @@ def _show(told: dict[str, Any]) -> None:
         console.print(table("Calcium", ["deposit", "arc °", "thickness mm", "length mm", "score"], rows))
     both = told["comparison"]
     if both:
-        cells = [_text(both[f"minimal_area_{which}_mm2"]) for which in ("first", "second")]
-        cells += [_text(both["mean_area_change_percent"], 1), _text(both["greatest_loss_percent"], 0)]
+        cells = [number(both[f"minimal_area_{which}_mm2"]) for which in ("first", "second")]
+        cells += [number(both["mean_area_change_percent"], 1), number(both["greatest_loss_percent"], 0)]
         heads = ["MLA first", "MLA second", "mean area %", "greatest loss %"]
         title = f"{both['second']} against {both['first']}, registered by {both['registered_by']}"
-        console.print(table(title, ["shift mm", *heads], [[_text(both["shift_mm"], 1), *cells]]))
+        console.print(table(title, ["shift mm", *heads], [[number(both["shift_mm"], 1), *cells]]))
         click.echo(both["note"])

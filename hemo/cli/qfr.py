@@ -6,13 +6,15 @@ import json
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 from rich.console import Console
 
 from hemo.cli.console import Stages, emit_json, show_warnings, table
 from hemo.errors import InputError
+from hemo.flowratio import EXPONENT
+from hemo.reduced.losses import LawName, LossOptions
 from hemo.resultfolder import working_folder
 from hemo.units import parse
 
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from hemo.qfrsummary import TimePoint
 
 PAIR = click.Path(path_type=Path)
-LATER = (("pre", "Before treatment."), ("post", "After it."), ("follow_up", "A year later."))
+TIMES = ("pre", "post", "follow_up")
 
 
 @click.command(
@@ -48,12 +50,12 @@ LATER = (("pre", "Before treatment."), ("post", "After it."), ("follow_up", "A y
 )
 @click.option(
     "--law",
-    type=click.Choice(["fitted", "borda_carnot", "young_tsai", "itu", "gould", "huo_kassab"]),
+    type=click.Choice(get_args(LawName)),
     default="fitted",
     show_default=True,
     help="Of what lesions lose.",
 )
-@click.option("--exponent", type=float, default=2.39, show_default=True, help="Of the flow-diameter law.")
+@click.option("--exponent", type=float, default=EXPONENT, show_default=True, help="Of the flow-diameter law.")
 @click.option(
     "--reference",
     type=click.Choice(["tapered", "stepped"]),
@@ -97,7 +99,7 @@ def qfr(views: tuple[Path, ...], marks: tuple[Path, ...], out: Path | None, **gi
 
 def _groups(views: Sequence[Path], given: dict[str, Any]) -> list[tuple[str, list[Path]]]:
     """Label and views of each time point."""
-    timed = [(label.replace("_", "-"), given[label]) for label, _ in LATER if given[label]]
+    timed = [(label.replace("_", "-"), given[label]) for label in TIMES if given[label]]
     if views and timed:
         raise InputError("give the views alone, or behind --pre, --post and --follow-up, not both.")
     if not views and not timed:
@@ -148,7 +150,6 @@ def _time_point(
 
 def _options(given: dict[str, Any]) -> QfrOptions:
     from hemo.qfrstage import QfrOptions
-    from hemo.reduced import LossOptions
 
     def value(name: str, unit: str, low: float, high: float) -> float | None:
         if given[name] is None:
@@ -210,7 +211,6 @@ def _write(folder: Path, told: dict[str, Any], points: Sequence[TimePoint]) -> N
         trees.append(tree_to_json(best.tree, best.conditions) | {"name": f"{best.tree.name} {point.label}"})
     (folder / "tree.json").write_text(json.dumps(document(trees)) + "\n", encoding="utf-8")
     drawn = [(point.label, point.result, point.views) for point in points]
-    (folder / "figures").mkdir(exist_ok=True)
     write_page(folder / "report.html", told, drawn, folder / "figures")
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import click
 from rich.console import Console
 
-from hemo.cli.console import Stages, emit_json, table
+from hemo.cli.console import Stages, emit_json, number, table
 
 
 @click.command(
@@ -45,16 +45,16 @@ def show(summary: dict[str, Any], folder: Path) -> None:
     rows = []
     for tree in summary["trees"]:
         for branch in tree["branches"]:
-            values = [_text(branch[m]["ffr"], 3) for m in methods]
-            flows = [_text(branch[m]["flow_ml_min"], 0) for m in methods]
+            values = [number(branch[m]["ffr"], 3) for m in methods]
+            flows = [number(branch[m]["flow_ml_min"], 0) for m in methods]
             rows.append([f"{tree['name']} {branch['name']}", *values, *flows])
     heads = [f"FFR {m}" for m in methods] + [f"mL/min {m}" for m in methods]
     console.print(table("Vessels: FFR at the distal end, inflow", ["vessel", *heads], rows))
     rows = []
     for tree in summary["trees"]:
         for lesion in tree["lesions"]:
-            ffr = [_text(lesion[m]["ffr_distal"] if lesion[m] else None, 3) for m in methods]
-            rows.append([f"{tree['name']} {lesion['id']}", _text(lesion["percent_diameter_stenosis"], 0), *ffr])
+            ffr = [number(lesion[m]["ffr_distal"] if lesion[m] else None, 3) for m in methods]
+            rows.append([f"{tree['name']} {lesion['id']}", number(lesion["percent_diameter_stenosis"], 0), *ffr])
     if rows:
         heads = ["% diameter", *[f"FFR {m}" for m in methods]]
         console.print(table("Lesions: FFR distal to each", ["lesion", *heads], rows))
@@ -70,13 +70,9 @@ def _show_grid(console: Console, tree: str, study: dict[str, Any]) -> None:
     rows = []
     for row in study["rows"]:
         digits = 1 if row["unit"] else 4
-        values = [_text(value, digits) for value in row["values"]]
+        values = [number(value, digits) for value in row["values"]]
         order = "-" if row["order"] is None else f"{row['order']:.1f}"
         name = f"{row['quantity']}, {row['unit']}" if row["unit"] else row["quantity"]
         rows.append([row["place"], name, *values, order, f"{row['uncertainty']:.{digits}f}"])
     heads = ["place", "quantity", *[f"{cells:,} cells" for cells in study["cells"]], "order", "uncertain by"]
     console.print(table(f"Grid study of the {tree} tree", heads, rows))
-
-
-def _text(value: float | None, digits: int) -> str:
-    return "-" if value is None else f"{value:.{digits}f}"

@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from hemo.tree import arc_length
+
 Array = NDArray[Any]
 
 
@@ -138,6 +140,6 @@ def crosses_itself(outline: Array) -> bool:
 def resampled(outline: Array, count: int) -> Array:
     """(count, 2) points evenly spaced along the sides."""
     closed = np.vstack([outline, outline[:1]])
-    along = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(closed, axis=0), axis=1))])
+    along = arc_length(closed)
     wanted = np.linspace(0.0, along[-1], count, endpoint=False)
     return np.stack([np.interp(wanted, along, closed[:, k]) for k in range(2)], axis=1)

@@ -24,6 +24,7 @@ from scipy.interpolate import BSpline
 from hemo.qfr.camera import Camera
 from hemo.qfr.midline import Midline, feet, uniform_knots
 from hemo.qfr.projection import camera_gradient, image_gradient, landmark_rows, moved, triangulated
+from hemo.tree import arc_length
 
 Array = NDArray[Any]
 
@@ -278,7 +279,7 @@ def _begun(
         knots = uniform_knots(0.0, 1.0, count)
         control = _penalised(share, points, knots, 1e-2)
         fine = BSpline(knots, control, 3)(np.linspace(0.0, 1.0, 400))
-        run = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(fine, axis=0), axis=1))])
+        run = arc_length(fine)
         length = float(run[-1])
         share = np.interp(share, np.linspace(0.0, 1.0, 400), run / length)
     knots = uniform_knots(0.0, 1.0, max(4, round(length / options.knots)))

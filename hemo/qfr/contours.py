@@ -13,9 +13,10 @@ from hemo.errors import InputError
 from hemo.qfr.cine import Contours
 from hemo.qfr.edges import steepest_edges, straightened
 from hemo.qfr.lumenfit import ROUNDS, TELLING, LumenFit, Priors, fit_lumen
-from hemo.qfr.path import arc_length, at_equal_steps, minimal_path, normals, smoothed
+from hemo.qfr.path import at_equal_steps, minimal_path, normals, smoothed
 from hemo.qfr.ridge import log_brightness, ridge
 from hemo.qfr.tracechecks import check_points, check_sections, remarks
+from hemo.tree import arc_length
 
 Array = NDArray[Any]
 

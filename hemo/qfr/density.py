@@ -17,6 +17,7 @@ from scipy.ndimage import gaussian_filter, gaussian_filter1d, map_coordinates
 
 from hemo.errors import InputError
 from hemo.qfr.cine import Cine, Contours
+from hemo.tree import arc_length
 
 Array = NDArray[Any]
 
@@ -117,7 +118,7 @@ def _strips(cine: Cine, contours: Contours, arc: Array, options: DensityOptions)
     midline, arc = np.asarray(contours.midline, dtype=float), np.asarray(arc, dtype=float)
     if arc.shape != (len(midline),) or not np.all(np.isfinite(arc)) or np.any(np.diff(arc) <= 0.0):
         raise InputError("the arc length must increase along the midline, one value for each of its points.")
-    pixels = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(midline, axis=0), axis=1))])
+    pixels = arc_length(midline)
     if pixels[-1] < 2 * options.places:
         raise InputError(
             f"the midline is {pixels[-1]:.0f} pixels long, too short to follow contrast along it; "

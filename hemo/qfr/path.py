@@ -10,17 +10,13 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
 from hemo.errors import InputError
+from hemo.tree import arc_length
 
 Array = NDArray[Any]
 
 FLOOR = 0.03  # of the ridge at the points: a step off every vessel costs 1 / FLOOR times one on it
 FAINTEST = 0.08  # of the strongest ridge: a point with nothing more about it is not on a vessel
 RETRACED = 0.3  # of a stretch's length: if more of it runs over the stretches before, the points are out of order
-
-
-def arc_length(line: Array) -> Array:
-    """(n,) length from the first point, in the line's units."""
-    return np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(line, axis=0), axis=1))])
 
 
 def at_equal_steps(line: Array, step: float) -> Array:

@@ -20,7 +20,7 @@ from hemo.qfr.midline import KNOT, Midline, smooth_midline, smoothed
 from hemo.qfr.offsets import Offset, check_landmarks, offset_found, offset_from_landmarks
 from hemo.qfr.projection import difference, moved
 from hemo.qfr.sections import SectionOptions, Sections, across, extents, fit_sections
-from hemo.tree import Branch, VesselTree, arc_length, transported_normals
+from hemo.tree import Branch, VesselTree, arc_length, transported_normals, unit_tangents
 
 Array = NDArray[Any]
 
@@ -191,7 +191,7 @@ def planar(
     arc = np.linspace(0.0, line.arc[-1], max(4, round(line.arc[-1] * size / options.spacing)) + 1)
     rays = camera.rays(line.at(arc))
     points = camera.source + rays * (depth / (rays @ camera.axes[2]))[:, None]
-    tangent = _tangent(points)
+    tangent = unit_tangents(points)
     given = arc_length(contours.midline)
     guess = given / given[-1] * arc_length(points)[-1]
     nothing = np.zeros((1, len(points)))
@@ -272,8 +272,3 @@ def _even(fit: Bundle, spacing: float) -> tuple[Array, Array, Array]:
 
 def _increasing(values: Array) -> Array:
     return np.maximum.accumulate(values) + 1e-9 * np.arange(len(values))
-
-
-def _tangent(points: Array) -> Array:
-    slope = np.gradient(points, arc_length(points), axis=0, edge_order=2)
-    return np.asarray(slope / np.linalg.norm(slope, axis=1, keepdims=True))

@@ -10,7 +10,7 @@ from scipy.spatial import cKDTree
 
 from hemo.errors import InputError
 from hemo.qfr.contours import Trace, TraceOptions, side_branch, trace, traced
-from hemo.qfr.path import arc_length
+from hemo.tree import arc_length
 from tests.qfr.rendering import Tube, arc, counted, lesion, render, straight
 
 PIXEL = 0.2  # mm

@@ -71,12 +71,12 @@ def marked_by_person(
 
     forks = [one.place for one in path.tree.side_branches if inside[0] < one.place < inside[1]]
     sides = side_places(truth.tree, names, path, inside)
-    return ViewPoints(frame, clicked(_at(branch, arc)), marks("side", sides), marks("fork", _at(branch, forks)))
-
-
-def _at(branch: Branch, arc: Array | Sequence[float]) -> Array:
-    wanted = np.asarray(arc, dtype=np.float64)
-    return np.stack([np.interp(wanted, branch.arc, branch.points[:, k]) for k in range(3)], axis=-1).reshape(-1, 3)
+    return ViewPoints(
+        frame,
+        clicked(branch.sampled(arc).points),
+        marks("side", sides),
+        marks("fork", branch.sampled(np.array(forks)).points),
+    )
 
 
 def side_places(tree: VesselTree, names: Sequence[str], path: VesselPath, inside: tuple[float, float]) -> Array:
@@ -87,5 +87,7 @@ def side_places(tree: VesselTree, names: Sequence[str], path: VesselPath, inside
             start = tree[name].points[child.parent_index or 0]
             place = float(path.tree.root.arc[np.argmin(np.linalg.norm(path.tree.root.points - start, axis=1))])
             if child.name not in names and inside[0] < place < inside[1]:
-                found.append(_at(child, [min(4.0 * float(child.diameter[0]), 0.7 * child.length)])[0])
+                found.append(
+                    child.sampled(np.array([min(4.0 * float(child.diameter[0]), 0.7 * child.length)])).points[0]
+                )
     return np.array(found).reshape(-1, 3)
