@@ -19,6 +19,12 @@ die() {
 # The lines of a list that count: no comments, no blanks, so that rewording a comment rebuilds nothing.
 list() { sed -e 's/[[:space:]]*#.*//' -e 's/[[:space:]]*$//' -e '/^$/d' "$1"; }
 
+# What the root holds: what hemo stands on, and what its tests want besides.
+packages_of_root() {
+    list "$CHECKOUT/env/debian.txt"
+    list "$CHECKOUT/env/debian-tests.txt"
+}
+
 digest() { sha256sum | cut -c1-12; }
 
 # shellcheck disable=SC2034  # for those that source this file
@@ -35,7 +41,7 @@ locate() {
     esac
     ROOT_ID=$({
         echo "root $ROOT_VERSION $(uname -m)"
-        list "$CHECKOUT/env/debian.txt" | LC_ALL=C sort -u
+        packages_of_root | LC_ALL=C sort -u
     } | digest)
     ENV_ID=$({
         echo "venv $VENV_VERSION $ROOT_ID"
