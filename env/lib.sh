@@ -5,6 +5,7 @@
 # A change in how roots or virtual environments are made, rather than in the lists, is a change of these.
 ROOT_VERSION=1
 VENV_VERSION=1
+ENGINE_VERSION=1
 
 say() { printf 'hemo: %s\n' "$*" >&2; }
 
@@ -28,7 +29,7 @@ packages_of_root() {
 digest() { sha256sum | cut -c1-12; }
 
 # shellcheck disable=SC2034  # for those that source this file
-# Sets CHECKOUT, CACHE, ROOT_ID, ENV_ID, ROOT, VENV and DIRECT.
+# Sets CHECKOUT, CACHE, ROOT_ID, ENV_ID, ENGINE_ID, ROOT, VENV, DIRECT and ENGINE.
 locate() {
     CHECKOUT=$(cd -P -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
     local home=${HOME:-}
@@ -48,9 +49,14 @@ locate() {
         list "$CHECKOUT/env/requirements.txt"
         list "$CHECKOUT/env/constraints.txt"
     } | digest)
+    ENGINE_ID=$({
+        echo "engine $ENGINE_VERSION $ROOT_ID"
+        list "$CHECKOUT/env/engine.txt"
+    } | digest)
     ROOT=$CACHE/root-$ROOT_ID
     VENV=$CACHE/venv-$ENV_ID
     DIRECT=$CACHE/direct-$ENV_ID
+    ENGINE=$CACHE/engine-$ENGINE_ID
 }
 
 # True inside the environment of these very lists (its root, or its direct virtual environment).
