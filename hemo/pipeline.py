@@ -56,13 +56,14 @@ class Silent:
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How to run a case."""
+    """How to run a case; ``patience``: how long to wait for another run in the same folder, s, negative for ever."""
 
     out: Path
     method: Method = "both"
     ranks: int = 2
     fresh: bool = False
     grid_study: bool = False
+    patience: float = 0.0
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -110,7 +111,8 @@ def run_case(path: Path, options: RunOptions, progress: Progress | None = None) 
     hashes = {name: sha256(file) for name, file in inputs.items()}
     fingerprint = {**hashes, "method": options.method, "hemo": __version__}
     fingerprint |= {"grid study": "yes"} if options.grid_study else {}
-    with working_folder(options.out, fingerprint, options.fresh) as work, _logged(work / "log.txt") as warnings:
+    place = working_folder(options.out, fingerprint, options.fresh, options.patience)
+    with place as work, _logged(work / "log.txt") as warnings:
         summary = _run(case, path, options, work, hashes, _Clock(progress or Silent()), warnings)
         if not Status[str(summary["status"]).upper()].usable:
             raise NotConverged(

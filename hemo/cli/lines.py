@@ -11,10 +11,10 @@ import click
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from hemo.answers import plan_answer, reduced_answer, uncertainty_answer
-from hemo.cli.patient import blood_of, patient_of, tells
 from hemo.cli.plan import stent_of
 from hemo.errors import HemoError, InputError
 from hemo.geometry.lesion import completed
+from hemo.given import blood_of, patient_of, tells
 from hemo.planning import every_lesion
 from hemo.treejson import StoredTree, parse_trees
 from hemo.uncertainty import uncertainty

@@ -8,10 +8,11 @@ from typing import Any
 import click
 
 from hemo.answers import plan_answer
-from hemo.cli.patient import blood_of, patient_of, patient_options, stored_trees, tells
+from hemo.cli.patient import patient_options, stored_trees
 from hemo.cli.tree import write_text
 from hemo.errors import InputError
 from hemo.geometry.lesion import completed
+from hemo.given import blood_of, patient_of, tells
 from hemo.planning import Stent, every_lesion
 from hemo.treejson import SCHEMA_VERSION
 from hemo.units import parse

@@ -8,9 +8,10 @@ from typing import Any
 import click
 
 from hemo.answers import reduced_answer
-from hemo.cli.patient import blood_of, patient_of, patient_options, stored_trees, tells
+from hemo.cli.patient import patient_options, stored_trees
 from hemo.cli.tree import write_text
 from hemo.geometry.lesion import completed
+from hemo.given import blood_of, patient_of, tells
 from hemo.treejson import SCHEMA_VERSION
 
 

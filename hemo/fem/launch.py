@@ -44,7 +44,7 @@ def run_worker(job: Path, ranks: int, on_status: StatusCallback | None = None) -
         raise EnvironmentMissing("mpirun is not on the PATH; run `make setup` and start hemo through env/exec.")
     _require_dolfinx()
     worker = [sys.executable, "-m", "mpi4py", "-m", "hemo.fem.worker", str(job)]
-    command = [*_tied("TERM"), "mpirun", "-n", str(ranks), *_tied("KILL"), *worker]
+    command = [*tied("TERM"), "mpirun", "-n", str(ranks), *tied("KILL"), *worker]
     with open(job / "mpirun.log", "ab") as output:
         # Its own session: a Ctrl-C at the terminal reaches the driver only, which then asks in good order.
         process = subprocess.Popen(
@@ -63,7 +63,7 @@ def run_worker(job: Path, ranks: int, on_status: StatusCallback | None = None) -
         )
 
 
-def _tied(sent: str) -> list[str]:
+def tied(sent: str) -> list[str]:
     """What has a command sent a signal when its parent is gone, however that ended; nothing without util-linux.
 
     Else mpirun would go on without its driver, and ranks without their mpirun.

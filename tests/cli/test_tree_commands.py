@@ -7,13 +7,13 @@ import pytest
 from click.testing import CliRunner
 
 from hemo.cli.lines import Patient, answered
-from hemo.cli.patient import QUANTITIES
 from hemo.cli.plan import plan_command
 from hemo.cli.reduced import reduced
 from hemo.cli.schema import load_schema
 from hemo.cli.uncertainty import uncertainty_command
 from hemo.errors import InputError
 from hemo.geometry.synthetic.vessels import left_coronary
+from hemo.given import QUANTITIES
 from hemo.treejson import tree_to_json
 
 PATIENT = {"systolic": "128 mmHg", "diastolic": "76 mmHg", "myocardial_mass": "135 g"}
