@@ -46,6 +46,8 @@ BENCHMARKS = (
     "beat_steps",
     "ranks",
     "kills",
+    "batch_kills",
+    "batch_throughput",
     "real_meshes",
     "mesh_cost",
     "mesh_optimisers",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import socket
 import time
 from collections.abc import Mapping
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hemo.batch.outcome import Outcome, read_outcome, state_of, write_outcome
-from hemo.batch.warm import WarmProcess, end_with_parent
+from hemo.batch.warm import WarmProcess
 from hemo.errors import Interrupted
 from hemo.files import replace_text
 
@@ -38,7 +37,6 @@ def run_chunk(chunk: Path, marker: Path) -> list[Outcome]:
     Interrupted
         A signal asked to stop, or has stopped the case.
     """
-    end_with_parent(signal.SIGTERM)
     _on_one_host()
     folder = chunk.resolve().parent.parent
     todo = [item for item in json.loads(chunk.read_text(encoding="utf-8")) if not _settled(folder, item)]

@@ -6,7 +6,7 @@ import csv
 import difflib
 import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,6 @@ CHOICES = {
 }
 _JOB = ("id", "case", "method", "ranks", "memory", "time")
 _PATIENT = (*QUANTITIES, "resistance_reserve", *CHOICES)
-MEGABYTE = 1e6
 
 
 @dataclass(frozen=True)
@@ -164,8 +163,8 @@ def _row(cells: Mapping[str, str], number: int, folder: Path, where: str, kept: 
         (folder / cells["case"]).absolute(),
         method,
         _ranks(cells.get("ranks", ""), where),
-        _amount(cells.get("memory", ""), "byte", 1e7, 1e13, f"{where}: memory", MEGABYTE),
-        _amount(cells.get("time", ""), "second", 1.0, 3e6, f"{where}: time"),
+        _amount(cells.get("memory", ""), megabytes, 10.0, 1e7, f"{where}: memory"),
+        _amount(cells.get("time", ""), seconds, 1.0, 3e6, f"{where}: time"),
         patient,
         {name: cells[name] for name in kept},
     )
@@ -187,14 +186,26 @@ def _ranks(text: str, where: str) -> int | None:
     return int(text)
 
 
-def _amount(text: str, unit: str, least: float, most: float, where: str, size: float = 1.0) -> float | None:
-    """A quantity in units of ``size``; None where nothing is given."""
+def megabytes(text: str, where: str) -> float:
+    """Memory in MB; a bare number is refused, which the library of units would take for bits."""
+    if isinstance(text, str) and re.fullmatch(r"[-+.\deE\s]*", text):
+        raise InputError(f"{where}: {text!r} has no unit; write one, such as 4 GB.")
+    return parse(text, "byte", where) / 1e6
+
+
+def seconds(text: str, where: str) -> float:
+    """A time in s."""
+    return parse(text, "second", where)
+
+
+def _amount(text: str, read: Callable[[str, str], float], least: float, most: float, where: str) -> float | None:
+    """A quantity within its range; None where nothing is given."""
     if not text:
         return None
-    value = parse(text, unit, where)
+    value = read(text, where)
     if not least <= value <= most:
         raise InputError(f"{where}: {text!r} is out of range; check number and unit.")
-    return value / size
+    return value
 
 
 def _check_patient(patient: Mapping[str, str], where: str) -> None:

@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from hemo.batch.cohort import MEGABYTE
+from hemo.batch.cohort import megabytes, seconds
 from hemo.case import problems
 from hemo.errors import InputError
-from hemo.units import parse
 
 
-def _quantity(unit: str, size: float) -> BeforeValidator:
+def _quantity(reader: Callable[[str, str], float]) -> BeforeValidator:
     def read(value: Any) -> float:
         try:
-            return parse(value, unit, "") / size
+            return reader(value, "")
         except InputError as error:
             raise ValueError(str(error).removeprefix(": ")) from error
 
     return BeforeValidator(read)
 
 
-Memory = Annotated[float, _quantity("byte", MEGABYTE), Field(ge=10.0)]
-Time = Annotated[float, _quantity("second", 1.0), Field(ge=1.0)]
+Memory = Annotated[float, _quantity(megabytes), Field(ge=10.0)]
+Time = Annotated[float, _quantity(seconds), Field(ge=1.0)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.,@:-]{1,64}$")]
 
 
@@ -55,8 +55,8 @@ class SlurmSection(_Section):
 class ReducedSection(_Section):
     """What a reduced case asks for."""
 
-    memory: Memory = Field(2000.0, description="of a job")
-    time: Time = Field(30.0, description="of one case")
+    memory: Memory = Field(2000.0, description="of a job, MB")
+    time: Time = Field(30.0, description="of one case, s")
 
 
 class FemSection(_Section):

@@ -111,6 +111,8 @@ def _compute_tree(result: Path, item: Mapping[str, Any]) -> None:
 class WarmProcess:
     """The process as its job sees it; started when it is first asked, and again after it has died."""
 
+    module = "hemo.batch.warm"
+
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.process: subprocess.Popen[str] | None = None
@@ -132,7 +134,7 @@ class WarmProcess:
             A signal asked this process to stop; the case's own checkpoint is written by then.
         """
         if self.process is None or self.process.poll() is not None:
-            command = [sys.executable, "-m", "hemo.batch.warm", str(self.folder)]
+            command = [sys.executable, "-m", self.module, str(self.folder)]
             self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         process = self.process
         assert process.stdin is not None

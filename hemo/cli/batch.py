@@ -102,8 +102,12 @@ def _tell(told: dict[str, Any], out: Path) -> None:
 @click.argument("marker", type=PATH)
 def batch_chunk(chunk: Path, marker: Path) -> None:
     """Compute the cases of one job of a cohort (hemo batch starts this)."""
-    from hemo.batch.chunk import run_chunk
+    import signal
 
+    from hemo.batch.chunk import run_chunk
+    from hemo.batch.warm import end_with_parent
+
+    end_with_parent(signal.SIGTERM)
     left = run_chunk(chunk, marker)
     if left:
         code = 4 if left[0].status == "environment" else 130

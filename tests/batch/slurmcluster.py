@@ -1,4 +1,4 @@
-"""A real Slurm on this host, in a folder of its own: munge, a controller and nodes, for as long as a test wants them."""
+"""A real Slurm on this host, in a folder of its own: munge, a controller and a node, as long as a test wants them."""
 
 from __future__ import annotations
 
