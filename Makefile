@@ -15,10 +15,10 @@ ifneq ($(strip $(HEMO_DATA)),)
 export HEMO_DATA
 endif
 
-.PHONY: help setup demo check format test validate shell clean
+.PHONY: help setup demo check format test test-slurm validate shell clean
 
 help: ## these lines
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
 
 setup: ## everything that a machine needs (idempotent)
 	@env/setup
@@ -47,6 +47,9 @@ test: setup ## every test, then those of several ranks
 	    done; \
 	fi
 	$(EXEC) python3 -m pytest
+
+test-slurm: setup ## cohorts on a Slurm that is started for it, killed in every way and stopped (as root)
+	HEMO_SLURM_TESTS=1 $(EXEC) python3 -m pytest -rs tests/batch/test_slurm.py
 
 validate: setup ## the benchmarks of validation/: tables and figures
 	$(EXEC) python3 -m validation

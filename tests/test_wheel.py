@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import venv
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ def test_core_wheel_in_a_clean_environment(tmp_path):
     done = subprocess.run(build, capture_output=True, text=True, check=False, env=clean)
     assert done.returncode == 0, done.stderr
     (wheel,) = tmp_path.glob("*.whl")
+    assert "hemo/batch/Snakefile" in zipfile.ZipFile(wheel).namelist()
     venv.create(tmp_path / "venv", with_pip=True)
     python = tmp_path / "venv/bin/python"
     pip = [python, "-m", "pip", "install", "-q", "--retries", "1", wheel]

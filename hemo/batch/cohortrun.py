@@ -10,7 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from hemo.batch.cohort import Row
-from hemo.batch.engine import EngineOptions, cancel_leftovers, find_engine, run_engine, site, what_went_wrong
+from hemo.batch.engine import (
+    EngineOptions,
+    QueueWatch,
+    cancel_leftovers,
+    find_engine,
+    run_engine,
+    site,
+    what_went_wrong,
+)
 from hemo.batch.keys import HASHES, Hashes, key_of
 from hemo.batch.outcome import CASES, OUTCOMES
 from hemo.batch.planning import CHUNKS, ROWS, Job, left_to_do, pack, write_plan
@@ -78,10 +86,12 @@ def _computed(work: Path, jobs: Sequence[Job], options: BatchOptions, profile: P
     progress.stage(f"Computing ({options.engine.executor})")
     (work / "cohort.csv").unlink(missing_ok=True)
 
-    shown = -1
+    shown, watch = -1, QueueWatch(work) if options.engine.executor == "slurm" else None
 
     def look() -> None:
         nonlocal shown
+        if watch is not None:
+            watch.look()
         done = sum((work / CHUNKS / f"{job.name}.done").exists() for job in jobs)
         if done != shown:
             progress.detail(f"{done} of {len(jobs)} jobs done")

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from hemo.batch.profile import Profile
-from hemo.errors import EnvironmentMissing, InputError
+from hemo.errors import EnvironmentMissing, InputError, Interrupted
 from hemo.fem.launch import tied
 
 Executor = Literal["local", "slurm"]
@@ -164,12 +164,39 @@ def cancel_leftovers(folder: Path) -> int:
     for name in ("squeue", "scancel", "sbatch"):
         if shutil.which(name) is None:
             raise EnvironmentMissing(f"{name} is not on the PATH; start hemo on a host from which Slurm takes jobs.")
-    text = _told(["squeue", "--me", "--noheader", "--format", "%i %j"])
-    prefix = job_prefix(folder)
-    jobs = [line.split()[0] for line in text.splitlines() if line.split()[1:] and line.split()[1].startswith(prefix)]
+    jobs = queued(folder)
     for start in range(0, len(jobs), 500):
         _told(["scancel", *jobs[start : start + 500]])
     return len(jobs)
+
+
+def queued(folder: Path) -> list[str]:
+    """Numbers of the cohort's jobs that wait or run in Slurm's queue; raises InputError where Slurm does not answer."""
+    lines = _told(["squeue", "--me", "--noheader", "--format", "%i %j"]).splitlines()
+    words, prefix = [line.split() for line in lines], job_prefix(folder)
+    return [word[0] for word in words if len(word) > 1 and word[1].startswith(prefix)]
+
+
+class QueueWatch:
+    """Ends an engine that waits for jobs which Slurm has forgotten, as after a controller lost its state."""
+
+    def __init__(self, folder: Path, patience: float = 600.0, every: float = 60.0) -> None:
+        self.folder, self.patience, self.every = folder, patience, every
+        self.alive = self.looked = time.monotonic()
+
+    def look(self) -> None:
+        """Look now and then; raise Interrupted where the queue has long been without a job of the cohort."""
+        now = time.monotonic()
+        if now - self.looked < self.every:
+            return
+        self.looked = now
+        try:
+            if queued(self.folder):
+                self.alive = now
+        except InputError:
+            self.alive = now  # Slurm is away: nothing is known
+        if now - self.alive > self.patience:
+            raise Interrupted("Slurm knows none of the cohort's jobs any more; the same command goes on.")
 
 
 def _told(command: Sequence[str]) -> str:
