@@ -166,6 +166,8 @@ class Cluster:
         """Kill one daemon outright; jobs that run on a node go on."""
         daemon = self.daemons.pop(name, None)
         if daemon is not None and daemon.poll() is None:
+            if name == "slurmctld":  # with the process that runs its scripts
+                os.killpg(daemon.pid, signal.SIGKILL)
             daemon.kill()
             daemon.wait()
 
