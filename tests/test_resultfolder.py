@@ -1,4 +1,6 @@
 import os
+import threading
+import time
 
 import pytest
 
@@ -72,3 +74,43 @@ def test_a_chosen_name_stays_in_its_folder(name, wanted):
     from hemo.files import file_name
 
     assert file_name(name) == wanted
+
+
+@pytest.mark.parametrize("record", [None, "", '{"case": "ab'])
+def test_a_run_that_was_killed_at_its_birth_is_begun_anew(tmp_path, record):
+    work = partial_path(tmp_path / "out")
+    work.mkdir()
+    if record is not None:
+        (work / "inputs.json").write_text(record)
+    with working_folder(tmp_path / "out", {"case": "abc"}, fresh=False) as folder:
+        (folder / "a").write_text("1")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["a"]
+
+
+def test_a_folder_without_a_record_that_holds_something_is_left_alone(tmp_path):
+    work = partial_path(tmp_path / "out")
+    work.mkdir()
+    (work / "thesis.txt").write_text("mine")
+    with pytest.raises(InputError, match="unfinished run"), working_folder(tmp_path / "out", {}, fresh=False):
+        pass
+    assert (work / "thesis.txt").read_text() == "mine"
+
+
+def test_with_patience_the_second_waits_and_finds_the_result(tmp_path):
+    out, order = tmp_path / "out", []
+
+    def second():
+        try:
+            with working_folder(out, {}, fresh=False, patience=-1.0):
+                order.append("worked")
+        except InputError as error:
+            order.append(str(error))
+
+    with working_folder(out, {}, fresh=False):
+        other = threading.Thread(target=second)
+        other.start()
+        time.sleep(0.3)
+        assert order == []
+    other.join(timeout=10)
+    assert len(order) == 1
+    assert "exists already" in order[0]

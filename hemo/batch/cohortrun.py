@@ -21,7 +21,7 @@ from hemo.batch.engine import (
 )
 from hemo.batch.keys import HASHES, Hashes, key_of
 from hemo.batch.outcome import CASES, OUTCOMES
-from hemo.batch.planning import CHUNKS, ROWS, Job, left_to_do, pack, write_plan
+from hemo.batch.planning import CHUNKS, ROWS, Job, forget_graph, left_to_do, pack, write_plan
 from hemo.batch.profile import Profile
 from hemo.batch.tables import gather
 from hemo.errors import InputError
@@ -64,6 +64,7 @@ def run_cohort(rows: Sequence[Row], options: BatchOptions, profile: Profile, pro
         complaint = _computed(work, jobs, options, profile, progress) if jobs else ""
         told = gather(work)
         if told["exit_code"] not in (4, 130):
+            forget_graph(work)
             os.rename(work, options.out)
     return told | {"engine": complaint}
 

@@ -102,5 +102,9 @@ def write_plan(
     cohort = [{"id": row.id, "key": keys[row.id], "method": row.method, "kept": dict(row.kept)} for row in rows]
     replace_text(folder / ROWS, json.dumps(cohort))
     replace_text(folder / PLAN, json.dumps({"jobs": asked, **site}))
-    # What the engine keeps of earlier graphs; the state of the cases is not in it.
+    forget_graph(folder)
+
+
+def forget_graph(folder: Path) -> None:
+    """Delete what the engine keeps of its last graph; the state of the cases is not in it."""
     shutil.rmtree(folder / ".snakemake", ignore_errors=True)

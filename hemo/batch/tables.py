@@ -17,7 +17,7 @@ from hemo.summary import software
 
 SCHEMA_VERSION = 1
 _NOT_BEGUN = "not begun; the same command goes on."
-_BEGUN = "was being computed when its job ended; the same command goes on."
+_BEGUN = "was being computed when its job ended (a kill, too little memory or time); the same command goes on."
 
 
 def gather(folder: Path) -> dict[str, Any]:

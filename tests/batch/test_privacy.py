@@ -1,6 +1,7 @@
 """Nothing of a DICOM file's patient reaches an output or a log of a cohort, of hemo run or of hemo qfr."""
 
 import json
+import os
 import re
 
 import numpy as np
@@ -10,7 +11,7 @@ from pydicom.datadict import dictionary_keyword
 
 from hemo.qfr.dicom import _ELEMENTS
 from hemo.qfr.synthetic.__main__ import make
-from tests.batch.cohorts import hemo, write_table
+from tests.batch.cohorts import ROOT, hemo, trees, write_table
 from tests.geometry.segmentations import OBLIQUE, ORIGIN, ct_series, places, segmentation
 from tests.qfr.xafiles import SECRETS, planted
 
@@ -104,3 +105,34 @@ def test_qfr_tells_nothing_of_the_patient(tmp_path):
     done = hemo("qfr", *views, "--vessel", "LAD", "--heart-rate", "70 /min", "--out", tmp_path / "out", "--json")
     assert done.returncode == 0, done.stderr
     assert told_in(tmp_path, texts=(done.stdout, done.stderr)) == []
+
+
+AUDIT = """
+import os, sys
+def note(event, arguments):
+    if event in ("socket.connect", "socket.bind", "socket.sendto", "socket.getaddrinfo"):
+        if not (event == "socket.connect" and isinstance(arguments[1], (str, bytes))):  # a file's name: on this host
+            os.write(log, f"{event} {arguments[1:]} of {sys.argv}\\n".encode())
+log = os.open(os.environ["AUDIT_LOG"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+os.write(log, f"started {os.path.realpath(sys.executable)} {sys.prefix}\\n".encode())
+sys.addaudithook(note)
+"""
+
+
+def test_nothing_opens_a_connection(tmp_path):
+    """Every Python of the driver, the engine, the jobs and their warm processes tells when it would."""
+    (tmp_path / "audit").mkdir()
+    (tmp_path / "audit" / "sitecustomize.py").write_text(AUDIT)
+    log = tmp_path / "audit.log"
+    paths = os.pathsep.join([str(tmp_path / "audit"), os.environ.get("PYTHONPATH", str(ROOT))])
+    environment = os.environ | {"PYTHONPATH": paths, "AUDIT_LOG": str(log)}
+    table = write_table(tmp_path / "cohort.csv", trees(tmp_path, 2))
+    done = hemo("batch", table, "--out", tmp_path / "out", environment=environment)
+    if done.returncode == 4:
+        pytest.skip("no Snakemake here")
+    assert done.returncode == 0, done.stderr
+    lines = log.read_text().splitlines()
+    assert len([line for line in lines if line.startswith("started")]) >= 4  # driver, engine, job, warm process
+    # The engine's library for URLs looks, when imported, whether this host has IPv6: a socket of its own, unconnected.
+    harmless = ("started", "socket.bind (('::1', 0),)")
+    assert [line for line in lines if not line.startswith(harmless)] == []

@@ -47,6 +47,18 @@ def test_every_pinned_package_is_there(name: str, pin: str) -> None:
     assert version(name) == pin
 
 
+@pytest.mark.skipif(not IN_ROOT, reason="another base may not suit the engine")
+def test_the_engine_has_its_pins_and_stands_apart() -> None:
+    engine = Path(os.environ["HEMO_ENGINE"])
+    code = "import importlib.metadata as m; print(*(f'{d.name}=={d.version}' for d in m.distributions()), sep='\\n')"
+    clean = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    run = subprocess.run([engine / "bin" / "python3", "-c", code], capture_output=True, text=True, env=clean)
+    installed = {line.split("==")[0].lower(): line.split("==")[1] for line in run.stdout.splitlines()}
+    wanted = {name.lower(): pin for name, pin in pins("engine.txt").items()}
+    assert {name: installed.get(name) for name in wanted} == wanted
+    assert set(installed) - set(wanted) <= {"pip"}
+
+
 @pytest.mark.skipif(not IN_ROOT, reason="another base than Debian 13 has its own versions")
 @pytest.mark.parametrize("name", ["numpy", "scipy", "mpi4py", "petsc4py"])
 def test_the_base_packages_are_debians(name: str) -> None:
