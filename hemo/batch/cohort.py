@@ -85,7 +85,7 @@ def read_cohort(path: Path, kept: Sequence[str] = ()) -> list[Row]:
     InputError
         With the row's number: a bad or repeated id, an unknown column, a value that cannot be read.
     """
-    lines = list(csv.reader(io.StringIO(_text(path)), strict=True)) if _readable(path) else []
+    lines = _lines(path)
     heads = [name.strip() for name in lines[0]] if lines else []
     _check_heads(path, heads, kept)
     rows: list[Row] = []
@@ -96,9 +96,8 @@ def read_cohort(path: Path, kept: Sequence[str] = ()) -> list[Row]:
         where = f"{path}: row {number}"
         if len(cells) != len(heads):
             raise InputError(f"{where}: has {len(cells)} cells and the heading has {len(heads)}; correct the row.")
-        row = _row(
-            {head: cell.strip() for head, cell in zip(heads, cells, strict=True)}, number, path.parent, where, kept
-        )
+        named = {head: cell.strip() for head, cell in zip(heads, cells, strict=True)}
+        row = _row(named, number, path.parent, where, kept)
         if row.id in seen:
             raise InputError(f"{where}: its id stands in row {seen[row.id]} already; give each case its own.")
         seen[row.id] = number
@@ -108,28 +107,23 @@ def read_cohort(path: Path, kept: Sequence[str] = ()) -> list[Row]:
     return rows
 
 
-def _text(path: Path) -> str:
+def _lines(path: Path) -> list[list[str]]:
+    """The table's cells."""
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return list(csv.reader(io.StringIO(path.read_text(encoding="utf-8-sig")), strict=True))
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: is not UTF-8 text; save the table as CSV in UTF-8.") from error
-    except OSError as error:
-        raise InputError(f"{path}: cannot read the cohort's table ({error.strerror}); check the path.") from error
-
-
-def _readable(path: Path) -> bool:
-    try:
-        list(csv.reader(io.StringIO(_text(path)), strict=True))
     except csv.Error as error:
         raise InputError(f"{path}: is no CSV table ({error}); save it as CSV with commas.") from error
-    return True
+    except OSError as error:
+        raise InputError(f"{path}: cannot read the cohort's table ({error.strerror}); check the path.") from error
 
 
 def _check_heads(path: Path, heads: Sequence[str], kept: Sequence[str]) -> None:
     known = (*_JOB, *_PATIENT)
     for name in ("id", "case"):
         if name not in heads:
-            raise InputError(f"{path}: has no column {name!r}; the heading is such as id,case,method.")
+            raise InputError(f"{path}: has no column {name!r}; the heading is such as id,case,method, with commas.")
     repeated = [name for name in heads if heads.count(name) > 1]
     if repeated:
         raise InputError(f"{path}: the column {repeated[0]!r} stands there twice; remove one.")

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hemo.batch.cohort import Row
 from hemo.batch.engine import (
@@ -25,8 +25,10 @@ from hemo.batch.planning import CHUNKS, ROWS, Job, forget_graph, left_to_do, pac
 from hemo.batch.profile import Profile
 from hemo.batch.tables import gather
 from hemo.errors import InputError
-from hemo.pipeline import Progress
 from hemo.resultfolder import locked, partial_path
+
+if TYPE_CHECKING:
+    from hemo.pipeline import Progress
 
 
 @dataclass(frozen=True)

@@ -55,6 +55,22 @@ def test_the_engine_is_part_of_the_environment():
     assert find_engine().startswith(os.environ["HEMO_ENGINE"])
 
 
+CORE = """
+import sys
+class Refuse:
+    def find_spec(self, name, *_):
+        if name.split(".")[0] in {"vtk", "vtkmodules", "SimpleITK", "pydicom", "skimage", "matplotlib", "jinja2",
+                                  "gmsh", "meshio", "dolfinx", "mpi4py", "petsc4py", "SALib", "pandas"}:
+            raise ModuleNotFoundError(name)
+sys.meta_path.insert(0, Refuse())
+import hemo.cli, hemo.batch.cohortrun, hemo.batch.warm, hemo.batch.chunk
+"""
+
+
+def test_driver_and_trees_need_the_core_alone():
+    assert subprocess.run([sys.executable, "-c", CORE], check=False).returncode == 0
+
+
 @needs_engine
 def test_a_cohort_with_a_bad_case_and_then_without(tmp_path):
     rows = [*trees(tmp_path, 3), {"id": "bad", "case": "none.toml"}]
