@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from hemo.batch import warm
 from hemo.batch.chunk import run_chunk
 from hemo.batch.cohort import read_cohort
 from hemo.batch.cohortrun import BatchOptions, plan
@@ -15,6 +16,12 @@ from hemo.batch.profile import Profile
 from hemo.batch.tables import exit_code, gather
 from hemo.batch.warm import WarmProcess
 from tests.batch.cohorts import journal, read_csv, trees, write_case, write_table, write_tree
+
+
+@pytest.fixture
+def in_process(monkeypatch):
+    """Cases computed by this process, where a test is not about another."""
+    monkeypatch.setattr(WarmProcess, "ask", lambda self, item: warm.compute(self.folder, item))
 
 
 def planned(folder: Path, rows, chunk=100, again=False):
@@ -66,12 +73,12 @@ def test_trees_and_cases_are_computed_and_gathered(tmp_path):
     assert set(read_csv(work / "vessels.csv")) == {"t0", "t1", "t2", "c"}
 
 
-def test_only_what_changed_is_computed_again(tmp_path):
-    write_case(tmp_path / "a.toml"), write_case(tmp_path / "b.toml")
-    rows = [*trees(tmp_path, 2), {"id": "a", "case": "a.toml"}, {"id": "b", "case": "b.toml"}]
+def test_only_what_changed_is_computed_again(tmp_path, in_process):
+    write_case(tmp_path / "b.toml")
+    rows = [*trees(tmp_path, 2), {"id": "b", "case": "b.toml"}]
     work, jobs = planned(tmp_path, rows)
     compute(work, jobs)
-    before = {name: made(work / "cases" / name) for name in ("t0", "t1", "a", "b")}
+    before = {name: made(work / "cases" / name) for name in ("t0", "t1", "b")}
     assert planned(tmp_path, rows)[1] == []
     write_case(tmp_path / "b.toml", severity=0.6)
     rows[1]["mean_pressure"] = "80 mmHg"
@@ -107,7 +114,7 @@ def test_a_case_that_kills_its_process_leaves_the_others_alone(tmp_path, monkeyp
     assert sum(event == "begun" for _, event in events) == 6
 
 
-def test_a_result_whose_record_was_not_written_is_taken_up(tmp_path):
+def test_a_result_whose_record_was_not_written_is_taken_up(tmp_path, in_process):
     work, jobs = planned(tmp_path, trees(tmp_path, 1))
     compute(work, jobs)
     key = jobs[0].items[0]["key"]
@@ -118,7 +125,7 @@ def test_a_result_whose_record_was_not_written_is_taken_up(tmp_path):
     assert planned(tmp_path, trees(tmp_path, 1))[1] == []
 
 
-def test_a_result_that_was_deleted_is_computed_again(tmp_path):
+def test_a_result_that_was_deleted_is_computed_again(tmp_path, in_process):
     work, jobs = planned(tmp_path, trees(tmp_path, 1))
     compute(work, jobs)
     (work / "cases/t0/reduced.json").unlink()
@@ -126,14 +133,15 @@ def test_a_result_that_was_deleted_is_computed_again(tmp_path):
     assert len(planned(tmp_path, trees(tmp_path, 1))[1]) == 1
 
 
-def test_what_failed_is_computed_again_on_demand_or_with_other_input(tmp_path):
-    rows = [{"id": "x", "case": "x.toml"}]
+def test_what_failed_is_computed_again_on_demand_or_with_other_input(tmp_path, in_process):
+    rows = [{"id": "x", "case": "x.json"}]
     work, jobs = planned(tmp_path, rows)
     compute(work, jobs)
     assert planned(tmp_path, rows)[1] == []
     assert len(planned(tmp_path, rows, again=True)[1]) == 1
     compute(work, planned(tmp_path, rows, again=True)[1])
-    write_case(tmp_path / "x.toml")
+    write_tree(tmp_path / "x.json")
+    rows[0] |= {"mean_pressure": "93 mmHg", "inlet_flow": "100 mL/min"}
     work, jobs = planned(tmp_path, rows)
     compute(work, jobs)
     assert gather(work)["status"] == {"done": 1}
