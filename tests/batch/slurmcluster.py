@@ -37,7 +37,7 @@ MpiDefault=pmix
 ReturnToService=2
 SchedulerParameters=sched_interval=1,bf_interval=1,batch_sched_delay=0,sched_min_interval=0
 KillWait=5
-MinJobAge=300
+MinJobAge=36000
 SlurmdTimeout=20
 SlurmdParameters=config_overrides
 InactiveLimit=0
