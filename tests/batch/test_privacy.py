@@ -1,23 +1,18 @@
-"""Nothing of a DICOM file's patient reaches an output or a log of a cohort, of hemo run or of hemo qfr."""
+"""Nothing of a DICOM file's patient reaches an output or a log of a cohort; hemo qfr: tests/cli/test_qfr.py."""
 
 import json
 import os
-import re
 
 import numpy as np
 import pydicom
 import pytest
 from pydicom.datadict import dictionary_keyword
 
-from hemo.qfr.dicom import _ELEMENTS
-from hemo.qfr.synthetic.__main__ import make
 from tests.batch.cohorts import ROOT, hemo, trees, write_table
 from tests.geometry.segmentations import OBLIQUE, ORIGIN, ct_series, places, segmentation
-from tests.qfr.xafiles import SECRETS, planted
+from tests.identities import WORDS, told_in
+from tests.qfr.xafiles import planted
 
-# Those that no number and no coded picture can hold by chance; the names of both spellings.
-WORDS = sorted({word for text in SECRETS.values() for word in (text, text.upper()) if len(text) >= 7})
-DATE = re.compile(rb"(?<![\d.])19370321(?!\d)")  # and not within a long number
 SHAPE = (26, 41, 100)
 PATIENT = {
     *("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "AccessionNumber"),
@@ -45,18 +40,6 @@ def lumen():
         values[(np.hypot(u[..., 1] - 10, u[..., 2] - height) < 1.4) & (u[..., 0] > 9) & (u[..., 0] < 35)] = label
     values[(np.hypot(u[..., 0] - 6, u[..., 1] - 10) < 5) & (u[..., 2] > 2) & (u[..., 2] < 17)] = 1
     return values
-
-
-def told_in(*folders, texts=()):
-    """Each place where one of the words stands, of every file below the folders and of texts."""
-    files = [path for folder in folders for path in folder.rglob("*") if path.is_file() and path.suffix != ".dcm"]
-    assert files
-    pieces = [(str(path), path.read_bytes()) for path in files] + [("text", text.encode()) for text in texts]
-    pieces += [("name", str(path).encode()) for path in files]
-    words, codes = [word for word in WORDS if not word.isdigit()], ("utf-8", "utf-16-le", "utf-16-be")
-    spellings = [(word, word.encode(code)) for word in words for code in codes]
-    found = [(name, word) for name, content in pieces for word, spelt in spellings if spelt in content]
-    return found + [(name, "date") for name, content in pieces if DATE.search(content)]
 
 
 @pytest.fixture(scope="module")
@@ -95,16 +78,6 @@ def test_the_page_of_a_case_is_escaped(cohort):
     page = (folder / "out/cases/case/report.html").read_text()
     assert "<script>alert" not in page
     assert "&lt;script&gt;alert" in page
-
-
-def test_qfr_tells_nothing_of_the_patient(tmp_path):
-    make(tmp_path, 0.6)
-    for name in ("view1", "view2"):
-        planted(tmp_path / f"{name}.dcm", [*_ELEMENTS, "PixelPaddingValue"])
-    views = [tmp_path / "view1.dcm", tmp_path / "view2.dcm"]
-    done = hemo("qfr", *views, "--vessel", "LAD", "--heart-rate", "70 /min", "--out", tmp_path / "out", "--json")
-    assert done.returncode == 0, done.stderr
-    assert told_in(tmp_path, texts=(done.stdout, done.stderr)) == []
 
 
 AUDIT = """

@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 
 from hemo.qfr.contoursjson import ViewContours, read_view
-from hemo.qfr.dicom import read_cine
+from hemo.qfr.dicom import _ELEMENTS, read_cine
 from hemo.qfr.synthetic.__main__ import make
 from hemo.qfr.synthetic.xadicom import write_cine
 from hemo.treejson import read_trees
 from tests.cli.test_commands import run
+from tests.identities import told_in
+from tests.qfr.xafiles import planted
 
 PATIENT = ("--vessel", "LAD", "--mean-pressure", "96.8 mmHg", "--heart-rate", "70 /min")
 SECRET = "GARBO-GRETA"
@@ -25,9 +27,11 @@ def cines(tmp_path_factory):
     ffr = make(folder, 0.6)
     for name in ("view1", "view2"):
         write_cine(folder / f"{name}.dcm", read_cine(folder / f"{name}.dcm"), patient=SECRET)
+        planted(folder / f"{name}.dcm", [*_ELEMENTS, "PixelPaddingValue", "PatientName", "PatientID"])
     out = folder / "out"
     done = run("qfr", folder / "view1.dcm", folder / "view2.dcm", *PATIENT, "--out", out, "--json")
     assert done.returncode == 0, done.stderr
+    assert told_in(out, texts=(done.stdout, done.stderr)) == []
     return folder, ffr, json.loads(done.stdout)
 
 
