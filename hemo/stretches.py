@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -42,7 +43,7 @@ class Stretches:
     sink_upstream: Indices
     marks: Indices
 
-    @property
+    @cached_property
     def lengths(self) -> Indices:
         """(m,) how many intervals each has."""
         return np.diff(self.first, append=self.offsets[-1])

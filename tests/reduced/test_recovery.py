@@ -17,7 +17,7 @@ from hemo.reduced.laws import fitted_constants
 from hemo.reduced.lumen import lumen
 from hemo.reduced.network import solve_sinks
 from hemo.reduced.prescribed import pressures
-from hemo.reduced.recovery import behind
+from hemo.reduced.recovery import behind, recovery_of
 from hemo.results import Status
 from hemo.tree import Branch, VesselTree
 
@@ -78,12 +78,13 @@ def test_no_other_law_and_no_vessels_end_takes_anything_at_a_fork() -> None:
 def test_a_jet_gives_back_less_by_the_part_of_its_flow_that_has_left() -> None:
     row = lumen(forked(150, 0.5))
     through = np.full(len(row.lesions.length), 2e-6)
-    whole = behind(row, FLUID, through, np.full(len(row.jets.point), 2e-6), row.jets)
-    part = behind(row, FLUID, through, np.full(len(row.jets.point), 0.5e-6), row.jets)
-    more = behind(row, FLUID, through, np.full(len(row.jets.point), 3e-6), row.jets)
+    factors = recovery_of(row, FLUID)
+    whole = behind(factors, through, np.full(len(row.jets.point), 2e-6), row.jets)
+    part = behind(factors, through, np.full(len(row.jets.point), 0.5e-6), row.jets)
+    more = behind(factors, through, np.full(len(row.jets.point), 3e-6), row.jets)
     assert whole.max() > 50.0
     assert part == pytest.approx(0.25 * whole) and more == pytest.approx(whole)
-    assert not behind(row, FLUID, 0.0 * through, np.zeros(len(row.jets.point)), row.jets).any()
+    assert not behind(factors, 0.0 * through, np.zeros(len(row.jets.point)), row.jets).any()
 
 
 @pytest.mark.parametrize("severity", [0.0, 0.5, 0.8, 0.95])
