@@ -23,38 +23,11 @@ from hemo.reduced import laws
 from hemo.reduced.lumen import Lumen, lumen
 from hemo.reduced.terms import Losses, Term, along
 from hemo.tree import VesselTree
+from hemo.treecalibration import Calibration
 
 Array = NDArray[Any]
+PIECE = 10e-3  # m, the length of vessel that a calibration counts by
 LawName = Literal["fitted", "borda_carnot", "young_tsai", "itu", "gould", "huo_kassab"]
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """One tree's own losses, for every interval between centreline points through all branches.
-
-    Attributes
-    ----------
-    friction, lesion
-        (n,) factors on the law's friction and on what lesions lose beyond it.
-    more
-        (n,) coefficient of |Q| Q besides, Pa s^2 / m^6.
-    """
-
-    friction: Array
-    lesion: Array
-    more: Array
-
-    def applied(self, losses: Losses) -> Losses:
-        """The law's losses with these."""
-        if len(self.friction) != len(losses.linear):
-            raise InputError("the calibration is of a tree with other centreline points.")
-        like = losses.linear
-        terms = tuple(
-            replace(term, coefficient=along(self.lesion[term.at], term.coefficient) * term.coefficient)
-            for term in losses.terms
-        )
-        quadratic = along(self.lesion, losses.quadratic) * losses.quadratic + along(self.more, losses.quadratic)
-        return Losses(along(self.friction, like) * like, quadratic, terms)
 
 
 @dataclass(frozen=True)
@@ -68,7 +41,7 @@ class LossOptions:
     law
         Of lesions.
     calibration
-        Of the one tree that is solved; None without.
+        Of the one tree that is solved, and of this law; None without.
     """
 
     expansion: float | Array = 1.0
@@ -80,6 +53,8 @@ class LossOptions:
             raise InputError(f"{self.law!r} is no loss law; there are {', '.join(get_args(LawName))}.")
         if np.any(np.asarray(self.expansion) < 0.0):
             raise InputError("the factor on the loss behind lesions must not be negative.")
+        if self.calibration is not None and self.calibration.law != self.law:
+            raise InputError(f"the calibration is of the loss law {self.calibration.law!r}, not of {self.law!r}.")
 
     @property
     def profile(self) -> float:
@@ -95,7 +70,27 @@ def interval_losses(tree: VesselTree, blood: Blood, options: LossOptions | None 
 def lumen_losses(vessels: Lumen, fluid: laws.Fluid, options: LossOptions) -> Losses:
     """The same of a lumen, which may be many, with as many fluids (...)."""
     lost = _law_losses(vessels, fluid, options)
-    return lost if options.calibration is None else options.calibration.applied(lost)
+    return lost if options.calibration is None else _calibrated(lost, options.calibration, vessels, fluid)
+
+
+def _calibrated(losses: Losses, own: Calibration, vessels: Lumen, fluid: laws.Fluid) -> Losses:
+    """The law's losses with a tree's own."""
+    if len(own.friction) != len(losses.linear):
+        raise InputError("the calibration is of a tree with other centreline points.")
+    unit = kinetic(vessels, fluid)
+    terms = tuple(
+        replace(term, coefficient=along(own.lesion[term.at], term.coefficient) * term.coefficient)
+        for term in losses.terms
+    )
+    quadratic = along(own.lesion, losses.quadratic) * losses.quadratic + along(own.kinetic, unit) * unit
+    return Losses(along(own.friction, losses.linear) * losses.linear, quadratic, terms)
+
+
+def kinetic(vessels: Lumen, fluid: laws.Fluid) -> Array:
+    """(n, ...) kinetic pressure over Q^2 in each interval for every 10 mm of its length, Pa s^2 / m^6."""
+    area = np.pi * vessels.radius**2
+    mean = 0.5 * (area[vessels.point] + area[vessels.point + 1])
+    return np.asarray(0.5 * fluid[0] / mean**2 * along(vessels.step, mean) / PIECE)
 
 
 def _law_losses(vessels: Lumen, fluid: laws.Fluid, options: LossOptions) -> Losses:
