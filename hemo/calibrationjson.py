@@ -40,9 +40,7 @@ def branch_calibrations(losses: Calibration, branches: Sequence[Branch]) -> list
     """The numbers: each branch's block."""
     ends = np.cumsum([len(branch.points) - 1 for branch in branches])[:-1]
     parts = {key: np.split(getattr(losses, name), ends) for key, name in _ARRAYS.items()}
-    return [
-        {key: [float(f"{value:.6g}") for value in own[i]] for key, own in parts.items()} for i in range(len(branches))
-    ]
+    return [{key: np.round(own[i], 6).tolist() for key, own in parts.items()} for i in range(len(branches))]
 
 
 def calibration_of(

@@ -37,7 +37,9 @@ def solve_reduced(
         )
     subtracted = patient.venous if case.lesion.definition != "Pd/Pa" else 0.0
     result = evaluate(tree, patient, case.fluid(), case.reading(), spread, subtracted)
-    rows = (*_blood_rows(case), *_spread_rows(case, patient, tree, spread, voxel))
+    known = "case file" if "state" in case.flow.model_fields_set else "default"
+    state = Assumption("state of the flow", patient.state, "", known)
+    rows = (state, *_blood_rows(case), *_spread_rows(case, patient, tree, spread, voxel))
     return replace(result, assumptions=(*result.assumptions, *rows))
 
 
