@@ -11,6 +11,7 @@ import click
 
 from hemo.blood import Blood
 from hemo.boundary import Physiology
+from hemo.treecalibration import TreeCalibration
 from hemo.treejson import StoredTree, parse_trees, read_trees
 from hemo.units import parse
 
@@ -46,6 +47,7 @@ _OPTIONS = (
     click.option("--inlet-flow", metavar="FLOW", help="Flow through the inlet, instead of an estimate."),
     click.option("--resistance-reserve", type=float, help="Resting over hyperaemic resistance; 3.0 without it."),
     click.option("--state", type=click.Choice(["rest", "hyperaemia"]), default="hyperaemia", show_default=True),
+    click.option("--uncalibrated", is_flag=True, help="Leave the calibration of the tree's file, if any, unused."),
     click.option("--density", default="1060 kg/m^3", show_default=True),
     click.option("--viscosity", default="3.5 mPa*s", show_default=True),
 )
@@ -80,6 +82,11 @@ def blood_of(given: dict[str, Any]) -> Blood:
 def tells(given: dict[str, Any]) -> bool:
     """Whether the options, and not the tree's file, say what drives the flow."""
     return any(given[name] is not None for name in QUANTITIES)
+
+
+def calibration_of(stored: StoredTree, given: dict[str, Any]) -> TreeCalibration | None:
+    """The calibration of the tree's file, unless the options say to leave it unused."""
+    return None if given["uncalibrated"] else stored.calibration
 
 
 def stored_trees(source: str) -> tuple[StoredTree, ...]:

@@ -54,7 +54,9 @@ class LossOptions:
         if np.any(np.asarray(self.expansion) < 0.0):
             raise InputError("the factor on the loss behind lesions must not be negative.")
         if self.calibration is not None and self.calibration.law != self.law:
-            raise InputError(f"the calibration is of the loss law {self.calibration.law!r}, not of {self.law!r}.")
+            raise InputError(
+                f"the calibration is of the loss law {self.calibration.law!r}, not of {self.law!r}; fit it again."
+            )
 
     @property
     def profile(self) -> float:
