@@ -38,7 +38,8 @@ def losses_of(calibration: TreeCalibration | None) -> LossOptions:
 
 def _told(calibration: TreeCalibration | None) -> dict[str, Any]:
     """Whether a calibration was used, and the sentence that must go with what came of it."""
-    return {"calibrated": calibration is not None, "calibration": None if calibration is None else calibration.sentence}
+    note = None if calibration is None else calibration.sentence
+    return {"calibrated": calibration is not None, "calibration_note": note}
 
 
 def reduced_answer(
