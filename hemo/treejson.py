@@ -146,7 +146,7 @@ class StoredTree(NamedTuple):
     calibration: TreeCalibration | None = None
 
 
-def read_trees(path: Path) -> list[StoredTree]:
+def read_trees(path: Path | str) -> list[StoredTree]:
     """Read ``tree.json``.
 
     Raises
