@@ -34,7 +34,7 @@ def numbers(data: Mapping[str, Any], key: str, where: str) -> NDArray[np.float64
         values = np.asarray(data[key], dtype=np.float64)
     except KeyError as error:
         raise InputError(f"{where}: the key {key!r} is missing.") from error
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise InputError(f"{where}: {key} must hold numbers only, all rows of one length.") from error
     if values.ndim == 0 or not np.all(np.isfinite(values)):
         raise InputError(f"{where}: {key} must be a list of finite numbers.")
@@ -44,6 +44,10 @@ def numbers(data: Mapping[str, Any], key: str, where: str) -> NDArray[np.float64
 def number(data: Mapping[str, Any], key: str, where: str, default: float | None = None) -> float:
     """A finite number, or the default where the key is missing; raises InputError."""
     value = data.get(key, default)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not np.isfinite(value):
+    try:
+        found = float(value) if isinstance(value, int | float) and not isinstance(value, bool) else np.nan
+    except OverflowError:
+        found = np.inf
+    if not np.isfinite(found):
         raise InputError(f"{where}: {key} must be a finite number.")
-    return float(value)
+    return found

@@ -97,6 +97,8 @@ def test_a_calibration_survives_the_round_trip():
         (lambda t, b: b["lesion_factor"].__setitem__(0, -0.1), "lesion has -0.1, outside 0 to 5"),
         (lambda t, b: b["friction_factor"].__setitem__(3, 5.1), "friction has 5.1, outside 0.3 to 5"),
         (lambda t, b: b["kinetic_per_10_mm"].__setitem__(3, 1e13), "kinetic has 1e"),
+        (lambda t, b: b["kinetic_per_10_mm"].__setitem__(0, 10**400), "numbers only"),
+        (lambda t, b: t["calibration"].update(pieces=10**400), "pieces must be a finite number"),
         (lambda t, b: b.pop("kinetic_per_10_mm"), "'kinetic_per_10_mm' is missing"),
         (lambda t, b: b.update(more=[1.0]), "the key 'more' is unknown"),
         (lambda t, b: t["branches"][2].pop("calibration"), "a part is missing"),

@@ -22,7 +22,6 @@ from hemo.output import write_centrelines
 from hemo.reduced import LossOptions, solve
 from hemo.reduced.beds import with_resistances
 from hemo.reduced.network import sink_resistances
-from hemo.results import Status
 from hemo.solvedfolder import read_solved
 from hemo.summary import DENSITY, STATE, VISCOSITY, RunRecord, build_summary
 from hemo.treecalibration import Calibration
@@ -34,25 +33,26 @@ from tests.reduced.test_calibration import CONDITIONS, TREE, TRUTH
 PATIENT = ["--systolic", "128 mmHg", "--diastolic", "76 mmHg", "--myocardial-mass", "135 g"]
 
 
-def result(folder, factor=1.0, tree=TREE, density=1060.0, methods=("fem",), status=Status.CONVERGED):
+def result(folder, factor=1.0, trees=(TREE,), density=1060.0):
     """A result folder with beds that resist so many times as much, in the files that hemo run writes."""
-    conditions = with_resistances(tree, CONDITIONS, factor * sink_resistances(tree, CONDITIONS))
-    flow = replace(solve(tree, conditions, options=TRUTH), method="fem", status=status)
-    rows = ((STATE, "hyperaemia"), (DENSITY, density), (VISCOSITY, 3.5))
-    branches = {branch.name: {"cells": 10, "cells_per_diameter_min": 6.0} for branch in tree.branches}
-    one = TreeResult(
-        tree,
-        tuple(Assumption(name, value, "", "default") for name, value in rows),
-        conditions,
-        fem=flow,
-        mesh=MeshInfo(50, 20, 0.3, 6.0, {"branches": branches}),
-    )
+    results = [solved(tree, factor, density) for tree in trees]
     folder.mkdir()
-    record = RunRecord("case", methods, (), {}, {}, density, Reading(), False)
-    (folder / "summary.json").write_text(json.dumps(build_summary(record, [one])))
-    (folder / "tree.json").write_text(json.dumps(document([tree_to_json(tree, conditions)])))
-    write_centrelines(folder / "centreline.vtp", [tree], [{"fem" if "fem" in methods else "reduced": flow}])
+    record = RunRecord("case", ("fem",), (), {}, {}, density, Reading(), False)
+    (folder / "summary.json").write_text(json.dumps(build_summary(record, results)))
+    stored = [tree_to_json(one.tree, one.conditions) for one in results]
+    (folder / "tree.json").write_text(json.dumps(document(stored)))
+    write_centrelines(folder / "centreline.vtp", trees, [{"fem": one.fem} for one in results])
     return folder
+
+
+def solved(tree, factor, density):
+    """A tree whose 3D is the reduced model with other losses."""
+    conditions = with_resistances(tree, CONDITIONS, factor * sink_resistances(tree, CONDITIONS))
+    rows = ((STATE, "hyperaemia"), (DENSITY, density), (VISCOSITY, 3.5))
+    assumed = tuple(Assumption(name, value, "", "default") for name, value in rows)
+    mesh = {"branches": {branch.name: {"cells": 10, "cells_per_diameter_min": 6.0} for branch in tree.branches}}
+    flow = replace(solve(tree, conditions, options=TRUTH), method="fem")
+    return TreeResult(tree, assumed, conditions, fem=flow, mesh=MeshInfo(50, 20, 0.3, 6.0, mesh))
 
 
 @pytest.fixture(scope="module")
@@ -199,7 +199,7 @@ def test_a_damaged_result_is_refused(folders, tmp_path, spoil, words):
 
 def test_results_that_do_not_belong_together_are_refused(folders, tmp_path):
     wider = replace(TREE, branches=tuple(replace(one, area=1.1 * one.area) for one in TREE.branches))
-    other = result(tmp_path / "other", tree=wider)
+    other = result(tmp_path / "other", trees=[wider])
     thick = result(tmp_path / "thick", density=1050.0)
     for more, words in (
         ([other], "is not that of the first result"),
@@ -216,6 +216,35 @@ def test_results_that_do_not_belong_together_are_refused(folders, tmp_path):
         call(calibrate, tmp_path / "run", "-o", tmp_path / "tree.json")
     with pytest.raises(InputError, match="both write to stdout"):
         call(calibrate, folders[0], "-o", "-", "--json")
+
+
+def test_every_tree_of_the_results_is_calibrated_by_its_own(tmp_path):
+    lossy = replace(TREE, name="second", lesions=())
+    both = [result(tmp_path / f"two{factor}", factor, trees=[TREE, lossy]) for factor in (1, 2)]
+    one = result(tmp_path / "one")
+    told = json.loads(call(calibrate, *both, "-o", tmp_path / "tree.json", "--json"))
+    assert [row["name"] for row in told["trees"]] == [TREE.name, "second"]
+    first, second = read_trees(tmp_path / "tree.json")
+    assert [len(row["solutions"]) for row in told["trees"]] == [2, 2]
+    assert not np.allclose(first.calibration.losses.friction, second.calibration.losses.friction)
+    assert first.conditions.outlet_resistance == pytest.approx(CONDITIONS.outlet_resistance)
+    for stored in (first, second):
+        own = solve(stored.tree, stored.conditions, options=LossOptions(calibration=stored.calibration.losses))
+        true = solve(stored.tree, stored.conditions, options=TRUTH)
+        assert max(abs(own.ffr(name)[-1] - true.ffr(name)[-1]) for name in TREE.outlets) < 0.001
+    with pytest.raises(InputError, match="they must be the same"):
+        call(calibrate, *both, one, "-o", tmp_path / "tree.json")
+
+
+def test_a_run_of_a_calibrated_tree_says_that_it_is_not_used(fitted, tmp_path):
+    parts = ['[case]\nname = "a"', f'[geometry]\ntree = "{fitted[0]}"', '[patient]\nmean_pressure = "90 mmHg"']
+    (tmp_path / "case.toml").write_text("\n".join([*parts, 'myocardial_mass = "135 g"']))
+    done = typed("run", tmp_path / "case.toml", "--method", "reduced", "--out", tmp_path / "out", "--json")
+    assert done.returncode == 0, done.stderr
+    summary = json.loads(done.stdout)
+    assert any("calibration of its file is not used" in text for text in summary["warnings"])
+    assert summary["trees"][0]["calibration"] is None
+    assert "calibration" not in json.loads((tmp_path / "out" / "tree.json").read_text())["trees"][0]
 
 
 def test_the_same_flow_twice_is_told(folders, tmp_path):
