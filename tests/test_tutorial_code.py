@@ -35,9 +35,8 @@ def test_a_calibrated_tree_in_five_lines(tmp_path, monkeypatch, capsys):
     lines = [line[4:] for line in block.splitlines()]
     assert len(lines) == 5
     blood, tree = Blood(), left_coronary(0.6).tree
-    conditions = solve_states(
-        tree, Physiology(mean_pressure=12000.0, myocardial_mass=0.135), blood
-    ).hyperaemia_conditions
+    patient = Physiology(mean_pressure=12000.0, myocardial_mass=0.135)
+    conditions = solve_states(tree, patient, blood).hyperaemia_conditions
     fitted = calibrated([Solved(tree, conditions, solve(tree, conditions), "hyperaemia", 1000, 6.0)], blood)
     (tmp_path / "tree.json").write_text(json.dumps(tree_to_json(tree, conditions, fitted)))
     monkeypatch.chdir(tmp_path)

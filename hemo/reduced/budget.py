@@ -138,6 +138,8 @@ def error_budget(
     division = _division(tree, patient, blood, spread, flow, read, options)
     laws = [solved(tree, conditions, factor) for factor in spread.expansions(options)]
     law = np.abs(np.subtract(*(read(other) for other in laws))) / 2.0
+    if options.calibration is not None:  # whose lesions may have next to nothing that could be less
+        law = np.maximum(law, np.abs(read(laws[1]) - read(flow)))
     places = [read(flow, Reading(distance)) for distance in spread.distances]
     location = np.abs(np.subtract(*places)) / 2.0 * np.array([x.branch not in reading.wire for x in tree.lesions])
     mesh = spread.discretisation * (1.0 - read(flow))

@@ -37,7 +37,9 @@ class LossOptions:
     Attributes
     ----------
     expansion
-        Factor on what a lesion loses beyond friction, dimensionless: one, or one for each of many lumens.
+        Factor on what a lesion loses beyond friction, dimensionless: one, or one for each of many lumens. With a
+        calibration what it is above 1 is added to that one's own factor: the law's doubt is not less where a fit has
+        laid the lesion's loss to friction or the vessel behind.
     law
         Of lesions.
     calibration
@@ -71,21 +73,30 @@ def interval_losses(tree: VesselTree, blood: Blood, options: LossOptions | None 
 
 def lumen_losses(vessels: Lumen, fluid: laws.Fluid, options: LossOptions) -> Losses:
     """The same of a lumen, which may be many, with as many fluids (...)."""
-    lost = _law_losses(vessels, fluid, options)
-    return lost if options.calibration is None else _calibrated(lost, options.calibration, vessels, fluid)
+    if options.calibration is None:
+        return _law_losses(vessels, fluid, options)
+    return _calibrated(vessels, fluid, options, options.calibration)
 
 
-def _calibrated(losses: Losses, own: Calibration, vessels: Lumen, fluid: laws.Fluid) -> Losses:
-    """The law's losses with a tree's own."""
-    if len(own.friction) != len(losses.linear):
+def _calibrated(vessels: Lumen, fluid: laws.Fluid, options: LossOptions, own: Calibration) -> Losses:
+    """The law's losses with a tree's own; a lesion's part of the law is never less than none."""
+    law = _law_losses(vessels, fluid, replace(options, expansion=1.0))
+    if len(own.friction) != len(law.linear):
         raise InputError("the calibration is of a tree with other centreline points.")
+    added = np.asarray(options.expansion) - 1.0
+
+    def of_lesions(factor: Array, values: Array) -> Array:
+        return np.asarray(np.maximum(along(factor, values) + added, 0.0) * values)
+
+    terms = []
+    for term in law.terms:
+        factor = own.lesion[term.at]
+        bent = term.shape is laws.curved_shape()
+        scaled = along(factor, term.coefficient) * term.coefficient if bent else of_lesions(factor, term.coefficient)
+        terms.append(replace(term, coefficient=scaled))
     unit = kinetic(vessels, fluid)
-    terms = tuple(
-        replace(term, coefficient=along(own.lesion[term.at], term.coefficient) * term.coefficient)
-        for term in losses.terms
-    )
-    quadratic = along(own.lesion, losses.quadratic) * losses.quadratic + along(own.kinetic, unit) * unit
-    return Losses(along(own.friction, losses.linear) * losses.linear, quadratic, terms)
+    quadratic = of_lesions(own.lesion, law.quadratic) + along(own.kinetic, unit) * unit
+    return Losses(along(own.friction, law.linear) * law.linear, quadratic, tuple(terms))
 
 
 def kinetic(vessels: Lumen, fluid: laws.Fluid) -> Array:

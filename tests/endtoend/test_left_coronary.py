@@ -117,7 +117,8 @@ def test_hemo_calibrate_finds_the_same_from_the_folder(run):
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     (told,), (kept,) = json.loads(done.stdout)["trees"], summary["trees"]
-    for key in ("ffr_apart_after", "residual_rms_pa", "cells", "cells_per_diameter", "state", "inlet_flow_ml_min"):
+    assert told["solutions"][0]["state"] == kept["calibration"]["solutions"][0]["state"] == "hyperaemia"
+    for key in ("ffr_apart_after", "residual_rms_pa", "cells", "cells_per_diameter", "inlet_flow_ml_min"):
         assert told["solutions"][0][key] == pytest.approx(kept["calibration"]["solutions"][0][key], rel=1e-3)
     one, other = (read_trees(path)[0].calibration.losses for path in (output, folder / "tree.json"))
     for name in ("friction", "lesion", "kinetic"):
