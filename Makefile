@@ -48,7 +48,7 @@ test: setup ## every test, then those of several ranks
 	fi
 	$(EXEC) python3 -m pytest
 
-validate: setup ## the benchmarks of validation/: tables and figures
+validate: setup ## the benchmarks of validation/: tables, figures and docs/validation.md
 	$(EXEC) python3 -m validation
 
 shell: setup ## a shell inside the environment

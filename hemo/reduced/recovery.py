@@ -16,9 +16,10 @@ H - rho U^2:
   the lesion's end, Re_s = rho U_s 2 R_s / mu.
 
 * at the ostium, where a flat profile enters, it is higher by rho/2 U^2 exp(-x / (0.0075 Re D)) (1 - x / L), L being the
-  length of the first vessel: of what a developing profile loses, K(x+) rho/2 U^2 with x+ = x / (Re D), 63 % is gone at
-  x+ = 0.0075 (Shah 1978, J Fluids Eng 100:177). The head begins at the aortic pressure, so that developing costs
-  rho/2 U^2 besides; by Shah it is 1.25 times that.
+  length of the first vessel, and U in a lesion the velocity at its start: further on the flow is flat in any case. Of
+  what a developing profile loses, K(x+) rho/2 U^2 with x+ = x / (Re D), 63 % is gone at x+ = 0.0075 (Shah 1978, J
+  Fluids Eng 100:177). The head begins at the aortic pressure, so that developing costs rho/2 U^2 besides; by Shah it is
+  1.25 times that.
 
 A vessel that leaves another on its way turns out of its flow: of the kinetic pressure H - p there, the part f does not
 drive it (f = 1: it begins with its parent's static pressure; at the fork in which a vessel ends, 0). In measured
@@ -118,7 +119,12 @@ def static_difference(vessels: Lumen, fluid: Fluid, factors: Recovery, through: 
     reynolds = 2.0 * fluid[0] * np.abs(flow[0]) / (np.pi * radius[0] * fluid[1])
     developed = np.maximum(fitted_constants()["development"] * reynolds * 2.0 * radius[0], 1e-6)
     developing = np.exp(-root / developed) * (1.0 - root / root[-1])  # over at the vessel's end, where a bed may begin
-    difference[:count] += 0.5 * fluid[0] * speed[:count] ** 2 * developing
+    # In a lesion the profile is flat but for the excess that it had at the lesion's start, and had not there.
+    excess = speed[:count] ** 2
+    inside = (jets.point < count) & (jets.beyond <= 0.0)
+    point, start = jets.point[inside], jets.start[inside]
+    excess[point] = np.minimum(excess[point], speed[start] ** 2)
+    difference[:count] += 0.5 * fluid[0] * excess * developing
     return difference
 
 
