@@ -29,10 +29,10 @@ from hemo.geometry.truncate import truncate
 from hemo.reduced import LossOptions, solve, solve_states
 from hemo.reduced.beds import with_resistances
 from hemo.reduced.budget import flow_spreads
-from hemo.reduced.losses import Calibration
 from hemo.reduced.network import sink_resistances
 from hemo.results import TreeFlow
 from hemo.tree import Branch, VesselTree
+from hemo.treecalibration import Calibration
 from hemo.uncertainty import Distribution, Doubts, uncertainty
 from validation.campaign import resumed
 from validation.reduced_trees import calibrated, solved
@@ -57,18 +57,11 @@ def pieces() -> tuple[Array, Array]:
     for one in (solved(line) for line in records() if line["status"] == "CONVERGED" and line["beds"] == "hyperaemia"):
         found = calibrated(one).calibration
         assert found is not None
-        each = np.stack([found.friction, found.lesion, found.more / dynamic(one.tree)], axis=1)
+        each = np.stack([found.friction, found.lesion, found.kinetic], axis=1)
         inside = in_lesions(one.tree)
         within.append(each[inside])
         beside.append(each[~inside])
     return np.concatenate(beside), np.concatenate(within)
-
-
-def dynamic(tree: VesselTree) -> Array:
-    """(n,) rho / 2 / A^2 over 10 mm of each interval."""
-    area = [0.5 * (branch.area[1:] + branch.area[:-1]) for branch in tree.branches]
-    step = [np.diff(branch.arc) for branch in tree.branches]
-    return np.asarray(0.5 * Blood().density / np.concatenate(area) ** 2 * np.concatenate(step) / 10e-3)
 
 
 def in_lesions(tree: VesselTree) -> NDArray[np.bool_]:
@@ -92,8 +85,7 @@ def own_losses(tree: VesselTree, rng: np.random.Generator) -> LossOptions:
         for lesion in tree.lesions_on(branch.name):
             each[(middle > lesion.start) & (middle < lesion.end)] = within[rng.integers(len(within))]
         drawn.append(each)
-    friction, lesion_factor, more = np.concatenate(drawn).T
-    return LossOptions(calibration=Calibration(friction, lesion_factor, more * dynamic(tree)))
+    return LossOptions(calibration=Calibration(*np.concatenate(drawn).T))
 
 
 def read_from_ct(tree: VesselTree, doubts: Doubts, bias: float, rng: np.random.Generator) -> VesselTree:
