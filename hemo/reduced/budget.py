@@ -126,9 +126,12 @@ def error_budget(
     def read(solution: TreeFlow, where: Reading = reading, on: VesselTree = tree) -> Array:
         return np.array([lesion_pressure(on, lesion, solution, None, where).distal for lesion in tree.lesions])
 
-    def solved(on: VesselTree, with_conditions: FlowConditions, expansion: float = 1.0) -> TreeFlow:
-        changed = replace(options, expansion=options.expansion * expansion)
-        return replace(solve(on, with_conditions, blood, changed), subtracted=flow.subtracted)
+    def solved(on: VesselTree, with_conditions: FlowConditions, by: LossOptions = options) -> TreeFlow:
+        return replace(solve(on, with_conditions, blood, by), subtracted=flow.subtracted)
+
+    def of_law(by: LossOptions) -> Array:
+        factors = [replace(by, expansion=by.expansion * factor) for factor in spread.expansions(options)]
+        return np.asarray(np.abs(np.subtract(*(read(solved(tree, conditions, one)) for one in factors))) / 2.0)
 
     lumens = [with_calibre(tree, sign * spread.lumen_diameter) for sign in (1.0, -1.0)]
     lumen = np.abs(np.subtract(*(read(solved(other, conditions)) for other in lumens))) / 2.0
@@ -136,10 +139,9 @@ def error_budget(
     sizes = [_with_flow(tree, conditions, math.exp(sign * deviation)) for sign in (1.0, -1.0)]
     scale = np.abs(np.subtract(*(read(solved(tree, other)) for other in sizes))) / 2.0
     division = _division(tree, patient, blood, spread, flow, read, options)
-    laws = [solved(tree, conditions, factor) for factor in spread.expansions(options)]
-    law = np.abs(np.subtract(*(read(other) for other in laws))) / 2.0
-    if options.calibration is not None:  # whose lesions may have next to nothing that could be less
-        law = np.maximum(law, np.abs(read(laws[1]) - read(flow)))
+    law = of_law(options)
+    if options.calibration is not None:  # no surer than the range says, whatever the fit has made of the lesions
+        law = np.maximum(law, of_law(replace(options, calibration=None)))
     places = [read(flow, Reading(distance)) for distance in spread.distances]
     location = np.abs(np.subtract(*places)) / 2.0 * np.array([x.branch not in reading.wire for x in tree.lesions])
     mesh = spread.discretisation * (1.0 - read(flow))

@@ -37,12 +37,12 @@ def test_a_calibration_narrows_the_laws_part_as_far_as_trees_at_another_flow_do(
     count = sum(len(branch.points) - 1 for branch in tree.branches)
     neutral = LossOptions(calibration=Calibration(np.ones(count), np.ones(count), np.zeros(count)))
     own, _ = budget_of(tree, options=neutral)
-    assert own.loss_law == pytest.approx(0.7 * plain.loss_law, rel=0.05)
+    assert own.loss_law == pytest.approx(0.7 * plain.loss_law, rel=0.01)
     elsewhere = LossOptions(calibration=Calibration(1.5 * np.ones(count), np.zeros(count), np.zeros(count)))
     states = solve_states(tree, PATIENT, BLOOD, elsewhere)
     flow, conditions = states.hyperaemia, states.hyperaemia_conditions
     (without,) = error_budget(tree, PATIENT, BLOOD, conditions, flow, options=elsewhere).values()
-    assert without.loss_law > 0.6 * plain.loss_law  # not 0 where a fit has put all of it down to friction
+    assert without.loss_law > 0.69 * plain.loss_law  # not 0 where a fit has put all of it down to friction
     for part in ("lumen", "flow", "location", "discretisation"):
         assert getattr(own, part) == pytest.approx(getattr(plain, part), rel=1e-6)
 
