@@ -53,6 +53,7 @@ BENCHMARKS = (
     "openfoam",
     "openfoam_tree",
     "openfoam_beat",
+    "virtual_study",
     "page",
 )
 

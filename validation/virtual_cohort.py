@@ -1,6 +1,6 @@
 """A simulated study of 300 virtual patients: CT-FFR against a wire, with the truth known.
 
-``python -m validation virtual_cohort``. Every patient has a random heart (:mod:`hemo.geometry.synthetic`) and a
+``virtual_study`` reads what this makes. Every patient has a random heart (:mod:`hemo.geometry.synthetic`) and a
 microcirculation of its own, drawn from the spreads that ``hemo uncertainty`` works with. The truth is the reduced model
 calibrated to 3D: each vessel and lesion has the loss of a piece of one of the 42 trees that were solved in three
 dimensions (``tree_solutions``), drawn at random. What hemo is given is what a clinic has: a lumen read from CT with an
@@ -11,7 +11,6 @@ a tenth of a millimetre narrower, which is the subgroup that a study should find
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 from multiprocessing import get_context
@@ -156,9 +155,3 @@ def cohort() -> list[dict[str, Any]]:
 
 def _patient(key: tuple[int]) -> dict[str, Any]:
     return patient(*key)
-
-
-def main(options: Sequence[str] = ()) -> None:
-    """Make what is missing."""
-    del options
-    cohort()
