@@ -43,6 +43,7 @@ Array = NDArray[Any]
 log = logging.getLogger(__name__)
 
 CAUSES = ("lumen", "resting flow", "resistance reserve", "division", "pressure", "viscosity", "loss law")
+SAME_LEAK = 2e-3  # m between the places of one leak under two exponents; leaks are some 5 mm apart
 KEPT = 0.99  # of a vessel's local variance is in the modes that are kept
 NODES = np.array([-3.0, -1.5, 0.0, 1.5, 3.0])  # standard deviations of the exponent at which beds are worked out
 
@@ -286,8 +287,30 @@ def _beds_over_exponents(
     for node in NODES:
         other = replace(patient, exponent=patient.division_exponent + deviation * float(node))
         found.append(solve_states(tree, other, blood, options).of(patient.state)[1])
-    resistance = np.array([sink_resistances(tree, conditions) for conditions in found])
-    return found[len(NODES) // 2], np.linalg.solve(np.vander(NODES), np.log(resistance)).T
+    usual = found[len(NODES) // 2]
+    resistance = np.array([_of_the_same_beds(tree, usual, conditions) for conditions in found])
+    return usual, np.linalg.solve(np.vander(NODES), np.log(resistance)).T
+
+
+def _of_the_same_beds(tree: VesselTree, usual: FlowConditions, other: FlowConditions) -> Array:
+    """(sinks,) resistances by ``other`` of the sinks of ``usual``, Pa s / m^3.
+
+    Another exponent moves a leak by a point or two, and adds or drops the least ones: a dropped one keeps its own.
+    """
+    count = len(tree.outlets)
+    mine, others = sink_resistances(tree, usual), sink_resistances(tree, other)
+    mine[:count] = others[:count]
+    for k, leak in enumerate(usual.leaks):
+        arc = tree[leak.branch].arc
+        near = [
+            (abs(float(arc[one.point] - arc[leak.point])), float(value))
+            for one, value in zip(other.leaks, others[count:], strict=True)
+            if one.branch == leak.branch
+        ]
+        distance, value = min(near, default=(np.inf, 0.0))
+        if distance < SAME_LEAK:
+            mine[count + k] = value
+    return mine
 
 
 def _diameter_modes(tree: VesselTree, doubts: Doubts) -> Array:
