@@ -129,4 +129,4 @@ def test_a_leak_that_is_followed_under_some_exponents_only() -> None:
     assert len(counts) == 2
     found = uncertainty(tree, patient, samples=64).outlets[0]
     whole = uncertainty(tree, replace(patient, exponent=2.5), samples=64).outlets[0]
-    assert found.value == pytest.approx(whole.value, abs=2e-3) and 0.9 < found.interval[0] < found.value
+    assert found.value == pytest.approx(whole.value, abs=2e-3) and 0.8 < found.interval[0] < found.value
