@@ -14,6 +14,7 @@ from typing import NoReturn
 import click
 
 from hemo import __version__
+from hemo.cli.agree import agree
 from hemo.cli.check import check
 from hemo.cli.lines import lines
 from hemo.cli.mesh import mesh
@@ -40,6 +41,10 @@ _OPTIONAL = {
     "meshio",
     "dolfinx",
     "SALib",
+    "pandas",
+    "pyarrow",
+    "statsmodels",
+    "sklearn",
 }
 
 
@@ -49,7 +54,7 @@ def cli() -> None:
     """Coronary haemodynamics: CT-FFR, wall shear stress and axial plaque stress. For research, not for diagnosis."""
 
 
-for _command in (run, tree, mesh, reduced, pullback, lines, check, schema, qfr):
+for _command in (run, tree, mesh, reduced, pullback, lines, check, schema, qfr, agree):
     cli.add_command(_command)
 cli.add_command(plan_command, "plan")
 cli.add_command(uncertainty_command, "uncertainty")

@@ -1,0 +1,87 @@
+"""Accuracy by FFR band, and the accuracy that no method can exceed because the wire does not repeat itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtr
+
+from hemo.agreement.classification import Proportion, proportion
+from hemo.agreement.clusters import sums
+
+Array = NDArray[Any]
+
+# Spread of a single wire measurement about the truth: from the certainty of decisions in Petraco R, JACC Cardiovasc
+# Interv 2013;6:222-225 (repeat differences 0.030 to 0.036, over sqrt 2); docs/physics.md.
+WIRE_SD = (0.021, 0.025)
+EDGES = (0.70, 0.75, 0.80, 0.85, 0.90)
+GREY = (0.75, 0.85)
+
+
+@dataclass(frozen=True)
+class Band:
+    """Rows whose wire value lies in a band.
+
+    Attributes
+    ----------
+    label
+        Which.
+    accuracy
+        Of the method.
+    ceiling
+        For each wire spread, the accuracy expected of a method without error.
+    second_wire
+        The same of a second wire measurement.
+    """
+
+    label: str
+    accuracy: Proportion
+    ceiling: tuple[float, ...]
+    second_wire: tuple[float, ...]
+
+
+def ceiling(wire: Array, cutoff: float, sd: float) -> Array:
+    """(n,) chance that the truth lies on the same side of the cut-off as the wire's value (n,).
+
+    The truth given the wire is taken as normal about it with ``sd``: every true value as likely beforehand as its
+    neighbour. A second measurement agrees by the same formula with ``sd * sqrt(2)``. Where the wire was noted to two
+    decimals, 0.80 stands for anything below 0.805, and so does the cut-off.
+    """
+    return ndtr(np.abs(wire - _true_cutoff(wire, cutoff)) / sd)
+
+
+def _true_cutoff(wire: Array, cutoff: float) -> float:
+    """Where values that were rounded are parted."""
+    step = 0.01
+    rounded = np.abs(wire / step - np.round(wire / step)) < 1e-6
+    return cutoff + 0.5 * step if len(wire) and bool(rounded.all()) else cutoff
+
+
+def bands(
+    right: Array, wire: Array, cutoff: float, code: Array, count: int, wire_sd: tuple[float, ...] = WIRE_SD
+) -> tuple[Band, ...]:
+    """Accuracy of calls that are ``right`` (n,), bool, by band of ``wire`` (n,), the grey zone, the rest, and all."""
+    tiny = 1e-9  # a band ends at its upper edge, that of the cut-off included, and the grey zone holds both its edges
+    place = np.searchsorted(np.array(EDGES) + tiny, wire)
+    grey = (wire >= GREY[0] - tiny) & (wire <= GREY[1] + tiny)
+    names = [f"<= {EDGES[0]:.2f}"]
+    names += [f"> {low:.2f} to {high:.2f}" for low, high in zip(EDGES[:-1], EDGES[1:], strict=True)]
+    names += [f"> {EDGES[-1]:.2f}"]
+    chosen = [(name, place == number) for number, name in enumerate(names)]
+    chosen += [(f"{GREY[0]:.2f} to {GREY[1]:.2f} (grey zone)", grey), ("outside the grey zone", ~grey)]
+    chosen += [("all", np.ones(len(wire), dtype=bool))]
+    return tuple(_band(name, rows, right, wire, cutoff, code, count, wire_sd) for name, rows in chosen)
+
+
+def _band(
+    name: str, rows: Array, right: Array, wire: Array, cutoff: float, code: Array, count: int, wire_sd: tuple[float, ...]
+) -> Band:
+    above, below = (sums(code, kind.astype(float), count) for kind in (right & rows, rows))
+    expected = [
+        tuple(float(ceiling(wire, cutoff, sd * factor)[rows].mean()) if rows.any() else np.nan for sd in wire_sd)
+        for factor in (1.0, np.sqrt(2.0))
+    ]
+    return Band(name, proportion("accuracy", above, below), *expected)
