@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -68,20 +69,19 @@ def bands(
     place = np.searchsorted(np.array(EDGES) + tiny, wire)
     grey = (wire >= GREY[0] - tiny) & (wire <= GREY[1] + tiny)
     names = [f"<= {EDGES[0]:.2f}"]
-    names += [f"> {low:.2f} to {high:.2f}" for low, high in zip(EDGES[:-1], EDGES[1:], strict=True)]
+    names += [f"> {low:.2f} to {high:.2f}" for low, high in pairwise(EDGES)]
     names += [f"> {EDGES[-1]:.2f}"]
     chosen = [(name, place == number) for number, name in enumerate(names)]
     chosen += [(f"{GREY[0]:.2f} to {GREY[1]:.2f} (grey zone)", grey), ("outside the grey zone", ~grey)]
     chosen += [("all", np.ones(len(wire), dtype=bool))]
-    return tuple(_band(name, rows, right, wire, cutoff, code, count, wire_sd) for name, rows in chosen)
+    expected = [[ceiling(wire, cutoff, sd * factor) for sd in wire_sd] for factor in (1.0, np.sqrt(2.0))]
+    found = []
+    for name, rows in chosen:
+        above, below = (sums(code, kind.astype(float), count) for kind in (right & rows, rows))
+        perfect, again = (tuple(_mean(one[rows]) for one in each) for each in expected)
+        found.append(Band(name, proportion("accuracy", above, below), perfect, again))
+    return tuple(found)
 
 
-def _band(
-    name: str, rows: Array, right: Array, wire: Array, cutoff: float, code: Array, count: int, wire_sd: tuple[float, ...]
-) -> Band:
-    above, below = (sums(code, kind.astype(float), count) for kind in (right & rows, rows))
-    expected = [
-        tuple(float(ceiling(wire, cutoff, sd * factor)[rows].mean()) if rows.any() else np.nan for sd in wire_sd)
-        for factor in (1.0, np.sqrt(2.0))
-    ]
-    return Band(name, proportion("accuracy", above, below), *expected)
+def _mean(values: Array) -> float:
+    return float(values.mean()) if len(values) else float("nan")

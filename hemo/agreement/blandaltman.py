@@ -62,7 +62,7 @@ def bland_altman(method: Array, wire: Array, code: Array, count: int) -> Agreeme
     spread = Summed(table, lambda total: np.sqrt(_variances(total)[0]))
     bias, sd = jackknife_interval(shift), jackknife_interval(spread, np.log, np.exp)
     bias = Interval(bias.value + centre, bias.low + centre, bias.high + centre, bias.method)
-    total, between, within = _variances(table.sum(axis=0))
+    _, between, within = _variances(table.sum(axis=0))
     return Agreement(
         bias,
         sd,
@@ -116,4 +116,3 @@ def _trend(difference: Array, mean: Array, code: Array, count: int) -> Interval:
 def method_only_sd(sd: float, wire_sd: float) -> float:
     """Spread of a method's own error, where the wire's repeat measurements spread by ``wire_sd``; 0 if it is less."""
     return float(np.sqrt(max(0.0, sd**2 - wire_sd**2)))
-

@@ -1,4 +1,4 @@
-"""Sensitivity, specificity, predictive values, accuracy and likelihood ratios, with intervals that keep patients whole."""
+"""Sensitivity, specificity, predictive values, accuracy, likelihood ratios, with intervals that keep patients whole."""
 
 from __future__ import annotations
 
@@ -84,12 +84,10 @@ def diagnosis(called: Array, true: Array, code: Array, count: int, draws: Draws 
         for name, (above, below) in PROPORTIONS.items()
     }
     ratios = [Summed(table, _lr_positive), Summed(table, _lr_negative)]
-    return Diagnosis(
-        *(int(number) for number in table.sum(axis=0)),
-        proportions,
-        *(jackknife_interval(ratio, np.log, np.exp) for ratio in ratios),
-        *(_bootstrap(ratio, draws) for ratio in ratios),
-    )
+    tp, fn, fp, tn = (int(number) for number in table.sum(axis=0))
+    positive, negative = (jackknife_interval(ratio, np.log, np.exp) for ratio in ratios)
+    positive_again, negative_again = (_bootstrap(ratio, draws) for ratio in ratios)
+    return Diagnosis(tp, fn, fp, tn, proportions, positive, negative, positive_again, negative_again)
 
 
 def _bootstrap(statistic: Summed, draws: Draws | None) -> Interval:

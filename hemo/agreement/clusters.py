@@ -195,7 +195,7 @@ class Wald:
 
 
 def equality(values: Array, influence: Array) -> Wald:
-    """Whether ``values`` (groups,) are the same, given what each patient adds to each, ``influence`` (patients, groups).
+    """Whether ``values`` (groups,) are the same; ``influence`` (patients, groups) is what each patient adds to each.
 
     Wald's test with the patients' own covariance, so groups may share patients: F with (groups - 1, patients - groups)
     degrees of freedom, patients being those who add to any group. NaN where the covariance has no inverse.

@@ -13,7 +13,7 @@ from hemo.agreement.clusters import consecutive
 from hemo.errors import InputError
 
 Array = NDArray[Any]
-EVALUABLE_AGAIN = 1e-9  # values within this of a cut-off are on it: 0.80 read from text is not always 0.80
+ON_IT = 1e-9  # values within this of a cut-off are on it: 0.80 read from text is not always 0.80
 
 
 @dataclass(frozen=True)
@@ -26,8 +26,8 @@ class Rule:
     def abnormal(self, values: Array) -> Array:
         """(n,) bool; NaN is not abnormal."""
         if self.low:
-            return values <= self.cutoff + EVALUABLE_AGAIN
-        return values >= self.cutoff - EVALUABLE_AGAIN
+            return values <= self.cutoff + ON_IT
+        return values >= self.cutoff - ON_IT
 
     def score(self, values: Array) -> Array:
         """(n,) the index turned so that more is more abnormal."""
@@ -36,7 +36,7 @@ class Rule:
     @property
     def text(self) -> str:
         """As a user writes it."""
-        return f"{'<=' if self.low else '>='}{self.cutoff:g}"
+        return f"{'<=' if self.low else '>='}{self.cutoff:{'.2f' if self.is_ratio else 'g'}}"
 
     @property
     def is_ratio(self) -> bool:
@@ -128,7 +128,10 @@ class Cohort:
 
     def select(self, rows: Array) -> Cohort:
         """Some of the rows, patients numbered again."""
-        cut = lambda index: replace(index, values=index.values[rows])  # noqa: E731
+
+        def cut(index: Index) -> Index:
+            return replace(index, values=index.values[rows])
+
         return replace(
             self,
             patient=consecutive(self.patient[rows])[0],

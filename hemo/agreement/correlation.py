@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
-from hemo.agreement.clusters import Draws, Interval, Summed, bootstrap_interval, jackknife_interval, sums
+from hemo.agreement.clusters import Interval, Summed, jackknife_interval, student, sums
 
 Array = NDArray[Any]
 
@@ -23,14 +24,14 @@ class Correlations:
     concordance: Interval
 
 
-def correlations(method: Array, wire: Array, code: Array, count: int, draws: Draws) -> Correlations:
+def correlations(method: Array, wire: Array, code: Array, count: int) -> Correlations:
     """All four of (n,) paired values; ``code`` (n,) the number of the row's patient, of ``count``.
 
-    Intervals: patient jackknife on Fisher's z scale, and of Spearman's rho the patient bootstrap.
+    Intervals are on Fisher's z scale, of the patient jackknife, and of Spearman's rho of the patients' influence.
     """
     return Correlations(
         _fisher(pearson(method, wire, code, count)),
-        spearman(method, wire, code, draws),
+        spearman(method, wire, code, count),
         _fisher(icc(np.stack([method, wire], axis=1), code, count)),
         _fisher(concordance(method, wire, code, count)),
     )
@@ -96,27 +97,32 @@ def icc(ratings: Array, code: Array, count: int) -> Summed:
     return Summed(table, of)
 
 
-def spearman(x: Array, y: Array, code: Array, draws: Draws) -> Interval:
-    """Spearman's rho of (n,) values; the interval is of the patient bootstrap, ranks made anew in every draw."""
-    resampled = [_rank_correlation(x, y, weights[:, code]) for weights in draws.blocks()]
-    value = float(_rank_correlation(x, y, np.ones((1, len(x))))[0])
-    return bootstrap_interval(value, np.concatenate(resampled))
+def spearman(x: Array, y: Array, code: Array, count: int) -> Interval:
+    """Spearman's rho of (n,) values with midranks; interval on Fisher's z scale from what each patient adds to it.
+
+    What a row adds is the derivative of the mean product of centred ranks by the row's weight (Hajek's projection):
+    its own product, and what it shifts in the others' ranks. Hemo's own for clustered rows; a test holds it against the
+    jackknife.
+    """
+    n = len(x)
+    a, b = (stats.rankdata(values) / n - 0.5 * (n + 1.0) / n for values in (x, y))
+    scale = float(np.sqrt((a @ a) * (b @ b)) / n)
+    if scale == 0.0:
+        return Interval(float("nan"), method="none: one value throughout")
+    rho = float(a @ b) / n / scale
+    added = a * b - (a * b).mean() + _shifted(a, b) + _shifted(b, a)
+    error = float(np.sqrt((sums(code, added, count) ** 2).sum())) / n / scale * np.sqrt(count / max(count - 1.0, 1.0))
+    if abs(rho) >= 1.0:
+        return Interval(rho, method="none: at its bound")
+    half = student(count - 1) * error / (1.0 - rho**2)
+    low, high = np.tanh(np.arctanh(rho) - half), np.tanh(np.arctanh(rho) + half)
+    return Interval(rho, float(low), float(high), "patients' influence, Student's t")
 
 
-def _rank_correlation(x: Array, y: Array, weights: Array) -> Array:
-    """(draws,) correlation of midranks, rows counted ``weights`` (draws, n) times."""
-    n = weights.sum(axis=1, keepdims=True)
-    a, b = weighted_midranks(x, weights), weighted_midranks(y, weights)
-    a, b = a - 0.5 * (n + 1.0), b - 0.5 * (n + 1.0)
-    with np.errstate(all="ignore"):
-        return (weights * a * b).sum(axis=1) / np.sqrt((weights * a * a).sum(axis=1) * (weights * b * b).sum(axis=1))
-
-
-def weighted_midranks(values: Array, weights: Array) -> Array:
-    """(draws, n) rank of each value among rows counted ``weights`` (draws, n) times, ties at their mean."""
-    _, group = np.unique(values, return_inverse=True)
-    order = np.argsort(group, kind="stable")
-    starts = np.flatnonzero(np.diff(group[order], prepend=-1))
-    within = np.add.reduceat(weights[:, order], starts, axis=1)
-    below = np.cumsum(within, axis=1) - within
-    return (below + 0.5 * (within + 1.0))[:, group]
+def _shifted(rank: Array, other: Array) -> Array:
+    """(n,) what a row adds to the mean of ``other`` times ``rank`` by standing below or above the other rows."""
+    _, group = np.unique(rank, return_inverse=True)
+    total = np.bincount(group, weights=other)
+    above = total.sum() - np.cumsum(total) + 0.5 * total
+    found = above[group] / len(rank)
+    return np.asarray(found - found.mean())

@@ -1,4 +1,4 @@
-"""Figures of a study as SVG: scatter with its line, Bland–Altman, ROC, accuracy by band."""
+"""Figures of a study as SVG: scatter with its line, Bland-Altman, ROC, accuracy by band."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from hemo.pictures import DARK, svg
 
 Array = NDArray[Any]
 COLOURS = ("#1b4f8a", "#c0561f")
-BAND = "#1b4f8a"
 GUIDE = "#999999"
 
 
@@ -55,7 +54,7 @@ def scatter_figure(unit: Unit, found: MethodResult) -> str:
         line = found.passing_bablok
         if line is not None:
             ends = np.array([wire.min(), wire.max()])
-            label = f"Passing–Bablok: {line.intercept.value:.2f} + {line.slope.value:.2f} × wire"
+            label = f"Passing-Bablok: {line.intercept.value:.2f} + {line.slope.value:.2f} * wire"
             panel.plot(ends, line.intercept.value + line.slope.value * ends, color=COLOURS[1], lw=1.6, label=label)
         panel.legend(fontsize=8, frameon=False, loc="upper left")
     r = found.related.pearson
@@ -99,8 +98,7 @@ def roc_figure(unit: Unit) -> str | None:
         false_rate, true_rate, _ = curve(found.index.rule.score(values), true)
         area = found.area
         interval = f" ({area.low:.2f} to {area.high:.2f})" if np.isfinite(area.low) else ""
-        (line,) = panel.plot(false_rate, true_rate, color=colour, lw=1.6, drawstyle="default")
-        line.set_label(f"{found.index.name}: {area.value:.2f}{interval}")
+        panel.plot(false_rate, true_rate, color=colour, lw=1.6, label=f"{found.index.name}: {area.value:.2f}{interval}")
         shares = found.diagnosis.proportions
         point = 1.0 - shares["specificity"].wilson.value, shares["sensitivity"].wilson.value
         panel.plot(*point, "o", mfc="white", mec=colour, ms=6)
@@ -111,7 +109,9 @@ def roc_figure(unit: Unit) -> str | None:
     for text in panel.legend(fontsize=8, frameon=False, loc="lower right", title="area (95 %)").get_texts():
         text.set_parse_math(False)
     rule = f"{unit.cohort.measured.name} {unit.cohort.measured.rule.text}"
-    _name(panel, "1 - specificity", "sensitivity", f"reference: {rule}, by {unit.cohort.unit}; circles: the cut-off used")
+    _name(
+        panel, "1 - specificity", "sensitivity", f"reference: {rule}, by {unit.cohort.unit}; circles: the cut-off used"
+    )
     return svg(figure)
 
 
@@ -120,20 +120,25 @@ def bands_figure(unit: Unit) -> str:
     figure, panel = _axes(7.2, 4.2)
     shown = unit.methods[0].bands[:6]
     place = np.arange(len(shown))
-    for low, high, text in ((0, 1, "perfect method"), (2, 3, "second wire")):
-        ends = [sorted((band.ceiling + band.second_wire)[low : high + 1] if len(band.ceiling) == 2 else
-                       (band.ceiling if low == 0 else band.second_wire)) for band in shown]
-        bottom, top = np.array([e[0] for e in ends]), np.array([e[-1] for e in ends])
-        colour = "#2c7a3f" if low == 0 else GUIDE
-        panel.bar(place, 100.0 * (top - bottom) + 0.6, 0.9, bottom=100.0 * bottom - 0.3, color=colour, alpha=0.6,
-                  label=f"reach of a {text}")
+    for part, text, colour in (("ceiling", "perfect method", "#2c7a3f"), ("second_wire", "second wire", GUIDE)):
+        bottom, top = (100.0 * np.array([end(getattr(band, part)) for band in shown]) for end in (min, max))
+        style = {"color": colour, "alpha": 0.6, "label": f"reach of a {text}"}
+        panel.bar(place, top - bottom + 0.6, 0.9, bottom=bottom - 0.3, **style)
     for number, (found, colour) in enumerate(zip(unit.methods, COLOURS, strict=False)):
         shift = 0.16 * (2 * number - (len(unit.methods) - 1))
         shares = [band.accuracy.wilson for band in found.bands[:6]]
         value = np.array([share.value for share in shares])
         reach = np.array([[share.value - share.low, share.high - share.value] for share in shares]).T
-        panel.errorbar(place + shift, 100.0 * value, 100.0 * np.maximum(reach, 0.0), fmt="o", color=colour, ms=5,
-                       capsize=3, label=found.index.name)
+        panel.errorbar(
+            place + shift,
+            100.0 * value,
+            100.0 * np.maximum(reach, 0.0),
+            fmt="o",
+            color=colour,
+            ms=5,
+            capsize=3,
+            label=found.index.name,
+        )
     labels = [f"{band.label}\n({band.accuracy.denominator})" for band in shown]
     panel.set_xticks(place, labels, fontsize=8)
     panel.set_ylim(0.0, 103.0)

@@ -86,7 +86,7 @@ def paired_difference(
 
 
 def difference_effect(apart: Array, size: Array, discordant: int) -> float:
-    """Design effect of a difference of paired proportions: ``apart`` and ``size`` (patients,) sums of difference, rows."""
+    """Design effect of a difference of paired proportions from sums (patients,) of the difference and of the rows."""
     rows = float(size.sum())
     if not discordant or int((size > 0).sum()) == rows:
         return 1.0
@@ -145,5 +145,6 @@ def reclassification(first: Array, second: Array, true: Array, code: Array, coun
         return (total[..., 3] - total[..., 2]) / total[..., 5]
 
     nets = (abnormal, normal, lambda total: abnormal(total) + normal(total))
-    moved = [int(number) for number in table.sum(axis=0)[:4]]
-    return Reclassification(*moved, *(jackknife_interval(Summed(table, net)) for net in nets))
+    abnormal_up, abnormal_down, normal_up, normal_down = (int(number) for number in table.sum(axis=0)[:4])
+    intervals = (jackknife_interval(Summed(table, net)) for net in nets)
+    return Reclassification(abnormal_up, abnormal_down, normal_up, normal_down, *intervals)

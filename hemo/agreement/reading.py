@@ -25,6 +25,7 @@ MISSING = (
     *("", "na", "n/a", "nan", "none", "null", "-", ".", "?", "missing", "unknown", "not done", "not measured"),
     *("not evaluable", "non-evaluable", "nonevaluable", "non-diagnostic", "nondiagnostic", "failed", "rejected"),
 )
+FFR_RULE = Rule(THRESHOLD)
 LARGEST_RATIO = 1.1  # drift and hydrostatic pressure take a wire a little above 1
 MOST_LEVELS = 8
 LEAST_PATIENTS = 3
@@ -59,9 +60,9 @@ class Mapping:
     reason: str | None = None
     declared: tuple[str, ...] = ()
     exploratory: tuple[str, ...] = ()
-    measured_rule: Rule = Rule(THRESHOLD)
-    computed_rule: Rule = Rule(THRESHOLD)
-    second_rule: Rule = Rule(THRESHOLD)
+    measured_rule: Rule = FFR_RULE
+    computed_rule: Rule = FFR_RULE
+    second_rule: Rule = FFR_RULE
     missing: tuple[str, ...] = ()
     repeats: bool = False
 
@@ -146,18 +147,18 @@ def _duplicates(table: Table, mapping: Mapping) -> list[str]:
         (key, times) = keys.most_common(1)[0]
         if times > 1:
             raise InputError(
-                f"{table.path}: vessel {key[1]!r} of one patient stands {times} times ({sum(n > 1 for n in keys.values())}"
-                " such vessels); keep one row a vessel, or add --repeats if they are repeated measurements."
+                f"{table.path}: vessel {key[1]!r} of one patient stands {times} times; keep one row a vessel, or add "
+                "--repeats if they are repeated measurements."
             )
     if mapping.vessel is not None:
         return []
     same = sum(times - 1 for times in Counter(zip(*table.columns.values(), strict=True)).values())
-    return [f"{same} rows repeat another in every cell; name the vessels with --vessel to rule out copies."] * (same > 0)
+    return [f"{same} rows repeat another in every cell; name the vessels with --vessel to rule out copies."] * (
+        same > 0
+    )
 
 
-def _index(
-    table: Table, name: str, option: str, rule: Rule, reason: list[str] | None
-) -> tuple[Index, dict[str, int]]:
+def _index(table: Table, name: str, option: str, rule: Rule, reason: list[str] | None) -> tuple[Index, dict[str, int]]:
     """A column of numbers, and why values are missing."""
     values, why = [], Counter[str]()
     for row, text in enumerate(table.column(name, option)):
@@ -222,7 +223,7 @@ def _enough(path: Path, cohort: Cohort) -> None:
         )
     for index in (cohort.measured, cohort.computed):
         if np.ptp(index.values[both]) == 0.0:
-            raise InputError(f"{path}: column {index.name!r} holds the same value in every row; nothing can be compared.")
+            raise InputError(f"{path}: column {index.name!r} holds one value in every row; nothing can be compared.")
 
 
 def _oddities(cohort: Cohort) -> list[str]:
@@ -230,7 +231,7 @@ def _oddities(cohort: Cohort) -> list[str]:
     said = []
     patients = len(np.unique(cohort.patient[both]))
     if patients < 50:
-        said.append(f"{patients} patients: the intervals were tried on cohorts of 80 and more, fewer may be too narrow.")
+        said.append(f"{patients} patients: intervals were tried on 80 and more, those of fewer may be too narrow.")
     abnormal = int(cohort.measured.abnormal[both].sum())
     for count, what in ((abnormal, "abnormal"), (int(both.sum()) - abnormal, "normal")):
         if count < 10:

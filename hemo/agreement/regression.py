@@ -56,10 +56,10 @@ def passing_bablok(wire: Array, method: Array, code: Array, count: int) -> Line 
     first = round((total - half) / 2.0)
     ends = [slopes[k] if 0 <= k < total else np.nan for k in (first + offset - 1, total - first + offset)]
     name = "Kendall's variance" if count == n else "Kendall's variance and a design effect"
-    intercept, *others = (float(np.median(method - b * wire)) for b in (slope, ends[1], ends[0]))
+    intercept, low, high = (float(np.median(method - b * wire)) for b in (slope, ends[1], ends[0]))
     return Line(
         Interval(slope, float(ends[0]), float(ends[1]), name),
-        Interval(intercept, *others, name),
+        Interval(intercept, low, high, name),
         _cusum_p(wire, method, slope, intercept),
     )
 

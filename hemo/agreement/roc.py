@@ -76,7 +76,7 @@ def logit_interval(value: float, variance: float, freedom: int) -> Interval:
     return Interval(value, float(low), float(high), "Obuchowski, logit")
 
 
-def placements(score: Array, true: Array) -> tuple[Array, Array]:
+def placements(score: Array, true: Array) -> tuple[Array, float]:
     """(n,) share of rows of the other kind that each row is ranked rightly against, and the area; more is abnormal."""
     rank = stats.rankdata(score)
     own = np.empty(len(score))
@@ -85,7 +85,7 @@ def placements(score: Array, true: Array) -> tuple[Array, Array]:
     abnormal, normal = int(true.sum()), int((~true).sum())
     with np.errstate(all="ignore"):
         share = np.where(true, (rank - own) / normal, 1.0 - (rank - own) / abnormal)
-        return share, share[true].mean() if abnormal else np.float64(np.nan)
+        return share, float(share[true].mean()) if abnormal else float("nan")
 
 
 def areas(scores: Array, true: Array, code: Array, count: int) -> Areas:
@@ -129,7 +129,7 @@ def compare(found: Areas, first: int = 0, second: int = 1) -> AreaDifference:
     apart = float(found.area[first] - found.area[second])
     contrast = np.zeros(len(found.area))
     contrast[first], contrast[second] = 1.0, -1.0
-    errors = [float(np.sqrt(max(0.0, contrast @ c @ contrast))) for c in (found.covariance, found.independent)]
+    errors = [float(np.sqrt(max(0.0, float(contrast @ c @ contrast)))) for c in (found.covariance, found.independent)]
     z = [apart / error if error > 0.0 else (0.0 if apart == 0.0 else np.nan) for error in errors]
     half = student(found.freedom) * errors[0]
     return AreaDifference(
@@ -148,8 +148,9 @@ def bootstrap_area(score: Array, true: Array, code: Array, draws: Draws) -> Inte
     found = []
     for weights in draws.blocks():
         rows = weights[:, code[order]]
-        abnormal = np.add.reduceat(rows * true[order], starts, axis=1)
-        normal = np.add.reduceat(rows * ~true[order], starts, axis=1)
+        abnormal, normal = rows * true[order], rows * ~true[order]
+        if len(starts) < len(order):  # ties
+            abnormal, normal = (np.add.reduceat(kind, starts, axis=1) for kind in (abnormal, normal))
         below = np.cumsum(normal, axis=1) - 0.5 * normal
         with np.errstate(all="ignore"):
             found.append((abnormal * below).sum(axis=1) / (abnormal.sum(axis=1) * normal.sum(axis=1)))

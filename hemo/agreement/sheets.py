@@ -85,7 +85,7 @@ def _flow(told: dict[str, Any]) -> Sheet:
 
 
 def _why(told: dict[str, Any], name: str) -> list[Row]:
-    return [(f"– no {name}: {reason}", str(count), "") for reason, count in told["reasons"].get(name, {}).items()]
+    return [(f"- no {name}: {reason}", str(count), "") for reason, count in told["reasons"].get(name, {}).items()]
 
 
 def _agreement(methods: list[dict[str, Any]], by: str) -> Sheet:
@@ -95,16 +95,16 @@ def _agreement(methods: list[dict[str, Any]], by: str) -> Sheet:
         ("standard deviation of the differences", lambda m: between(m["agreement"]["sd"], 3)),
         ("lower limit of agreement", lambda m: between(m["agreement"]["lower"], 3)),
         ("upper limit of agreement", lambda m: between(m["agreement"]["upper"], 3)),
-        ("– between patients, within patients (SD)", _parts),
-        ("– method's own, without the wire's (SD)", _own),
+        ("- between patients, within patients (SD)", _parts),
+        ("- method's own, without the wire's (SD)", _own),
         ("slope of the difference over the mean", lambda m: between(m["agreement"]["trend"], 2)),
         ("Pearson's r", lambda m: between(m["related"]["pearson"], 2)),
         ("Spearman's rho", lambda m: between(m["related"]["spearman"], 2)),
         ("intraclass correlation, ICC(2,1)", lambda m: between(m["related"]["icc"], 2)),
         ("Lin's concordance", lambda m: between(m["related"]["concordance"], 2)),
-        ("Passing–Bablok slope", lambda m: between(m["passing_bablok"]["slope"], 2)),
-        ("Passing–Bablok intercept", lambda m: between(m["passing_bablok"]["intercept"], 3)),
-        ("– p of linearity (cusum)", lambda m: p_value(m["passing_bablok"]["linearity_p"])),
+        ("Passing-Bablok slope", lambda m: between(m["passing_bablok"]["slope"], 2)),
+        ("Passing-Bablok intercept", lambda m: between(m["passing_bablok"]["intercept"], 3)),
+        ("- p of linearity (cusum)", lambda m: p_value(m["passing_bablok"]["linearity_p"])),
         ("Deming slope", lambda m: between(m["deming"]["slope"], 2)),
         ("Deming intercept", lambda m: between(m["deming"]["intercept"], 3)),
     ]
@@ -166,8 +166,9 @@ def _intention(methods: list[dict[str, Any]], by: str) -> Sheet:
     rows = []
     for method in methods:
         for one in method["intention"]:
-            shares = (one["diagnosis"]["proportions"][name]["wilson"] for name in ("accuracy", "sensitivity",
-                                                                                  "specificity"))
+            shares = (
+                one["diagnosis"]["proportions"][name]["wilson"] for name in ("accuracy", "sensitivity", "specificity")
+            )
             cells = (between(share, 1, 100.0) for share in shares)
             rows.append((method["name"], f"as {one['taken_as']}", str(one["rows"]), *cells, between(one["area"])))
     heads = ("method", "not evaluable taken", "rows", "accuracy %", "sensitivity %", "specificity %", "area")
@@ -184,8 +185,9 @@ def _comparison(found: dict[str, Any], by: str) -> Sheet:
         discordant = f"{one['only_first']} / {one['only_second']} of {one['rows']}"
         rows.append((NAMES[one["name"]] + ", points", *cells, discordant, verdict))
     area = found["area"]
-    rows.append(("area under the curve", between(area["difference"], 3), p_value(area["p"]), p_value(area["delong_p"]),
-                 "", "-"))
+    rows.append(
+        ("area under the curve", between(area["difference"], 3), p_value(area["p"]), p_value(area["delong_p"]), "", "-")
+    )
     margin = found["differences"][0]["margin"]
     asked = "non-inferior" if margin is None else f"non-inferior by {100 * margin:g} points"
     heads = ("", "difference (95 %)", "p, patients whole", "p, rows independent", "right alone", asked)
@@ -241,15 +243,23 @@ def _subgroups(method: dict[str, Any], by: str) -> Sheet:
         unknown = f"{group['unknown']} not known" if group["unknown"] else ""
         rows.append((group["name"] + label + ": interaction", unknown, *cells))
         for level in group["levels"]:
-            shares = (level["diagnosis"]["proportions"][name]["wilson"] for name in ("accuracy", "sensitivity",
-                                                                                    "specificity"))
+            shares = (
+                level["diagnosis"]["proportions"][name]["wilson"] for name in ("accuracy", "sensitivity", "specificity")
+            )
             bias = "-" if level["agreement"] is None else between(level["agreement"]["bias"], 3)
-            rows.append((level["name"], f"{level['rows']} ({level['patients']})", bias,
-                         *(between(share, 1, 100.0) for share in shares), between(level["area"])))
+            rows.append(
+                (
+                    level["name"],
+                    f"{level['rows']} ({level['patients']})",
+                    bias,
+                    *(between(share, 1, 100.0) for share in shares),
+                    between(level["area"]),
+                )
+            )
     heads = ("subgroup", "rows (patients)", "bias", "accuracy %", "sensitivity %", "specificity %", "area")
     note = (
-        "p of interaction: whether all levels are the same (Wald's test, patients whole); Holm's adjustment is over the "
-        "declared subgroups. What was not declared before the data were seen only suggests what to study next."
+        "p of interaction: whether all levels are the same (Wald's test, patients whole); Holm's adjustment is over "
+        "the declared subgroups. What was not declared before the data were seen only suggests what to study next."
     )
     name = f"subgroups_{method['name']}_{by.replace(' ', '_')}"
     return Sheet(name, f"Subgroups, {method['name']} {by}", heads, tuple(rows), note)
@@ -264,7 +274,7 @@ def _published(told: dict[str, Any]) -> Sheet:
         cells = []
         for key, digits in keys:
             figure = trial["figures"].get(key)
-            mark = "" if figure is None or figure["tag"] == "S" else " *"
+            mark = "" if figure is None or figure["confirmed"] else " *"
             cells.append("-" if figure is None else number(figure["value"], digits) + mark)
         size = " / ".join("-" if trial[key] is None else str(trial[key]) for key in ("patients", "vessels"))
         rows.append((trial["name"], size, *cells, "; ".join(text for text in (trial["source"], trial["note"]) if text)))
@@ -278,8 +288,10 @@ def _published(told: dict[str, Any]) -> Sheet:
 
 
 def _own_row(method: dict[str, Any], unit: str) -> Row:
-    shares = [method["diagnosis"]["proportions"][name]["wilson"]["value"] for name in ("accuracy", "sensitivity",
-                                                                                      "specificity")]
+    shares = [
+        method["diagnosis"]["proportions"][name]["wilson"]["value"]
+        for name in ("accuracy", "sensitivity", "specificity")
+    ]
     agreement = method["agreement"]
     last = [None, None] if agreement is None else [agreement["bias"]["value"], agreement["sd"]["value"]]
     cells = [number(None if share is None else 100.0 * share, 1) for share in shares]

@@ -1,4 +1,4 @@
-"""All statistics of a cohort: each method against the wire, two methods against each other, by vessel and by patient."""
+"""All statistics of a cohort: methods against the wire, two methods against each other, by vessel and by patient."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ def _method(cohort: Cohort, index: Index, options: Options) -> MethodResult:
         count,
         int((cohort.measured.known & ~index.known).sum()),
         bland_altman(values, wire, code, count) if same_scale else None,
-        correlations(values, wire, code, count, draws),
+        correlations(values, wire, code, count),
         passing_bablok(wire, values, code, count) if same_scale else None,
         deming(wire, values, code, count, options.error_ratio) if same_scale else None,
         diagnosis(called, true, code, count, draws),
@@ -201,7 +201,7 @@ def _comparison(cohort: Cohort, options: Options) -> MethodComparison | None:
     differences = []
     for name, kind in (("accuracy", np.ones_like(true)), ("sensitivity", true), ("specificity", ~true)):
         inside, inside_count = consecutive(code[kind])
-        pair = (one[kind] for one in right)
+        pair = right[0][kind], right[1][kind]
         differences.append(paired_difference(name, *pair, inside, inside_count, options.margin))
     return MethodComparison(
         first.name,
@@ -210,5 +210,5 @@ def _comparison(cohort: Cohort, options: Options) -> MethodComparison | None:
         count,
         compare(areas(scores, true, code, count)),
         tuple(differences),
-        reclassification(*called, true, code, count),
+        reclassification(called[0], called[1], true, code, count),
     )

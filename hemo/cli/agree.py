@@ -22,7 +22,7 @@ _SHOWN = ("flow", "agreement", "accuracy", "comparison")  # on the terminal, whe
 
 
 @click.command(
-    epilog="Example: hemo agree vessels.csv --computed ct_ffr --measured ffr --patient id --subgroup sex --out results/agreement"
+    epilog="Example: hemo agree study.csv --computed ct_ffr --measured ffr --patient id --subgroup sex --out results/ct"
 )
 @click.argument("table_file", metavar="TABLE", type=click.Path(path_type=Path))
 @click.option("--computed", required=True, metavar="COLUMN", help="The index under test, such as CT-FFR.")
@@ -32,7 +32,7 @@ _SHOWN = ("flow", "agreement", "accuracy", "comparison")  # on the terminal, whe
 @click.option("--vessel", metavar="COLUMN", help="The vessel's name: one that stands twice is refused.")
 @click.option("--repeats", is_flag=True, help="A vessel may have several rows (repeated measurements).")
 @click.option("--reason", metavar="COLUMN", help="Why --computed is missing, for the flow of vessels.")
-@click.option("--missing", multiple=True, metavar="TEXT", help="A text that means no value, beside NA, n/a, failed, ...")
+@click.option("--missing", multiple=True, metavar="TEXT", help="Text that means no value, beside NA, failed, ...")
 @click.option("--threshold", default="0.80", show_default=True, help="At or below it the wire is abnormal.")
 @click.option("--computed-threshold", metavar="RULE", help='Such as "<=0.80".  [default: as --threshold]')
 @click.option("--second-threshold", metavar="RULE", help='Such as ">=50".  [default: as --threshold]')
@@ -43,7 +43,9 @@ _SHOWN = ("flow", "agreement", "accuracy", "comparison")  # on the terminal, whe
 @click.option("--wire-sd", multiple=True, type=float, help="Of one wire measurement.  [default: 0.021 and 0.025]")
 @click.option("--draws", default=2000, show_default=True, help="Of the bootstrap.")
 @click.option("--seed", default=1, show_default=True, help="Of the bootstrap: the same seed, the same numbers.")
-@click.option("--published", type=click.Choice(_CHOICES), default="all", show_default=True, help="Trials to stand beside.")
+@click.option(
+    "--published", type=click.Choice(_CHOICES), default="all", show_default=True, help="Trials to stand beside."
+)
 @click.option("--out", type=click.Path(path_type=Path), help="New folder for report, tables and figures.")
 @click.option("--quiet", is_flag=True, help="Print nothing but errors.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON on stdout.")
@@ -86,10 +88,10 @@ def agree(table_file: Path, out: Path | None, published: str, quiet: bool, as_js
 
 
 def _trials(published: str) -> Any:
-    from hemo.agreement.trials import FAMILIES, chosen
+    from hemo.agreement.trials import FAMILIES, trials
 
     families = {"ct": ("CT-FFR",), "qfr": ("QFR", "angiographic FFR"), "all": FAMILIES, "none": ()}
-    return chosen(families[published])
+    return trials(families[published])
 
 
 def _mapping(given: dict[str, Any]) -> Mapping:
