@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hemo.agreement.cohort import Cohort, Grouping, Index, Rule
+from hemo.agreement.regression import MOST_ROWS
 from hemo.agreement.textfile import Columns, read_columns
 from hemo.errors import InputError
 from hemo.indices import THRESHOLD
@@ -214,16 +215,17 @@ def _grouping(table: Table, text: str, declared: bool) -> Grouping:
 
 
 def _enough(path: Path, cohort: Cohort) -> None:
-    both = cohort.measured.known & cohort.computed.known
-    patients = len(np.unique(cohort.patient[both]))
-    if patients < LEAST_PATIENTS:
-        raise InputError(
-            f"{path}: {patients} patients have both {cohort.measured.name!r} and {cohort.computed.name!r}; "
-            f"at least {LEAST_PATIENTS} are needed."
-        )
-    for index in (cohort.measured, cohort.computed):
-        if np.ptp(index.values[both]) == 0.0:
-            raise InputError(f"{path}: column {index.name!r} holds one value in every row; nothing can be compared.")
+    for method in cohort.methods:
+        both = cohort.measured.known & method.known
+        patients = len(np.unique(cohort.patient[both]))
+        if patients < LEAST_PATIENTS:
+            raise InputError(
+                f"{path}: {patients} patients have both {cohort.measured.name!r} and {method.name!r}; "
+                f"at least {LEAST_PATIENTS} are needed."
+            )
+        for index in (cohort.measured, method):
+            if np.ptp(index.values[both]) == 0.0:
+                raise InputError(f"{path}: column {index.name!r} holds one value in every row that can be compared.")
 
 
 def _oddities(cohort: Cohort) -> list[str]:
@@ -232,6 +234,8 @@ def _oddities(cohort: Cohort) -> list[str]:
     patients = len(np.unique(cohort.patient[both]))
     if patients < 50:
         said.append(f"{patients} patients: intervals were tried on 80 and more, those of fewer may be too narrow.")
+    if both.sum() > MOST_ROWS:
+        said.append(f"Passing and Bablok's line is not computed beyond {MOST_ROWS:,} rows.")
     abnormal = int(cohort.measured.abnormal[both].sum())
     for count, what in ((abnormal, "abnormal"), (int(both.sum()) - abnormal, "normal")):
         if count < 10:
