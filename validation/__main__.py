@@ -44,6 +44,7 @@ BENCHMARKS = (
     "qfr_phantoms",
     "qfr_fem",
     "agreement_coverage",
+    "agreement_size",
     "beat_steps",
     "ranks",
     "kills",

@@ -44,14 +44,18 @@ class Band:
     second_wire: tuple[float, ...]
 
 
-def ceiling(wire: Array, cutoff: float, sd: float) -> Array:
-    """(n,) chance that the truth lies on the same side of the cut-off as the wire's value (n,).
+def ceiling(wire: Array, cutoff: float, sd: float, again: bool = False) -> Array:
+    """(n,) chance that the truth, or with ``again`` a second measurement, is called as the wire's value (n,) is.
 
-    The truth given the wire is taken as normal about it with ``sd``: every true value as likely beforehand as its
-    neighbour. A second measurement agrees by the same formula with ``sd * sqrt(2)``. Where the wire was noted to two
-    decimals, 0.80 stands for anything below 0.805, and so does the cut-off.
+    The truth given the wire is normal: FFR of the cohort is taken as normal with its own mean and variance (of which
+    the wire's error is a part), each measurement as the truth with an independent error ``sd``. Where the wire was
+    noted to two decimals, 0.80 stands for anything below 0.805, and so does the cut-off.
     """
-    return ndtr(np.abs(wire - _true_cutoff(wire, cutoff)) / sd)
+    kept = max(1e-6, 1.0 - sd**2 / max(float(wire.var()), 1e-12))
+    expected = wire.mean() + kept * (wire - wire.mean())
+    spread = sd * np.sqrt(kept + again)
+    below = ndtr((_true_cutoff(wire, cutoff) - expected) / spread)
+    return np.asarray(np.where(wire <= _true_cutoff(wire, cutoff), below, 1.0 - below))
 
 
 def _true_cutoff(wire: Array, cutoff: float) -> float:
@@ -74,7 +78,7 @@ def bands(
     chosen = [(name, place == number) for number, name in enumerate(names)]
     chosen += [(f"{GREY[0]:.2f} to {GREY[1]:.2f} (grey zone)", grey), ("outside the grey zone", ~grey)]
     chosen += [("all", np.ones(len(wire), dtype=bool))]
-    expected = [[ceiling(wire, cutoff, sd * factor) for sd in wire_sd] for factor in (1.0, np.sqrt(2.0))]
+    expected = [[ceiling(wire, cutoff, sd, again) for sd in wire_sd] for again in (False, True)]
     found = []
     for name, rows in chosen:
         above, below = (sums(code, kind.astype(float), count) for kind in (right & rows, rows))

@@ -113,15 +113,18 @@ def areas(scores: Array, true: Array, code: Array, count: int) -> Areas:
 def _covariance(centred: Array, true: Array, code: Array, count: int) -> Array:
     """Obuchowski 1997, eq. 3 to 5, of components less their area (n, methods)."""
     m, n = true.sum(), (~true).sum()
-    with_abnormal, with_normal = (len(np.unique(code[kind])) for kind in (true, ~true))
-    patients = len(np.unique(code))
     upper = sums(code, centred * true[:, None], count)
     lower = sums(code, centred * ~true[:, None], count)
-    with np.errstate(all="ignore"):
-        own = with_abnormal / (with_abnormal - 1.0) * (upper.T @ upper) / m**2
-        other = with_normal / (with_normal - 1.0) * (lower.T @ lower) / n**2
-        across = patients / (patients - 1.0) * (upper.T @ lower) / (m * n)
+    own = _correction(code[true]) * (upper.T @ upper) / m**2
+    other = _correction(code[~true]) * (lower.T @ lower) / n**2
+    across = _correction(code) * (upper.T @ lower) / (m * n)
     return np.asarray(own + other + across + across.T)
+
+
+def _correction(code: Array) -> float:
+    """n / (n - 1) of the patients there; a single one tells no variance."""
+    patients = len(np.unique(code))
+    return patients / (patients - 1.0) if patients > 1 else float("nan")
 
 
 def compare(found: Areas, first: int = 0, second: int = 1) -> AreaDifference:

@@ -9,8 +9,10 @@ from scipy import stats
 from hemo.agreement.bands import bands, ceiling
 from hemo.agreement.classification import diagnosis, proportion, proportion_effect, wilson_interval
 from hemo.agreement.clusters import Draws
+from hemo.agreement.cohort import Cohort, Grouping, Index, Rule
 from hemo.agreement.paired import clustered_mcnemar_p, paired_difference, reclassification, tango_interval
 from hemo.agreement.roc import areas, bootstrap_area, compare, youden
+from hemo.agreement.subgroups import holm, subgroups
 from tests.agreement.published import MARKERS, POOR
 
 ROWS = np.arange(len(POOR))
@@ -174,34 +176,71 @@ def test_net_reclassification_is_the_change_of_sensitivity_and_specificity():
     assert found.total.low < found.total.value < found.total.high
 
 
-def test_ceiling_is_what_a_perfect_method_reaches():
-    # Petraco 2013: certainty of a repeat 50 % at 0.80, above 95 % outside 0.75 to 0.85.
-    assert ceiling(np.array([0.8001, 0.9501]), 0.8001, 0.025)[0] == pytest.approx(0.5)
-    assert ceiling(np.array([0.7499, 0.9001]), 0.80, 0.021 * np.sqrt(2.0)).min() > 0.95
+def test_ceiling_is_what_a_perfect_method_and_a_second_wire_reach():
     random = np.random.default_rng(1)
-    truth = random.uniform(0.6, 1.0, 400_000)  # flat, as the formula assumes
-    wire = truth + 0.023 * random.normal(size=len(truth))
-    inside = (wire > 0.7) & (wire < 0.9)
-    found = bands(
-        (truth <= 0.8)[inside] == (wire <= 0.8)[inside],
-        wire[inside],
-        0.80,
-        np.arange(inside.sum()),
-        int(inside.sum()),
-        (0.023,),
-    )
-    for band in found:
-        if band.accuracy.denominator:
-            assert band.accuracy.wilson.value == pytest.approx(band.ceiling[0], abs=0.004), band.label
-            assert band.second_wire[0] <= band.ceiling[0]
+    truth = 0.83 + 0.07 * random.normal(size=400_000)
+    wire, again = (truth + 0.025 * random.normal(size=len(truth)) for _ in range(2))
+    code = np.arange(len(truth))
+    for other, part in ((truth, "ceiling"), (again, "second_wire")):
+        found = bands((other <= 0.8) == (wire <= 0.8), wire, 0.80, code, len(code), (0.025,))
+        for band in found:
+            assert band.accuracy.wilson.value == pytest.approx(getattr(band, part)[0], abs=0.005), band.label
+
+
+def test_a_repeat_is_as_certain_as_petraco_found():
+    # 2013: 50 % at 0.80, 80 % at 0.77 and 0.83, 95 % at 0.75 and 0.85, by one or the other spread.
+    wire = np.array([0.8001, 0.7701, 0.7499, 0.8501, *np.linspace(0.3, 1.3, 1001)])  # as good as flat
+    for sd in (0.021, 0.025):
+        certain = ceiling(wire, 0.80, sd, again=True)
+        assert certain[0] == pytest.approx(0.5, abs=0.01)
+        assert 0.79 < certain[1] < 0.85
+        assert certain[2:4].min() > 0.915
 
 
 def test_a_cutoff_of_rounded_values_lies_between_them():
-    wire = np.array([0.80, 0.81])
-    assert ceiling(wire, 0.80, 0.02) == pytest.approx(stats.norm.cdf([0.25, 0.25]))
+    wire = np.round(np.linspace(0.62, 0.99, 38), 2)
+    found = ceiling(wire, 0.80, 0.001)[[18, 19]]  # 0.80 and 0.81 are as far from it
+    assert wire[[18, 19]] == pytest.approx([0.80, 0.81])
+    assert found == pytest.approx([1.0, 1.0], abs=1e-5)
 
 
 def test_bands_hold_their_upper_edge_and_the_grey_zone_both():
     wire = np.array([0.70, 0.75, 0.80, 0.81, 0.85, 0.86, 0.95])
     found = bands(np.ones(7, dtype=bool), wire, 0.80, np.arange(7), 7)
     assert [band.accuracy.denominator for band in found] == [1, 1, 1, 2, 1, 1, 4, 3, 7]
+
+
+def test_holm_is_statsmodels():
+    from statsmodels.stats.multitest import multipletests
+
+    p = np.array([0.04, 0.001, 0.2, 0.012, 0.04, 0.9])
+    assert holm(p) == pytest.approx(multipletests(p, method="holm")[1], rel=1e-12)
+
+
+def test_an_interaction_is_seen_where_it_is_and_the_undeclared_is_not_adjusted():
+    code, wire, (method, _) = vessels(200)
+    sex = np.random.default_rng(4).integers(2, size=200)[code]
+    worse = np.where(sex == 1, method - 0.05, method)
+    groupings = (
+        Grouping("sex", ("f", "m"), sex, True),
+        Grouping("lot", ("a", "b"), np.where(np.arange(len(code)) < 5, -1, np.arange(len(code)) % 2), False),
+    )
+    cohort = Cohort("vessel", code, Index("ffr", wire, Rule(0.8)), Index("ct", worse, Rule(0.8)), None, groupings)
+    declared, lot = subgroups(cohort, cohort.computed)
+    assert declared.interaction["bias"].p < 1e-4
+    assert declared.adjusted["bias"] == pytest.approx(declared.interaction["bias"].p)
+    assert declared.interaction["specificity"].p < 0.05
+    change = declared.levels[1].agreement.bias.value - declared.levels[0].agreement.bias.value
+    assert change == pytest.approx(-0.05, abs=0.02)
+    assert (lot.unknown, lot.adjusted, lot.declared) == (5, {}, False)
+    assert lot.interaction["bias"].p > 0.01
+    assert sum(level.rows for level in lot.levels) == len(code) - 5
+
+
+def test_no_interaction_is_claimed_of_a_level_that_has_too_little():
+    code, wire, (method, _) = vessels(50)
+    few = Grouping("few", ("a", "b"), (code == 0).astype(int), True)
+    cohort = Cohort("vessel", code, Index("ffr", wire, Rule(0.8)), Index("ct", method, Rule(0.8)), None, (few,))
+    (found,) = subgroups(cohort, cohort.computed)
+    assert all(np.isnan(test.p) for test in found.interaction.values())
+    assert found.levels[1].agreement is None
