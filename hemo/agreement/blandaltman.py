@@ -85,8 +85,8 @@ def _variances(total: Array) -> tuple[Array, Array, Array]:
     """Variance of a single difference, and its parts between and within patients (Bland & Altman 2007, section 3)."""
     rows, added, squares, parted, rows_squared, patients = np.moveaxis(np.asarray(total), -1, 0)
     with np.errstate(all="ignore"):
-        within = (squares - parted) / (rows - patients)
-        mean_square = (parted - added**2 / rows) / (patients - 1.0)
+        within = np.maximum(0.0, squares - parted) / (rows - patients)
+        mean_square = np.maximum(0.0, parted - added**2 / rows) / (patients - 1.0)
         divisor = (rows**2 - rows_squared) / ((patients - 1.0) * rows)
         between = np.maximum(0.0, (mean_square - within) / divisor)
         single = np.abs(rows - patients) < 0.5

@@ -129,7 +129,7 @@ def wilson_interval(hits: float, rows: float, effect: float = 1.0) -> Interval:
     if not rows or not np.isfinite(effect):
         return Interval(value, method="none: no rows, or of one patient")
     low, high = proportion_confint(hits / effect, rows / effect, alpha=1.0 - LEVEL, method="wilson")
-    return Interval(value, float(low), float(high), "Wilson")
+    return Interval(value, min(float(low), value), max(float(high), value), "Wilson")  # but for rounding, at 0 and 1
 
 
 def _lr_positive(total: Array) -> Array:

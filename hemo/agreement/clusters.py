@@ -102,8 +102,9 @@ class Summed:
         """Interval of patients drawn with replacement, all their rows kept."""
         with np.errstate(all="ignore"):
             resampled = np.concatenate([self.of(weights @ self.table) for weights in draws.blocks()])
-        left_out = self.jackknife()
-        return bootstrap_interval(self.value, resampled, left_out.mean() - left_out)
+            left_out = self.jackknife()
+            influence = left_out.mean() - left_out
+        return bootstrap_interval(self.value, resampled, influence)
 
 
 def sums(code: Array, values: Array, count: int) -> Array:
@@ -195,7 +196,7 @@ class Wald:
 
 
 def equality(values: Array, influence: Array) -> Wald:
-    """Whether ``values`` (groups,) are the same; ``influence`` (patients, groups) is what each patient adds to each.
+    """Whether ``values`` (groups,) are the same; ``influence`` (patients, groups): what leaving one out takes off.
 
     Wald's test with the patients' own covariance, so groups may share patients: F with (groups - 1, patients - groups)
     degrees of freedom, patients being those who add to any group. NaN where the covariance has no inverse.
@@ -205,7 +206,7 @@ def equality(values: Array, influence: Array) -> Wald:
     freedom = (groups - 1, n - groups)
     if groups < 2 or freedom[1] < 1:
         return Wald(float("nan"), freedom, float("nan"))
-    covariance = n / (n - 1) * influence.T @ influence
+    covariance = (n - 1) / n * influence.T @ influence  # the jackknife's
     contrast = np.hstack([-np.ones((groups - 1, 1)), np.eye(groups - 1)])
     apart, spread = contrast @ values, contrast @ covariance @ contrast.T
     if not np.all(np.diag(covariance) > 0.0) or np.linalg.cond(spread) > 1e12:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from hemo.agreement.cohort import Cohort, Grouping, Index, Rule
 from hemo.agreement.regression import MOST_ROWS
+from hemo.agreement.subgroups import LEAST_PATIENTS
 from hemo.agreement.textfile import Columns, read_columns
 from hemo.errors import InputError
 from hemo.indices import THRESHOLD
@@ -29,7 +30,6 @@ MISSING = (
 FFR_RULE = Rule(THRESHOLD)
 LARGEST_RATIO = 1.1  # drift and hydrostatic pressure take a wire a little above 1
 MOST_LEVELS = 8
-LEAST_PATIENTS = 3
 _SPLIT = re.compile(r"(.+?)\s*(<=|>=|<|>)\s*(-?[0-9.]+)")
 
 

@@ -34,7 +34,9 @@ class Line:
 
 
 def passing_bablok(wire: Array, method: Array, code: Array, count: int) -> Line | None:
-    """Passing and Bablok's line of (n,) values (J Clin Chem Clin Biochem 1983;21:709-720); None beyond 6,000 rows.
+    """Passing and Bablok's line of (n,) values (J Clin Chem Clin Biochem 1983;21:709-720).
+
+    None beyond 6,000 rows, and where no line is to be seen (a value throughout, a vertical median).
 
     The slope is the median of the slopes between all pairs of rows, moved by the number below -1; pairs on one point
     and slopes of -1 are left out, vertical ones count as above. Its interval is their published one, of Kendall's
@@ -48,7 +50,9 @@ def passing_bablok(wire: Array, method: Array, code: Array, count: int) -> Line 
     slopes = np.concatenate([_pair_slopes(wire, method, row) for row in range(n - 1)])
     slopes = np.sort(slopes[~np.isnan(slopes)])
     offset, total = int((slopes < -1.0).sum()), len(slopes)
-    slope = _median_of_sorted(slopes, offset)
+    slope = _median_of_sorted(slopes, offset) if total else float("nan")
+    if not np.isfinite(slope):
+        return None
     variance = n * (n - 1) * (2 * n + 5) / 18.0
     if count < n:
         variance *= _score_design_effect(wire, method, slope, code, count)

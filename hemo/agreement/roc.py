@@ -35,6 +35,8 @@ class Areas:
         (methods, methods) DeLong's, of rows.
     influence
         (patients, methods) what each patient adds to the error of each area.
+    left_out
+        (patients, methods) what leaving a patient out takes off each area, to first order.
     freedom
         Patients with rows of the rarer kind, less 1: of Student's t in the intervals.
     """
@@ -43,6 +45,7 @@ class Areas:
     covariance: Array
     independent: Array
     influence: Array
+    left_out: Array
     freedom: int
 
     def interval(self, method: int = 0) -> Interval:
@@ -96,8 +99,8 @@ def areas(scores: Array, true: Array, code: Array, count: int) -> Areas:
     methods = len(scores)
     m, n = int(true.sum()), int((~true).sum())
     if not m or not n:
-        none = np.full((methods, methods), np.nan)
-        return Areas(np.full(methods, np.nan), none, none, np.full((count, methods), np.nan), 0)
+        none, nothing = np.full((methods, methods), np.nan), np.full((count, methods), np.nan)
+        return Areas(np.full(methods, np.nan), none, none, nothing, nothing, 0)
     placed = [placements(score, true) for score in scores]
     area = np.array([value for _, value in placed])
     centred = np.stack([share for share, _ in placed], axis=1) - area
@@ -106,6 +109,7 @@ def areas(scores: Array, true: Array, code: Array, count: int) -> Areas:
         _covariance(centred, true, code, count),
         _covariance(centred, true, np.arange(len(true)), len(true)),
         sums(code, centred * np.where(true, 1.0 / m, 1.0 / n)[:, None], count),
+        _left_out(centred, true, code, count) + _left_out(centred, ~true, code, count),
         min(len(np.unique(code[kind])) for kind in (true, ~true)) - 1,
     )
 
@@ -119,6 +123,13 @@ def _covariance(centred: Array, true: Array, code: Array, count: int) -> Array:
     other = _correction(code[~true]) * (lower.T @ lower) / n**2
     across = _correction(code) * (upper.T @ lower) / (m * n)
     return np.asarray(own + other + across + across.T)
+
+
+def _left_out(centred: Array, kind: Array, code: Array, count: int) -> Array:
+    """(patients, methods) sums of the rows of one kind over the rows of that kind that other patients have."""
+    others = kind.sum() - np.bincount(code[kind], minlength=count)
+    with np.errstate(all="ignore"):
+        return np.asarray(sums(code, centred * kind[:, None], count) / others[:, None])
 
 
 def _correction(code: Array) -> float:

@@ -18,7 +18,7 @@ from hemo.agreement.correlation import Correlations, correlations
 from hemo.agreement.paired import PairedDifference, Reclassification, paired_difference, reclassification
 from hemo.agreement.regression import Line, deming, passing_bablok
 from hemo.agreement.roc import AreaDifference, areas, bootstrap_area, compare, youden
-from hemo.agreement.subgroups import Subgroup, subgroups
+from hemo.agreement.subgroups import LEAST_PATIENTS, Subgroup, subgroups
 
 Array = NDArray[Any]
 
@@ -115,10 +115,12 @@ class Unit:
 def analyse(
     cohort: Cohort, options: Options = Options(), progress: Callable[[str], None] = lambda text: None
 ) -> tuple[Unit, ...]:
-    """Results by vessel, and by patient where some patient has several vessels."""
+    """Results by vessel, and by patient where some patient has several vessels and there is enough to compare."""
     units = [cohort]
     if cohort.patients < len(cohort):
-        units.append(cohort.by_patient())
+        patients = cohort.by_patient()
+        if all(paired_rows(patients, index).sum() >= LEAST_PATIENTS for index in patients.methods):
+            units.append(patients)
     return tuple(_unit(one, options, progress) for one in units)
 
 

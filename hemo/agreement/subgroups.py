@@ -97,7 +97,7 @@ def _interaction(measure: str, cohort: Cohort, method: Index, levels: tuple[Leve
             own, own_count = consecutive(code[chosen])
             score = values.rule.score(values.values[chosen])
             area = areas(score[None], wire.abnormal[chosen], own, own_count)
-            estimate[number], influence[np.unique(code[chosen]), number] = area.area[0], area.influence[:, 0]
+            estimate[number], influence[np.unique(code[chosen]), number] = area.area[0], area.left_out[:, 0]
             continue
         if measure == "bias":
             above = sums(code, (values.values - wire.values) * chosen, count)
@@ -107,7 +107,8 @@ def _interaction(measure: str, cohort: Cohort, method: Index, levels: tuple[Leve
             above, below = (table[:, kinds].sum(axis=1) for kinds in _RATIOS[measure])
         if below.sum() > 0.0:
             estimate[number] = above.sum() / below.sum()
-            influence[:, number] = (above - estimate[number] * below) / below.sum()
+            with np.errstate(all="ignore"):
+                influence[:, number] = (above - estimate[number] * below) / (below.sum() - below)
     if not np.all(np.isfinite(estimate)) or not np.all(np.isfinite(influence)):
         return Wald(float("nan"), (max(len(rows) - 1, 0), 0), float("nan"))
     return equality(estimate, influence)

@@ -86,7 +86,7 @@ def _guarded() -> int:
         name = (error.name or "").split(".")[0]
         if name not in _OPTIONAL:
             raise
-        advice = "run `make setup`, or pip install 'hemo[geometry,mesh]'"
+        advice = "run `make setup`, or pip install 'hemo[geometry,mesh,study]'"
         return _say(EnvironmentMissing(f"the library {name} is not installed; {advice}."))
     except BrokenPipeError:
         sys.stderr.close()

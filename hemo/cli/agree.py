@@ -70,6 +70,8 @@ def agree(table_file: Path, out: Path | None, published: str, quiet: bool, as_js
         progress.stage(f"Reading {table_file.name}")
         cohort, warnings = read_cohort(table_file, mapping)
         units = analyse(cohort, options, progress.stage)
+        if len(units) == 1 and cohort.patients < len(cohort):
+            warnings += ("by patient there is too little that could be evaluated; only vessels are analysed.",)
         told = summary(cohort, units, options, _trials(published), {str(table_file): sha256(table_file)}, warnings)
         made = sheets(told)
         if folder is not None:

@@ -63,6 +63,7 @@ def test_obuchowskis_variance_is_the_jackknifes_and_the_bootstraps():
     again = bootstrap_area(-methods[0], true, code, Draws(300, 2000, 1))
     width = found.interval().high - found.interval().low
     assert again.high - again.low == pytest.approx(width, rel=0.1)
+    assert found.left_out == pytest.approx(found.area - left_out, abs=2e-4)
     assert found.influence.sum(axis=0) == pytest.approx([0.0, 0.0], abs=1e-12)
 
 
