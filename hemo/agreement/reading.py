@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from itertools import compress
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,6 +51,8 @@ class Mapping:
         More texts that mean no value.
     repeats
         Whether a vessel may have several rows.
+    unit
+        What a row is: a vessel or a patient.
     """
 
     computed: str
@@ -66,6 +68,7 @@ class Mapping:
     second_rule: Rule = FFR_RULE
     missing: tuple[str, ...] = ()
     repeats: bool = False
+    unit: Literal["vessel", "patient"] = "vessel"
 
 
 @dataclass(frozen=True)
@@ -113,7 +116,7 @@ def read_cohort(path: Path, mapping: Mapping) -> tuple[Cohort, tuple[str, ...]]:
     if len(set(names)) < len(names):
         raise InputError(f"{path}: --measured, --computed, --second and --patient must be different columns.")
     groupings = _groupings(kept, mapping)
-    cohort = Cohort("vessel", patient, measured, computed, second, groupings, reasons)
+    cohort = Cohort(mapping.unit, patient, measured, computed, second, groupings, reasons)
     _enough(path, cohort)
     return cohort, (*warnings, *_oddities(cohort))
 
@@ -143,6 +146,11 @@ def _patients(table: Table, mapping: Mapping) -> Array:
 def _duplicates(table: Table, mapping: Mapping) -> list[str]:
     """Refuse a vessel that stands twice; without vessels' names say how many rows are the same in every cell."""
     ids = table.column(mapping.patient, "--patient")
+    if mapping.unit == "patient":
+        times = max(Counter(ids).values())
+        if times > 1:
+            raise InputError(f"{table.path}: a patient stands in {times} rows; --unit patient needs one row each.")
+        return []
     if mapping.vessel is not None and not mapping.repeats:
         keys = Counter(zip(ids, (name.lower() for name in table.column(mapping.vessel, "--vessel")), strict=True))
         (key, times) = keys.most_common(1)[0]

@@ -30,6 +30,7 @@ _SHOWN = ("flow", "agreement", "accuracy", "comparison")  # on the terminal, whe
 @click.option("--patient", required=True, metavar="COLUMN", help="Whose vessel the row is.")
 @click.option("--second", metavar="COLUMN", help="Another method, compared with --computed on the same vessels.")
 @click.option("--vessel", metavar="COLUMN", help="The vessel's name: one that stands twice is refused.")
+@click.option("--unit", type=click.Choice(["vessel", "patient"]), default="vessel", show_default=True, help="A row is.")
 @click.option("--repeats", is_flag=True, help="A vessel may have several rows (repeated measurements).")
 @click.option("--reason", metavar="COLUMN", help="Why --computed is missing, for the flow of vessels.")
 @click.option("--missing", multiple=True, metavar="TEXT", help="Text that means no value, beside NA, failed, ...")
@@ -124,6 +125,7 @@ def _mapping(given: dict[str, Any]) -> Mapping:
         rule("second"),
         given["missing"],
         given["repeats"],
+        given["unit"],
     )
 
 

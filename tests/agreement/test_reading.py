@@ -106,6 +106,17 @@ def test_a_vessel_that_stands_twice_is_refused_unless_it_is_repeated(tmp_path):
     assert any("1 rows repeat another" in text for text in warnings)
 
 
+def test_a_table_by_patient(tmp_path):
+    path = written(tmp_path, GOOD)
+    with pytest.raises(InputError, match="a patient stands in 2 rows"):
+        read_cohort(path, Mapping("ct", "ffr", "id", unit="patient"))
+    cohort, _ = read_cohort(
+        written(tmp_path, GOOD.replace("A,LCX", "E,LCX")), Mapping("ct", "ffr", "id", unit="patient")
+    )
+    (unit,) = analyse(cohort, Options(draws=200))
+    assert unit.cohort.unit == "patient"
+
+
 def test_what_is_missing_is_counted_with_its_reason(tmp_path):
     text = (
         "id,ffr,ct,why\nA,0.75,n/a,motion\nA,,0.88,\nB,0.82,0.79,\nC,0.66,failed,\n,,,\nD,0.91,0.93,\nE,0.70,0.6,\n"
