@@ -43,6 +43,8 @@ BENCHMARKS = (
     "angiogram_frames",
     "qfr_phantoms",
     "qfr_fem",
+    "agreement_coverage",
+    "agreement_size",
     "beat_steps",
     "ranks",
     "kills",

@@ -14,6 +14,7 @@ from typing import NoReturn
 import click
 
 from hemo import __version__
+from hemo.cli.agree import agree
 from hemo.cli.calibrate import calibrate
 from hemo.cli.check import check
 from hemo.cli.lines import lines
@@ -41,6 +42,10 @@ _OPTIONAL = {
     "meshio",
     "dolfinx",
     "SALib",
+    "pandas",
+    "pyarrow",
+    "statsmodels",
+    "sklearn",
 }
 
 
@@ -50,7 +55,7 @@ def cli() -> None:
     """Coronary haemodynamics: CT-FFR, wall shear stress and axial plaque stress. For research, not for diagnosis."""
 
 
-for _command in (run, tree, mesh, reduced, pullback, lines, check, schema, qfr, calibrate):
+for _command in (run, tree, mesh, reduced, pullback, lines, check, schema, qfr, calibrate, agree):
     cli.add_command(_command)
 cli.add_command(plan_command, "plan")
 cli.add_command(uncertainty_command, "uncertainty")
@@ -82,7 +87,7 @@ def _guarded() -> int:
         name = (error.name or "").split(".")[0]
         if name not in _OPTIONAL:
             raise
-        advice = "run `make setup`, or pip install 'hemo[geometry,mesh]'"
+        advice = "run `make setup`, or pip install 'hemo[geometry,mesh,study]'"
         return _say(EnvironmentMissing(f"the library {name} is not installed; {advice}."))
     except BrokenPipeError:
         sys.stderr.close()
