@@ -237,7 +237,7 @@ def _whip(trace: Trace, beats: Beats, touched: dict[str, Array]) -> list[Artefac
 
 def _fastest(fast: Array, beats: Beats) -> dict[str, Array]:
     """(m,) greatest of ``fast`` (n,) in each beat's upstroke, and in the rest of it."""
-    early, late = round(0.06 * beats.rate), round(0.16 * beats.rate)
+    early, late = round(0.1 * beats.rate), round(0.16 * beats.rate)
     rows = []
     for a, b in zip(beats.feet[:-1], beats.feet[1:], strict=True):
         rows.append((fast[max(a - early, 0) : a + late].max(), fast[a + late : b - early].max(initial=0.0)))

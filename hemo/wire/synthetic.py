@@ -201,9 +201,10 @@ def _circuit(
     onsets, early = _onsets(patient, time, opening, breath if breathing else 0.0 * breath, random, ectopics, spans)
     steady = not breathing and not ectopics
     flow, squeeze, closures = _ejection(time, onsets, random, 0.0 if steady else 0.02)
-    aortic = _windkessel(patient, flow, opening) + breathing * breath
+    drawn = 0.5 * breathing * breath  # half of what breathing does drives flow, half moves all pressures alike
+    aortic = _windkessel(patient, flow, opening) + drawn
     through = _stenosis(patient, aortic, squeeze, opening)
-    return _Circuit(time, aortic, through[1], through[0], onsets, closures), early
+    return _Circuit(time, aortic + drawn, through[1] + drawn, through[0], onsets, closures), early
 
 
 def _onsets(

@@ -1,0 +1,188 @@
+"""Which stretch of a trace is an equalisation check, rest, hyperaemia, a pullback: as given, or as found.
+
+What is found is found from the pressures alone. *Check*: systole and diastole differ by the same between the sensors,
+and the difference steps within some seconds where the wire is moved. *Hyperaemia*: the ratio falls by 0.02 or more
+below where it began and stays there. Where that cannot be seen, nothing is assumed; the thresholds are hemo's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import median_filter
+
+from hemo.errors import InputError
+from hemo.units import MMHG
+from hemo.wire.artefacts import Quality
+from hemo.wire.beats import smoothed
+from hemo.wire.trace import Span, Trace
+
+Array = NDArray[Any]
+
+STEP = 1.2 * MMHG  # of the difference, at least, where the wire leaves or enters the guide
+ALIKE = 0.8 * MMHG  # between the differences in systole and in diastole
+LAG = (0.0, 0.04)  # s by which a wire's pressure may come late
+NEAR = 10.0 * MMHG  # the most that a check may differ
+MOVING = 6.0  # s
+CHECK = 12.0  # s, the longest check that is found
+SYSTOLE = 0.35  # s
+FALL = 0.02  # of the ratio
+LASTING = 6  # beats
+SETTLING = 5.0  # s before the fall is seen in which hyperaemia may have begun
+KINDS = ("equalisation", "rest", "hyperaemia", "pullback")
+
+
+@dataclass(frozen=True)
+class Given:
+    """Spans of time, s, as the user gives them; None and empty: to be found."""
+
+    equalisation: tuple[Span, ...] = ()
+    rest: Span | None = None
+    hyperaemia: Span | None = None
+    pullback: Span | None = None
+
+
+@dataclass(frozen=True)
+class Window:
+    """A stretch, s, and how it is known: "given", "file" or "found"."""
+
+    span: Span
+    source: str
+
+
+@dataclass(frozen=True)
+class Windows:
+    """What is known of a trace's stretches."""
+
+    equalisation: tuple[Window, ...]
+    rest: Window | None
+    hyperaemia: Window | None
+    pullback: Window | None
+
+
+def choose(trace: Trace, quality: Quality, given: Given) -> Windows:
+    """Windows as given, else as the file marks them, else as found.
+
+    Raises
+    ------
+    InputError
+        For a span outside the trace or the wrong way round.
+    """
+    known = {kind: _known(trace, given, kind) for kind in KINDS}
+    pullback = known["pullback"][0] if known["pullback"] else None
+    checks = known["equalisation"] or _find_checks(trace, quality, pullback)
+    middle = trace.start + 0.5 * trace.duration
+    first = max([w.span[1] for w in checks if w.span[1] < middle], default=trace.start)
+    last = min([w.span[0] for w in checks if w.span[0] >= middle], default=trace.start + trace.duration)
+    if pullback is not None:
+        last = min(last, pullback.span[0])
+    rest = known["rest"][0] if known["rest"] else None
+    full = known["hyperaemia"][0] if known["hyperaemia"] else None
+    if rest is None or full is None:
+        found = _find_states(trace, quality, first, last, full)
+        rest, full = rest or found[0], full or found[1]
+    return Windows(tuple(checks), rest, full, pullback)
+
+
+def _known(trace: Trace, given: Given, kind: str) -> list[Window]:
+    spans = getattr(given, kind)
+    spans = () if spans is None else spans if kind == "equalisation" else (spans,)
+    for start, end in spans:
+        if not trace.start <= start < end <= trace.start + trace.duration + 1.0 / trace.rate:
+            raise InputError(
+                f"{trace.name}: {kind} from {start:g} to {end:g} s does not lie within the trace, "
+                f"{trace.start:g} to {trace.start + trace.duration:g} s; correct it."
+            )
+    if spans:
+        return [Window(span, "given") for span in spans]
+    return [Window(span, "file") for span in trace.marks.get(kind, ())]
+
+
+def _differences(trace: Trace, quality: Quality) -> Array:
+    """(m, 2) distal less aortic pressure of each beat, Pa, and how much more it is in diastole than in systole.
+
+    The wire's pressure comes some milliseconds late, which looks like a difference while pressure rises: the lag that
+    fits the beat best is taken out.
+    """
+    aortic, distal = (smoothed(values, trace.rate) for values in (trace.aortic, trace.distal))
+    gap, slope = distal - aortic, np.gradient(aortic) * trace.rate
+    length = round(SYSTOLE * trace.rate)
+    rows = []
+    for a, b in pairwise(quality.beats.feet):
+        change = slope[a:b] - slope[a:b].mean()
+        lag = float(np.clip(-(change @ gap[a:b]) / max(change @ change, 1e-9), *LAG))
+        part = gap[a:b] + lag * slope[a:b]
+        half = min(length, len(part) - 1)
+        rows.append((part.mean(), part[half:].mean() - part[:half].mean()))
+    return np.array(rows).reshape(-1, 2)
+
+
+def _find_checks(trace: Trace, quality: Quality, pullback: Window | None) -> list[Window]:
+    """The first beats, and the last ones, if they are a check's."""
+    clean = np.flatnonzero(quality.clean)
+    if len(clean) < 12:
+        return []
+    rows = _differences(trace, quality)[clean]
+    feet = quality.beats.feet
+    found = []
+    for order in (slice(None), slice(None, None, -1)):
+        beats = clean[order]
+        size = _check_size(rows[order], feet[beats] / trace.rate, moved=pullback is not None and order.step == -1)
+        if size:
+            used = beats[:size]
+            ends = (int(feet[used.min()]), int(feet[used.max() + 1]))
+            found.append(Window((trace.start + ends[0] / trace.rate, trace.start + ends[1] / trace.rate), "found"))
+    return found
+
+
+def _check_size(rows: Array, time: Array, moved: bool) -> int:
+    """How many of the beats (from an end of the trace inwards) are a check; 0 for none."""
+    mean = rows[:, 0]
+    level = float(np.median(mean[:4]))
+    spread = float(np.median(np.abs(np.diff(mean[:8]))))
+    step = max(STEP, 5.0 * spread)
+    off = np.abs(mean - level) > step / 2.0
+    ends = np.flatnonzero(off[:-1] & off[1:])
+    if not len(ends) or ends[0] < 3:
+        return 0
+    leave = int(ends[0])
+    size = int(np.sum(np.abs(time[: max(leave - 1, 3)] - time[0]) <= CHECK))
+    after = (np.abs(time - time[leave]) <= MOVING) & (np.arange(len(time)) >= leave)
+    settled = abs(float(np.median(mean[after][-3:])) - level)
+    alike = abs(float(np.median(rows[:size, 1]))) < ALIKE
+    return size if alike and abs(level) < NEAR and (settled >= step or moved) else 0
+
+
+def _find_states(
+    trace: Trace, quality: Quality, first: float, last: float, full: Window | None
+) -> tuple[Window | None, Window | None]:
+    """Rest, and hyperaemia, between two times; ``full`` where hyperaemia is known."""
+    if full is not None:
+        last = full.span[0]
+    begin = first + (3.0 if first > trace.start else 0.0)  # the wire is advanced
+    used = np.flatnonzero(quality.clean & quality.beats.within(trace.index(begin), trace.index(last)))
+    if len(used) < 5:
+        return None, full
+    ratio = median_filter(quality.beats.ratio[used], size=5, mode="nearest")
+    seconds = trace.start + quality.beats.feet[used] / trace.rate
+    fall = None if full is not None else _fall(ratio)
+    if fall is None:
+        return Window((begin, last), "found"), full
+    onset = float(seconds[fall])
+    rest = None if onset - SETTLING - begin < 4.0 else Window((begin, onset - SETTLING), "found")
+    return rest, Window((onset, last), "found")
+
+
+def _fall(ratio: Sequence[float] | Array) -> int | None:
+    """The first beat from which on the ratio stays below where it began."""
+    begun = float(np.median(np.asarray(ratio)[:8]))
+    low = np.asarray(ratio) < begun - FALL
+    for k in np.flatnonzero(low):
+        if k >= 4 and low[k : k + LASTING].all() and len(low) - k >= LASTING:
+            return int(k)
+    return None
