@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -37,7 +37,7 @@ class WireOptions:
         m, or m/s, of the pullback; not both.
     """
 
-    given: Given = Given()
+    given: Given = field(default_factory=Given)
     flow: FlowMeasurement | None = None
     pullback_length: float | None = None
     pullback_speed: float | None = None
@@ -133,7 +133,9 @@ def _straightened(trace: Trace, quality: Quality, drift: Drift) -> Quality:
 
 
 def _state(trace: Trace, quality: Quality, windows: Windows, options: WireOptions) -> State:
-    full = Hyperaemic(Measured(None, "no hyperaemia is seen in the trace; give --hyperaemia START:END if there was any"))
+    full = Hyperaemic(
+        Measured(None, "no hyperaemia is seen in the trace; give --hyperaemia START:END if there was any")
+    )
     if windows.hyperaemia is not None:
         full = hyperaemic(trace, quality, windows.hyperaemia.span)
     none = Measured(None, "no rest is seen in the trace; give --rest START:END")

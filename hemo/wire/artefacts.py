@@ -84,7 +84,9 @@ def judge(trace: Trace) -> Quality:
     """Find the beats of a trace and everything that must not be averaged."""
     lost = {name: _lost(values, trace.rate) for name, values in _channels(trace)}
     rough = find_beats(trace, lost["aortic"])
-    flush = {name: _flush(values, lost[name], rough, k, trace.rate) for k, (name, values) in enumerate(_channels(trace))}
+    flush = {
+        name: _flush(values, lost[name], rough, k, trace.rate) for k, (name, values) in enumerate(_channels(trace))
+    }
     beats = find_beats(trace, lost["aortic"] | flush["aortic"])
     found = [
         Artefact(kind, name, first, last)
@@ -96,7 +98,7 @@ def judge(trace: Trace) -> Quality:
     touched = {name: _touched(beats, found, (name, "both")) for name in CHANNELS}
     found += _damping(trace, beats, touched)
     touched = {name: _touched(beats, found, (name, "both")) for name in CHANNELS}
-    found += _whip(trace, beats, touched)
+    found = _merged([*found, *_whip(trace, beats, touched)], trace.rate)
     early, irregular = _ectopic(beats, _touched(beats, found, CHANNELS))
     found = _merged([*found, *early], trace.rate)
     clean = ~_touched(beats, found, (*CHANNELS, "both")) & _possible(beats)

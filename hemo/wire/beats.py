@@ -7,6 +7,7 @@ positive slopes that Zong, Heldt, Moody and Mark proposed (Computers in Cardiolo
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ REFRACTORY = 0.28  # s, the least between two upstrokes: 214 a minute
 LEAST_RISE = 0.3  # of the usual upstroke
 HIGHEST = 260.0 * MMHG  # what is above is no heart beat
 PLAUSIBLE = (0.28, 2.4)  # s, of a beat
+LAG = (0.0, 0.04)  # s by which a wire's pressure may come late
 CHANNELS = ("aortic", "distal")
 
 
@@ -78,6 +80,22 @@ def smoothed(values: Array, rate: float) -> Array:
     return gaussian_filter1d(filled(values), max(SMOOTHING * rate, 0.5))
 
 
+def mean_beat(values: Array, beats: Beats, used: Array, length: int) -> Array:
+    """(length,) mean of the used beats of smoothed pressure (n,), laid on each other at their feet."""
+    waves = [values[foot : foot + length] for foot in beats.feet[used] if foot + length <= len(values)]
+    return np.mean(waves, axis=0) if waves else np.full(length, np.nan)
+
+
+def wire_lag(aortic: Array, distal: Array, rate: float) -> float:
+    """By how much the distal pressure of a mean beat comes late, s: what explains most of its difference.
+
+    A wave's way and the recorder's filters; of a difference c - lag dP/dt, by least squares, within 0 to 40 ms.
+    """
+    slope = np.gradient(aortic) * rate
+    gap, change = distal - aortic, slope - slope.mean()
+    return float(np.clip(-(change @ gap) / max(change @ change, 1e-9), *LAG))
+
+
 def find_beats(trace: Trace, ignored: Array) -> Beats:
     """The beats of a trace.
 
@@ -95,7 +113,7 @@ def find_beats(trace: Trace, ignored: Array) -> Beats:
     raw = np.stack([trace.aortic, trace.distal], axis=1)
     soft = np.stack([smoothed(trace.aortic, trace.rate), smoothed(trace.distal, trace.rate)], axis=1)
     rows: list[list[Array]] = [[], [], [], []]
-    for first, last in zip(feet[:-1], feet[1:], strict=True):
+    for first, last in pairwise(feet):
         part, rounded = raw[first:last], soft[first:last]
         known = ~np.isnan(part)
         rows[0].append(np.where(known.any(0), np.nansum(part, axis=0) / np.maximum(known.sum(0), 1), np.nan))

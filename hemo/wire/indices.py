@@ -12,7 +12,8 @@ of beats was not confirmed). The 0.05 and 0.01 are hemo's own.
 2012;59:1392, as told in later abstracts). iFR is a proprietary algorithm: this is a diastolic ratio of its kind.
 *dPR*: over the whole of diastole (van 't Veer et al., J Am Coll Cardiol 2017;70:2088; not confirmed in the original).
 *DFR*: where aortic pressure falls and lies below its mean; *RFR*: the lowest ratio at any time of the beat, mean of the
-beats (both as told in Open Heart's table of resting indices; their filters are not published).
+beats (both as told in a table of resting indices in Open Heart; their filters are not published).
+The ratios of parts of a beat are those of pressures at one time: the wire's lag (``beats.wire_lag``) is taken out.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
 
 from hemo.wire.artefacts import Quality
-from hemo.wire.beats import Beats, smoothed
+from hemo.wire.beats import Beats, mean_beat, smoothed, wire_lag
 from hemo.wire.trace import Trace, runs
 
 Array = NDArray[Any]
@@ -60,7 +61,7 @@ class Hyperaemic:
 
 @dataclass(frozen=True)
 class Resting:
-    """Ratios at rest; ``closure`` is the valve's, s after the foot of the beat; ``aortic`` the mean pressure, Pa."""
+    """Ratios at rest; mean aortic pressure, Pa; the valve's closure, s after a beat's foot; the wire's lag, s."""
 
     pd_pa: Measured
     wave_free: Measured
@@ -69,6 +70,7 @@ class Resting:
     rfr: Measured
     aortic: float | None = None
     closure: float | None = None
+    lag: float | None = None
 
 
 def _three(beats: Beats) -> tuple[Array, Array]:
@@ -113,42 +115,36 @@ def resting(trace: Trace, quality: Quality, span: tuple[float, float]) -> Restin
         return Resting(none, none, none, none, none)
     seconds = (trace.start + beats.feet[used[0]] / trace.rate, trace.start + beats.feet[used[-1] + 1] / trace.rate)
     means = np.average(beats.mean[used], axis=0, weights=beats.period[used])
-    closure = valve_closure(trace, beats, used)
-    diastole: dict[str, tuple[Array, Array]] = {}
+    length = int(np.median(np.diff(beats.feet)[used]))
+    soft = [smoothed(values, trace.rate) for values in (trace.aortic, trace.distal)]
+    typical = [mean_beat(values, beats, used, length) for values in soft]
+    closure = valve_closure(typical[0], trace.rate)
+    lag = wire_lag(typical[0], typical[1], trace.rate)
+    parts: dict[str, float | None] = {}
     if closure is not None:
         pairs = [(beats.feet[k] + closure * trace.rate, float(beats.feet[k + 1])) for k in used]
         starts, ends = (np.array(column) for column in zip(*pairs, strict=True))
-        diastole["dpr"] = starts, ends
-        diastole["wave_free"] = starts + 0.25 * (ends - starts), ends - LAST * trace.rate
-    parts = {name: _mean_ratio(trace, *bounds) for name, bounds in diastole.items()}
-    dfr, rfr = _falling(trace, beats, used)
+        parts["dpr"] = _mean_ratio(trace, starts, ends, lag)
+        parts["wave_free"] = _mean_ratio(trace, starts + 0.25 * (ends - starts), ends - LAST * trace.rate, lag)
+    at = np.arange(len(soft[0]))
+    dfr, rfr = _falling(soft[0], np.interp(at + lag * trace.rate, at, soft[1]), beats, used)
 
     def told(value: float | None) -> Measured:
         return Measured(value, "" if value is not None else "the valve's closure is not seen", seconds, len(used))
 
+    whole, free, diastole = float(means[1] / means[0]), parts.get("wave_free"), parts.get("dpr")
     return Resting(
-        told(float(means[1] / means[0])),
-        told(parts.get("wave_free")),
-        told(parts.get("dpr")),
-        told(dfr),
-        told(rfr),
-        float(means[0]),
-        closure,
+        told(whole), told(free), told(diastole), told(dfr), told(rfr), float(means[0]), closure=closure, lag=lag
     )
 
 
-def valve_closure(trace: Trace, beats: Beats, used: Array) -> float | None:
-    """When the aortic valve closes, s after the foot: the sharpest bend upwards behind the steepest fall.
+def valve_closure(beat: Array, rate: float) -> float | None:
+    """When the aortic valve closes, s after the foot of a mean beat: the sharpest bend behind the steepest fall.
 
-    Of the mean of the used beats, laid on each other at their feet, so that noise and quantum average out.
+    The mean of many beats is taken so that noise and quantum average out.
     """
-    length = int(np.median(np.diff(beats.feet)[used]))
-    soft = smoothed(trace.aortic, trace.rate)
-    waves = [soft[a : a + length] for a in beats.feet[used] if a + length <= len(soft)]
-    if len(waves) < 3:
-        return None
-    curve = CubicSpline(np.arange(length) / trace.rate, np.mean(waves, axis=0))
-    time = np.arange(0.0, (length - 1) / trace.rate, 0.002)
+    curve = CubicSpline(np.arange(len(beat)) / rate, beat)
+    time = np.arange(0.0, (len(beat) - 1) / rate, 0.002)
     pressure, slope, bend = (curve(time, order) for order in range(3))
     top = int(np.argmax(pressure))
     fall = (time > time[top]) & (time < min(time[top] + 0.3, 0.7 * time[-1]))
@@ -160,19 +156,21 @@ def valve_closure(trace: Trace, beats: Beats, used: Array) -> float | None:
     return closure if 0.15 < closure < 0.6 and closure < 0.75 * time[-1] else None
 
 
-def _mean_ratio(trace: Trace, starts: Array, ends: Array) -> float | None:
-    """Mean distal over mean aortic pressure between pairs of places in samples, parts of samples counted."""
-    at = np.arange(len(trace.aortic))
+def _mean_ratio(trace: Trace, starts: Array, ends: Array, lag: float) -> float | None:
+    """Mean distal over mean aortic pressure between pairs of places in samples, parts of samples counted.
+
+    The distal pressure is taken ``lag`` seconds later.
+    """
+    at = np.arange(len(trace.aortic) + 1)
     sums = []
-    for values in (trace.distal, trace.aortic):
+    for values, late in ((trace.distal, lag * trace.rate), (trace.aortic, 0.0)):
         total = np.concatenate([[0.0], np.cumsum(np.nan_to_num(values))])
-        sums.append(np.sum(np.interp(ends, np.append(at, len(at)), total) - np.interp(starts, np.append(at, len(at)), total)))
+        sums.append(np.sum(np.interp(ends + late, at, total) - np.interp(starts + late, at, total)))
     return float(sums[0] / sums[1]) if sums[1] > 0.0 else None
 
 
-def _falling(trace: Trace, beats: Beats, used: Array) -> tuple[float | None, float]:
+def _falling(aortic: Array, distal: Array, beats: Beats, used: Array) -> tuple[float | None, float]:
     """DFR and RFR of the used beats."""
-    aortic, distal = (smoothed(values, trace.rate) for values in (trace.aortic, trace.distal))
     slope = np.gradient(aortic)
     sums, least = np.zeros(2), []
     for k in used:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -59,9 +60,13 @@ def read_trace(path: Path, columns: Columns | None = None) -> Trace:
     told = columns or Columns()
     heads, rows, comma = _rows(path)
     plain = [_bare(head) for head in heads]
-    first, second = (_place(path, heads, plain, *what) for what in ((told.aortic, AORTIC, "aortic"), (told.distal, DISTAL, "distal")))
+    first, second = (
+        _place(path, heads, plain, *what) for what in ((told.aortic, AORTIC, "aortic"), (told.distal, DISTAL, "distal"))
+    )
     if first == second:
-        raise InputError(f"{path}: one column cannot be aortic and distal pressure; name two with --aortic and --distal.")
+        raise InputError(
+            f"{path}: one column cannot be aortic and distal pressure; name two with --aortic and --distal."
+        )
     raw = [_numbers(path, heads[place], rows, place, comma, lost=True) for place in (first, second)]
     time, notes = _times(path, told, heads, plain, rows, comma)
     factor, unit_note = _unit(path, told, heads, first, raw[0])
@@ -152,9 +157,12 @@ def _times(
         return np.arange(len(rows)) / told.rate, ()
     found = [k for k, bare in enumerate(plain) if (bare in TIMES if told.time is None else heads[k] == told.time)]
     if len(found) != 1:
-        raise InputError(f"{path}: it has no single column of times; name it with --time, or give the rate with --rate.")
+        raise InputError(
+            f"{path}: it has no single column of times; name it with --time, or give the rate with --rate."
+        )
     place = found[0]
-    factor, notes = TIMES.get(plain[place], 1.0), ()
+    factor = TIMES.get(plain[place], 1.0)
+    notes: tuple[str, ...] = ()
     values = _numbers(path, heads[place], rows, place, comma, lost=False)
     if not np.isfinite(values).all():
         raise InputError(f"{path}: a time in the column {heads[place]} is no number; correct it.")
@@ -162,9 +170,9 @@ def _times(
     if np.any(steps <= 0.0):
         line = int(np.argmax(steps <= 0.0)) + 3
         raise InputError(f"{path}, line {line}: the time does not increase; correct it.")
-    if plain[place] not in TIMES or plain[place] in ("time", "t"):
-        if factor * float(np.median(steps)) >= 1.0:
-            factor, notes = 1e-3, (f"the column {heads[place]} was taken for milliseconds",)
+    unsaid = plain[place] not in TIMES or plain[place] in ("time", "t")
+    if unsaid and float(np.median(steps)) >= 1.0:
+        factor, notes = 1e-3, (f"the column {heads[place]} was taken for milliseconds",)
     return factor * values, notes
 
 
@@ -213,7 +221,9 @@ def _even(path: Path, time: Array, columns: list[Array]) -> tuple[float, float, 
         step = float((time[-1] - time[0]) / (len(time) - 1))
     rate = 1.0 / step
     if not RATES[0] <= rate <= RATES[1]:
-        raise InputError(f"{path}: {rate:.4g} samples a second is outside {RATES[0]:g} to {RATES[1]:g}; check the times.")
+        raise InputError(
+            f"{path}: {rate:.4g} samples a second is outside {RATES[0]:g} to {RATES[1]:g}; check the times."
+        )
     if (time[-1] - time[0]) * rate > 20.0 * len(time):
         raise InputError(f"{path}: most of its {time[-1] - time[0]:.0f} s hold no sample; check the times.")
     if np.abs(steps - step).max() < 0.02 * step:
@@ -236,8 +246,8 @@ def _marks(plain: list[str], rows: list[list[str]], time: Array, rate: float) ->
         return {}
     words = np.array([MARKS.get(_bare(row[place]) if place < len(row) else "", "") for row in rows])
     found: dict[str, tuple[Span, ...]] = {}
-    edges = [0, *(np.flatnonzero(words[1:] != words[:-1]) + 1).tolist(), len(words)]
-    for first, last in zip(edges[:-1], edges[1:], strict=True):
+    edges = [0, *map(int, np.flatnonzero(words[1:] != words[:-1]) + 1), len(words)]
+    for first, last in pairwise(edges):
         if words[first]:
             span = (float(time[first]), float(time[last - 1] + 1.0 / rate))
             found[str(words[first])] = (*found.get(str(words[first]), ()), span)
@@ -255,6 +265,6 @@ def _check(path: Path, trace: Trace) -> None:
     ratio = float(np.nanmedian(trace.distal) / np.nanmedian(trace.aortic))
     if not 0.1 <= ratio <= 1.15:
         raise InputError(
-            f"{path}: the distal pressure is {ratio:.2f} of the aortic one through most of it; are the columns swapped, "
-            "or their units different?"
+            f"{path}: the distal pressure is {ratio:.2f} of the aortic one through most of it; are the columns "
+            "swapped, or their units different?"
         )

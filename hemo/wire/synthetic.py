@@ -1,16 +1,16 @@
 """Pressure-wire traces whose every number is known; ``python -m hemo.wire.synthetic FOLDER`` writes some.
 
-A left ventricle ejects into a windkessel (aortic pressure). A stenosis that loses A q + B q^2 and a microvascular bed
-that systole squeezes share that pressure (distal pressure, flow). Hyperaemia opens the bed in time. The true ratios
-are those of the same circuit held at rest or at full hyperaemia for 40 s, without breathing, ectopic beats, noise or
-wire: no beat is sought and no window chosen, so nothing is shared with what reads traces.
+Hyperaemia opens the bed of a circuit (``hemo.wire.circuit``) in time, a wire is advanced, read and drawn back, and
+disturbances fall on what is recorded. The true ratios are those of the same circuit held at rest or at full hyperaemia
+for 40 s, without breathing, ectopic beats, noise or wire: no beat is sought and no window chosen, so nothing is shared
+with what reads traces.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,43 +20,12 @@ from scipy.ndimage import gaussian_filter1d
 from scipy.signal import lfilter
 
 from hemo.units import MMHG
+from hemo.wire.circuit import FINE, Circuit, Patient, Spans, run_circuit, smooth
 
 Array = NDArray[Any]
-FINE = 1000.0  # 1/s; the circuit's own rate
-VENOUS = 5.0  # mmHg
 STEADY = 40.0  # s, of the circuit that tells the truth
 CHANNELS = ("aortic", "distal")
-IMPEDANCE = 0.11  # of the aorta over its resistance
 RANGE = (-30.0, 300.0)  # mmHg, of the recorder
-
-
-@dataclass(frozen=True)
-class Patient:
-    """What the circuit is made of; pressures in mmHg, times in s, flows in mL/s.
-
-    Attributes
-    ----------
-    heart_rate, mean_pressure, stroke
-        1/min; mean aortic pressure at rest; share by which a pulse is larger (above 1) or smaller than usual.
-    loss
-        Share of aortic pressure that the stenosis would take from a flow of ``reserve * rest_flow``.
-    rest_flow, reserve
-        Of the bed without stenosis; how many times hyperaemia opens it.
-    fall, quickening
-        Of aortic pressure, and of the heart's rate, with hyperaemia.
-    squeeze
-        Share of the bed's conductance that systole takes: 0.6 left, 0.2 right.
-    """
-
-    heart_rate: float = 72.0
-    mean_pressure: float = 93.0
-    stroke: float = 1.0
-    loss: float = 0.3
-    rest_flow: float = 1.0
-    reserve: float = 4.0
-    fall: float = 0.1
-    quickening: float = 0.08
-    squeeze: float = 0.6
 
 
 @dataclass(frozen=True)
@@ -101,6 +70,7 @@ class Truth:
     rest: float
     wave_free: float
     diastolic: float
+    rfr: float
     cfr: float
     parts: dict[str, tuple[float, float]]
     events: tuple[Event, ...]
@@ -116,16 +86,6 @@ class MadeTrace:
     truth: Truth = field(repr=False)
 
 
-@dataclass(frozen=True)
-class _Circuit:
-    time: Array
-    aortic: Array
-    distal: Array
-    flow: Array
-    onsets: Array
-    closures: Array
-
-
 def make(patient: Patient, recording: Recording, seed: int) -> MadeTrace:
     """A trace with its disturbances at random places."""
     random = np.random.default_rng(seed)
@@ -134,8 +94,8 @@ def make(patient: Patient, recording: Recording, seed: int) -> MadeTrace:
     time = np.arange(round(ends[-1] * FINE)) / FINE
     opening = _opening(time, spans)
     ectopic = recording.disturbances.count("ectopic")
-    circuit, early = _circuit(patient, time, opening, random, recording.breathing, ectopic, spans)
-    distal = circuit.aortic - _place(time, spans, recording) * (circuit.aortic - circuit.distal)
+    circuit, early = run_circuit(patient, time, opening, random, recording.breathing, ectopic, spans)
+    distal: Array = circuit.aortic - _place(time, spans, recording) * (circuit.aortic - circuit.distal)
     distal = lfilter([1.0 / 9.0], [1.0, -8.0 / 9.0], distal, zi=[8.0 / 9.0 * distal[0]])[0]  # 8 ms: it lags a little
     distal = distal + recording.drift * time / time[-1]
     events = [Event("ectopic", "both", start, end) for start, end in early]
@@ -154,142 +114,38 @@ def make(patient: Patient, recording: Recording, seed: int) -> MadeTrace:
     return MadeTrace(at, read[0], read[1], truth)
 
 
-def _opening(time: Array, spans: dict[str, tuple[float, float]]) -> Array:
+def _opening(time: Array, spans: Spans) -> Array:
     """(n,) 0 at rest, 1 at full hyperaemia: an infusion stays, a bolus of 12 s goes."""
-    value = np.zeros(len(time))
+    value: Array = np.zeros(len(time))
     if "infusion" in spans:
         start, end = spans["infusion"]
         over = spans.get("pullback", (0.0, end))[1]
-        value = _smooth((time - start - 12.0) / 25.0) * (1.0 - _smooth((time - over) / 8.0))
+        value = smooth((time - start - 12.0) / 25.0) * (1.0 - smooth((time - over) / 8.0))
     if "bolus" in spans:
         start = spans["bolus"][0]
-        value = _smooth((time - start - 4.0) / 7.0) * np.exp(-np.maximum(time - start - 23.0, 0.0) / 14.0)
+        value = smooth((time - start - 4.0) / 7.0) * np.exp(-np.maximum(time - start - 23.0, 0.0) / 14.0)
     return value
 
 
-def _place(time: Array, spans: dict[str, tuple[float, float]], recording: Recording) -> Array:
+def _place(time: Array, spans: Spans, recording: Recording) -> Array:
     """(n,) share of the stenosis's loss that lies between guide and sensor."""
-    value = np.zeros(len(time))
     start, end = spans["crossing"]
-    value = _smooth((time - start) / (end - start))
+    value: Array = smooth((time - start) / (end - start))
     if "pullback" in spans:
         start, end = spans["pullback"]
         back = 1.0 - (time - start) / (end - start)  # 1 distal, 0 at the guide
-        left = sum(share * _smooth((back - place) / 0.08) for place, share in recording.pullback)
+        left = sum(share * smooth((back - place) / 0.08) for place, share in recording.pullback)
         value = np.where(time < start, value, left)
     elif "check" in spans:
-        value = value * (1.0 - _smooth((time - spans["check"][0]) / 2.0))
+        value = value * (1.0 - smooth((time - spans["check"][0]) / 2.0))
     return value
 
 
-def _smooth(x: Array) -> Array:
-    """From 0 at x = 0 to 1 at x = 1."""
-    x = np.clip(x, 0.0, 1.0)
-    return x * x * (3.0 - 2.0 * x)
-
-
-def _circuit(
-    patient: Patient,
-    time: Array,
-    opening: Array,
-    random: np.random.Generator,
-    breathing: float,
-    ectopics: int,
-    spans: dict[str, tuple[float, float]],
-) -> tuple[_Circuit, list[tuple[float, float]]]:
-    breath = np.sin(2.0 * np.pi * time / 4.3 + random.uniform(0.0, 6.0))
-    onsets, early = _onsets(patient, time, opening, breath if breathing else 0.0 * breath, random, ectopics, spans)
-    steady = not breathing and not ectopics
-    flow, squeeze, closures = _ejection(time, onsets, random, 0.0 if steady else 0.02)
-    drawn = 0.5 * breathing * breath  # half of what breathing does drives flow, half moves all pressures alike
-    aortic = _windkessel(patient, flow, opening) + drawn
-    through = _stenosis(patient, aortic, squeeze, opening)
-    return _Circuit(time, aortic + drawn, through[1] + drawn, through[0], onsets, closures), early
-
-
-def _onsets(
-    patient: Patient,
-    time: Array,
-    opening: Array,
-    breath: Array,
-    random: np.random.Generator,
-    ectopics: int,
-    spans: dict[str, tuple[float, float]],
-) -> tuple[Array, list[tuple[float, float]]]:
-    """Times of ejection, and from the early beat to the next normal one of each ectopic beat."""
-    free = (spans["rest"][0] + 3.0, time[-1] - 10.0) if "rest" in spans else (0.0, 0.0)
-    wanted = np.sort(random.uniform(*free, ectopics))
-    varies = bool(np.any(breath))
-    now, onsets, early = 0.2, [0.2], []
-    while now < time[-1]:
-        at = min(int(now * FINE), len(time) - 1)
-        interval = 60.0 / (patient.heart_rate * (1.0 + patient.quickening * opening[at]))
-        interval *= 1.0 + 0.03 * breath[at] + (0.012 * random.standard_normal() if varies else 0.0)
-        if len(wanted) and now > wanted[0]:
-            short, pause = interval * random.uniform(0.55, 0.72), interval * random.uniform(1.3, 1.45)
-            onsets += [now + short, now + short + pause]
-            early.append((now + short, now + short + pause))
-            wanted = wanted[1:]
-            wanted = wanted[wanted > onsets[-1] + 5.0]
-        else:
-            onsets.append(now + interval)
-        now = onsets[-1]
-    return np.array(onsets), early
-
-
-def _ejection(time: Array, onsets: Array, random: np.random.Generator, spread: float) -> tuple[Array, Array, Array]:
-    """(n,) flow into the aorta, mL/s before scaling; (n,) how far systole squeezes the bed; closures of the valve, s."""
-    flow, squeeze = np.zeros(len(time)), np.zeros(len(time))
-    closures = []
-    before = np.diff(onsets, prepend=onsets[0] - 0.85)
-    for onset, filling in zip(onsets, before, strict=True):
-        lasts = 0.30 * min(filling / 0.85, 1.3) ** 0.4
-        first, last = (round(t * FINE) for t in (onset, onset + 1.1 * lasts + 0.1))
-        local = time[first : min(last, len(time))] - onset
-        volume = (1.0 - np.exp(-max(filling - 0.2, 0.02) / 0.25)) / (1.0 - np.exp(-0.65 / 0.25))
-        volume *= 1.0 + spread * random.standard_normal()
-        inside = np.clip(local / lasts, 0.0, 1.0)
-        flow[first : first + len(local)] += volume * np.sin(np.pi * inside**0.75) ** 1.5
-        back = (local - lasts) / 0.035  # the valve closes: a little flows back
-        flow[first : first + len(local)] -= 0.12 * volume * np.where((back > 0) & (back < 1), np.sin(np.pi * back), 0.0)
-        bump = _smooth((local + 0.02) / 0.09) * (1.0 - _smooth((local - lasts) / 0.09))
-        squeeze[first : first + len(local)] = np.maximum(squeeze[first : first + len(local)], bump)
-        closures.append(onset + lasts + 0.035)
-    return flow, squeeze, np.array(closures)
-
-
-def _windkessel(patient: Patient, flow: Array, opening: Array) -> Array:
-    """(n,) aortic pressure, mmHg: compliance and resistance, and an impedance in series that shows the valve."""
-    decay = np.exp(-1.0 / (FINE * 1.5))
-    start = flow[: round(20.0 * FINE)].mean() / (1.0 - decay)
-    reservoir = lfilter([1.0], [1.0, -decay], flow, zi=[decay * start])[0] * (1.0 - decay)
-    mean = flow.mean()
-    pulse = gaussian_filter1d(IMPEDANCE * flow, 0.008 * FINE)
-    wave = gaussian_filter1d(np.maximum(np.gradient(flow) * FINE, -40.0), 0.02 * FINE) * 4e-4  # what comes back
-    shape = (reservoir + patient.stroke * (pulse + np.roll(wave, round(0.06 * FINE)))) / (mean * (1.0 + IMPEDANCE))
-    return patient.mean_pressure * (1.0 - patient.fall * opening) * shape
-
-
-def _stenosis(patient: Patient, aortic: Array, squeeze: Array, opening: Array) -> tuple[Array, Array]:
-    """(n,) flow, mL/s, and (n,) distal pressure, mmHg: A q + B q^2 + R q = p - VENOUS, a quadratic in q."""
-    usual = patient.reserve * patient.rest_flow
-    drop = patient.loss * patient.mean_pressure
-    viscous, expansion = 0.3 * drop / usual, 0.7 * drop / usual**2
-    open_ = 1.0 + (patient.reserve - 1.0) * opening
-    bed = (patient.mean_pressure - VENOUS) / patient.rest_flow / open_ / (1.0 - patient.squeeze * squeeze)
-    linear, head = viscous + bed, aortic - VENOUS
-    if expansion > 0.0:
-        flow = 2.0 * head / (linear + np.sqrt(linear**2 + 4.0 * expansion * np.maximum(head, 0.0)))
-    else:
-        flow = head / linear
-    return flow, VENOUS + bed * flow
-
-
-def _truth(patient: Patient, spans: dict[str, tuple[float, float]], events: tuple[Event, ...]) -> Truth:
+def _truth(patient: Patient, spans: Spans, events: tuple[Event, ...]) -> Truth:
     """Ratios of the circuit's own pressures over whole heart beats, each state held."""
     time = np.arange(round(STEADY * FINE)) / FINE
     nothing = np.random.default_rng(0)
-    states = [_circuit(patient, time, np.full(len(time), x), nothing, 0.0, 0, {})[0] for x in (0.0, 1.0)]
+    states = [run_circuit(patient, time, np.full(len(time), x), nothing, 0.0, 0, {})[0] for x in (0.0, 1.0)]
     whole = [(c.time >= c.onsets[5]) & (c.time < c.onsets[-3]) for c in states]
     rest, full = (float(c.distal[w].mean() / c.aortic[w].mean()) for c, w in zip(states, whole, strict=True))
     still = states[0]
@@ -300,17 +156,24 @@ def _truth(patient: Patient, spans: dict[str, tuple[float, float]], events: tupl
             kept |= (time >= closed + share * (opened - closed)) & (time < opened - margin)
         ratios.append(float(still.distal[kept].mean() / still.aortic[kept].mean()))
     cfr = float(states[1].flow[whole[1]].mean() / states[0].flow[whole[0]].mean())
-    return Truth(full, rest, ratios[0], ratios[1], cfr, spans, events)
+    each = zip(still.onsets[5:-3], still.onsets[6:-2], strict=True)
+    beats = [(time >= a) & (time < b) for a, b in each]
+    rfr = float(np.mean([(still.distal[beat] / still.aortic[beat]).min() for beat in beats]))
+    return Truth(full, rest, ratios[0], ratios[1], rfr, cfr, spans, events)
 
 
-def _free_span(
-    kind: str, spans: dict[str, tuple[float, float]], taken: Sequence[Event], random: np.random.Generator
-) -> tuple[float, float]:
+def _free_span(kind: str, spans: Spans, taken: Sequence[Event], random: np.random.Generator) -> tuple[float, float]:
     """A random span, clear of the other disturbances, of the checks and of the wire's way."""
     lengths = {"flush": (0.5, 4.0), "damping": (4.0, 14.0), "whip": (3.0, 12.0)}
     lengths |= {"disconnection": (0.8, 8.0), "saturation": (4.0, 12.0)}
     first = spans["rest"][0] + 1.0
-    last = min([spans[name][0] for name in ("pullback", "check") if name in spans]) - 1.0
+    last = (
+        min(
+            [spans[name][0] for name in ("pullback", "check") if name in spans],
+            default=max(s[1] for s in spans.values()),
+        )
+        - 1.0
+    )
     for _ in range(500):
         length = random.uniform(*lengths[kind])
         start = random.uniform(first, last - length)
@@ -324,12 +187,12 @@ def _disturb(
     channels: dict[str, Array],
     time: Array,
     span: tuple[float, float],
-    circuit: _Circuit,
+    circuit: Circuit,
     random: np.random.Generator,
 ) -> Event:
     """Change a channel as the cause would; what happens in the recorder itself is only placed here."""
     inside = (time >= span[0]) & (time < span[1])
-    edges = _smooth((time - span[0]) / 0.12) * _smooth((span[1] - time) / 0.12)
+    edges = smooth((time - span[0]) / 0.12) * smooth((span[1] - time) / 0.12)
     often = {"flush": 1.0, "damping": 0.7, "whip": 0.25, "disconnection": 0.5, "saturation": 0.7}[kind]
     name = CHANNELS[int(random.random() >= often)]
     old = channels[name]
@@ -375,3 +238,50 @@ def _at_the_recorder(event: Event, at: Array, read: list[Array], random: np.rand
         values[inside] = values[inside][0]
     else:
         values[inside] = np.round(random.normal(2.0, 2.0, int(inside.sum())), 1)
+
+
+def examples() -> dict[str, MadeTrace]:
+    """The traces of docs/wire.md: a usual one, a bolus in a right coronary, a wire that drifted, a pullback."""
+    usual = Recording(disturbances=("flush", "damping", "whip", "disconnection", "saturation", "ectopic"), drift=1.0)
+    bolus = Recording(
+        rate=250.0, parts=tuple(("bolus" if n == "infusion" else n, min(x, 50.0)) for n, x in usual.parts), noise=0.6
+    )
+    drawn = replace(usual, disturbances=(), drift=0.0, parts=(*usual.parts[:-1], ("pullback", 40.0), ("check", 10.0)))
+    return {
+        "P001_LAD": make(Patient(loss=0.5), usual, 11),
+        "P002_RCA": make(Patient(heart_rate=64.0, loss=0.25, squeeze=0.25), bolus, 12),
+        "P003_LCX": make(Patient(loss=0.4, reserve=3.0), replace(usual, drift=-5.0, disturbances=("whip",)), 13),
+        "P004_LAD": make(Patient(loss=0.6), drawn, 14),
+    }
+
+
+def write_examples(folder: Path) -> None:
+    """Write the traces, list.csv with what an operator would know of them, and truth.csv."""
+    folder.mkdir(parents=True, exist_ok=True)
+    listed, truths = [], []
+    for name, made in examples().items():
+        pascal = name == "P002_RCA"
+        heads = ["time_s", "Pa", "Pd"] if pascal else ["time_s", "aortic_mmHg", "distal_mmHg"]
+        values = np.stack([made.time, *(c * (MMHG if pascal else 1.0) for c in (made.aortic, made.distal))], axis=1)
+        rows = [["" if np.isnan(x) else f"{x:.4f}".rstrip("0").rstrip(".") for x in row] for row in values]
+        _write(folder / f"{name}.csv", [heads, *rows])
+        spans = {part: f"{start:g}:{end:g}" for part, (start, end) in made.truth.parts.items()}
+        start, end = made.truth.parts["check"]
+        checks = f"{spans['equalisation']} {start + 3.0:g}:{end:g}"
+        length = "70 mm" if "pullback" in spans else ""
+        listed.append([f"{name}.csv", *name.split("_"), checks, spans.get("pullback", ""), length])
+        truths.append([name, *(f"{x:.4f}" for x in (made.truth.ffr, made.truth.rest, made.truth.wave_free))])
+    _write(
+        folder / "list.csv", [["trace", "patient", "vessel", "equalisation", "pullback", "pullback_length"], *listed]
+    )
+    _write(folder / "truth.csv", [["trace", "ffr", "pd_pa", "wave_free_ratio"], *truths])
+
+
+def _write(path: Path, rows: Sequence[Sequence[str]]) -> None:
+    path.write_text("".join(",".join(row) + "\n" for row in rows), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        raise SystemExit("usage: python -m hemo.wire.synthetic FOLDER")
+    write_examples(Path(sys.argv[1]))

@@ -1,7 +1,8 @@
 """Which stretch of a trace is an equalisation check, rest, hyperaemia, a pullback: as given, or as found.
 
-What is found is found from the pressures alone. *Check*: systole and diastole differ by the same between the sensors,
-and the difference steps within some seconds where the wire is moved. *Hyperaemia*: the ratio falls by 0.02 or more
+What is found is found from the pressures alone. *Check*: in the first or last 20 s the sensors differ by the same
+throughout the beat, and that difference steps where the wire is moved. A mild stenosis without much flow looks alike,
+so a found check is never used silently. *Hyperaemia*: the ratio falls by 0.02 or more
 below where it began and stays there. Where that cannot be seen, nothing is assumed; the thresholds are hemo's own.
 """
 
@@ -9,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -19,18 +19,16 @@ from scipy.ndimage import median_filter
 from hemo.errors import InputError
 from hemo.units import MMHG
 from hemo.wire.artefacts import Quality
-from hemo.wire.beats import smoothed
+from hemo.wire.beats import mean_beat, smoothed, wire_lag
 from hemo.wire.trace import Span, Trace
 
 Array = NDArray[Any]
 
 STEP = 1.2 * MMHG  # of the difference, at least, where the wire leaves or enters the guide
-ALIKE = 0.8 * MMHG  # between the differences in systole and in diastole
-LAG = (0.0, 0.04)  # s by which a wire's pressure may come late
+ALIKE = 0.6 * MMHG  # standard deviation of the difference within a beat
 NEAR = 10.0 * MMHG  # the most that a check may differ
 MOVING = 6.0  # s
-CHECK = 12.0  # s, the longest check that is found
-SYSTOLE = 0.35  # s
+CHECK = 20.0  # s, the longest check that is found
 FALL = 0.02  # of the ratio
 LASTING = 6  # beats
 SETTLING = 5.0  # s before the fall is seen in which hyperaemia may have begun
@@ -103,59 +101,47 @@ def _known(trace: Trace, given: Given, kind: str) -> list[Window]:
     return [Window(span, "file") for span in trace.marks.get(kind, ())]
 
 
-def _differences(trace: Trace, quality: Quality) -> Array:
-    """(m, 2) distal less aortic pressure of each beat, Pa, and how much more it is in diastole than in systole.
-
-    The wire's pressure comes some milliseconds late, which looks like a difference while pressure rises: the lag that
-    fits the beat best is taken out.
-    """
-    aortic, distal = (smoothed(values, trace.rate) for values in (trace.aortic, trace.distal))
-    gap, slope = distal - aortic, np.gradient(aortic) * trace.rate
-    length = round(SYSTOLE * trace.rate)
-    rows = []
-    for a, b in pairwise(quality.beats.feet):
-        change = slope[a:b] - slope[a:b].mean()
-        lag = float(np.clip(-(change @ gap[a:b]) / max(change @ change, 1e-9), *LAG))
-        part = gap[a:b] + lag * slope[a:b]
-        half = min(length, len(part) - 1)
-        rows.append((part.mean(), part[half:].mean() - part[:half].mean()))
-    return np.array(rows).reshape(-1, 2)
-
-
 def _find_checks(trace: Trace, quality: Quality, pullback: Window | None) -> list[Window]:
     """The first beats, and the last ones, if they are a check's."""
     clean = np.flatnonzero(quality.clean)
     if len(clean) < 12:
         return []
-    rows = _differences(trace, quality)[clean]
     feet = quality.beats.feet
+    gap = quality.beats.mean[:, 1] - quality.beats.mean[:, 0]
     found = []
     for order in (slice(None), slice(None, None, -1)):
         beats = clean[order]
-        size = _check_size(rows[order], feet[beats] / trace.rate, moved=pullback is not None and order.step == -1)
-        if size:
-            used = beats[:size]
-            ends = (int(feet[used.min()]), int(feet[used.max() + 1]))
+        moved = pullback is not None and order.step == -1
+        size = _check_size(gap[beats], np.abs(feet[beats] - feet[beats[0]]) / trace.rate, moved)
+        used = np.sort(beats[:size])
+        if size and _level(trace, quality, used):
+            ends = (int(feet[used[0]]), int(feet[used[-1] + 1]))
             found.append(Window((trace.start + ends[0] / trace.rate, trace.start + ends[1] / trace.rate), "found"))
     return found
 
 
-def _check_size(rows: Array, time: Array, moved: bool) -> int:
-    """How many of the beats (from an end of the trace inwards) are a check; 0 for none."""
-    mean = rows[:, 0]
-    level = float(np.median(mean[:4]))
-    spread = float(np.median(np.abs(np.diff(mean[:8]))))
-    step = max(STEP, 5.0 * spread)
-    off = np.abs(mean - level) > step / 2.0
+def _check_size(gap: Array, time: Array, moved: bool) -> int:
+    """How many of the beats (from an end of the trace inwards, ``time`` from there) may be a check; 0 for none."""
+    level = float(np.median(gap[:4]))
+    step = max(STEP, 5.0 * float(np.median(np.abs(np.diff(gap[:8])))))
+    off = np.abs(gap - level) > step / 2.0
     ends = np.flatnonzero(off[:-1] & off[1:])
-    if not len(ends) or ends[0] < 3:
+    if not len(ends) or ends[0] < 3 or time[ends[0]] > CHECK:
         return 0
     leave = int(ends[0])
-    size = int(np.sum(np.abs(time[: max(leave - 1, 3)] - time[0]) <= CHECK))
-    after = (np.abs(time - time[leave]) <= MOVING) & (np.arange(len(time)) >= leave)
-    settled = abs(float(np.median(mean[after][-3:])) - level)
-    alike = abs(float(np.median(rows[:size, 1]))) < ALIKE
-    return size if alike and abs(level) < NEAR and (settled >= step or moved) else 0
+    after = (time - time[leave] <= MOVING) & (np.arange(len(time)) >= leave)
+    settled = abs(float(np.median(gap[after][-3:])) - level)
+    return max(leave - 1, 3) if abs(level) < NEAR and (settled >= step or moved) else 0
+
+
+def _level(trace: Trace, quality: Quality, used: Array) -> bool:
+    """Whether the mean beat's difference is the same throughout the beat, the wire's lag taken out."""
+    feet = quality.beats.feet
+    length = int(np.diff(feet)[used].min())
+    soft = (smoothed(values, trace.rate) for values in (trace.aortic, trace.distal))
+    aortic, distal = (mean_beat(values, quality.beats, used, length) for values in soft)
+    late = wire_lag(aortic, distal, trace.rate) * np.gradient(aortic) * trace.rate
+    return bool(np.std(distal - aortic + late) < ALIKE)
 
 
 def _find_states(
@@ -174,7 +160,9 @@ def _find_states(
     if fall is None:
         return Window((begin, last), "found"), full
     onset = float(seconds[fall])
-    rest = None if onset - SETTLING - begin < 4.0 else Window((begin, onset - SETTLING), "found")
+    # without a check before it, what lasts no longer than one may be one
+    least = 4.0 if first > trace.start else CHECK
+    rest = None if onset - SETTLING - begin < least else Window((begin, onset - SETTLING), "found")
     return rest, Window((onset, last), "found")
 
 
