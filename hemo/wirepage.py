@@ -118,8 +118,8 @@ def _draw_trace(panel: Any, found: WireAnalysis) -> None:
     for name, window in named:
         if window is not None:
             panel.plot(window.span, [0.97, 0.97], color=WINDOWS[name], lw=3, transform=top, solid_capstyle="butt")
-            style = {"fontsize": 7, "color": WINDOWS[name], "transform": top, "va": "top"}
-            panel.text(window.span[0], 0.95, name, **style)
+            style = {"fontsize": 7, "color": WINDOWS[name], "transform": top, "va": "top", "ha": "center"}
+            panel.text(sum(window.span) / 2.0, 0.95, name, **style)
     panel.set_ylabel("pressure / mmHg")
     panel.legend(fontsize=7, frameon=False, ncols=8, loc="lower right", bbox_to_anchor=(1.0, 1.0))
 

@@ -43,6 +43,7 @@ BENCHMARKS = (
     "angiogram_frames",
     "qfr_phantoms",
     "qfr_fem",
+    "wire_traces",
     "beat_steps",
     "ranks",
     "kills",

@@ -13,6 +13,7 @@ from enum import Enum
 from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d, maximum_filter1d, median_filter, minimum_filter1d
 
@@ -187,7 +188,7 @@ def _running_median(values: Array, used: Array, width: int = NEIGHBOURS) -> Arra
         return np.full(len(values), np.nan)
     width = min(width, len(at))
     nearest = np.clip(np.searchsorted(at, np.arange(len(values))) - width // 2, 0, len(at) - width)
-    return np.array([np.median(values[at[k : k + width]]) for k in nearest])
+    return np.median(sliding_window_view(values[at], width), axis=1)[nearest]
 
 
 def _damping(trace: Trace, beats: Beats, touched: dict[str, Array]) -> list[Artefact]:
@@ -203,7 +204,8 @@ def _damping(trace: Trace, beats: Beats, touched: dict[str, Array]) -> list[Arte
         weak &= used
         for first, last in runs(weak):
             if last - first >= 2 or beats.feet[last] - beats.feet[first] > 2.0 * trace.rate:
-                made.append(Artefact(Kind.DAMPING, name, int(beats.feet[first]), int(beats.feet[last])))
+                ends = beats.feet[[max(first - 1, 0), min(last + 1, len(beats))]]  # it does not begin with a beat
+                made.append(Artefact(Kind.DAMPING, name, int(ends[0]), int(ends[1])))
     return made
 
 

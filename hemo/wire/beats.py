@@ -127,7 +127,8 @@ def find_beats(trace: Trace, ignored: Array) -> Beats:
 def _feet(aortic: Array, rate: float) -> Array:
     """Samples at which upstrokes begin, on smoothed pressure."""
     width = max(round(RISE * rate), 2)
-    rise = uniform_filter1d(np.maximum(np.gradient(aortic), 0.0), width) * width
+    slope = np.gradient(aortic)
+    rise = uniform_filter1d(np.maximum(slope, 0.0), width) * width
     found, _ = find_peaks(rise, distance=max(round(REFRACTORY * rate), 1))
     if len(found) < 2:
         return np.empty(0, int)
@@ -137,6 +138,6 @@ def _feet(aortic: Array, rate: float) -> Array:
     for peak in found[heights > LEAST_RISE * usual]:
         back = max(0, peak - round(0.16 * rate))
         window = aortic[back : peak + 1]
-        steepest = back + int(np.argmax(np.gradient(aortic)[back : peak + width // 2 + 1]))
+        steepest = back + int(np.argmax(slope[back : peak + width // 2 + 1]))
         feet.append(back + int(np.argmin(window[: max(steepest - back, 1)])))
     return np.unique(feet)
