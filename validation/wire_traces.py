@@ -94,9 +94,8 @@ def outcome(disturbances: str, rate: float, seed: int) -> Outcome:
     ffr = [np.nan if a is None else _ffr(a) - one.truth.ffr for a in read]
     best = read[0]
     if best is None:
-        return Outcome(
-            disturbances, rate, *ffr, *(np.nan,) * 3, tuple((e.kind, False, False) for e in one.truth.events), ()
-        )
+        missed = tuple((event.kind, False, False) for event in one.truth.events)
+        return Outcome(disturbances, rate, ffr[0], ffr[1], np.nan, np.nan, missed, ())
     still = (best.corrected or best.recorded).resting
     ratios = [
         np.nan if value is None else value - true
@@ -156,16 +155,7 @@ def main(options: Sequence[str] = ()) -> None:
     rows = [_row(f"disturbed by: {name}", [one for one in done if one.disturbances == name]) for name in SETS]
     rows += [_row(f"{rate:g} /s", [one for one in done if one.rate == rate]) for rate in RATES]
     rows.append(_row("all", done))
-    heads = (
-        "traces",
-        "n",
-        "disturbances",
-        "found",
-        "named",
-        "false a trace",
-        "FFR, windows given",
-        "FFR, windows found",
-    )
+    heads = ("traces", "n", "disturbances", "found", "named", "false per trace", "FFR, windows given", "FFR, found")
     kinds = []
     for kind in KINDS:
         events = [event for one in done for event in one.events if event[0] == kind]
