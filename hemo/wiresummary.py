@@ -112,7 +112,7 @@ def _drift(drift: Drift | None) -> dict[str, Any] | None:
     if drift is None:
         return None
     return {
-        "value_mmhg": plain(drift.value / MMHG),
+        "value_mmhg": _mmhg(drift.value),
         "size": drift.size,
         "checks": [
             {

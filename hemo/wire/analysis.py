@@ -75,8 +75,8 @@ class WireAnalysis:
     @property
     def reason(self) -> str:
         """In words, where the status is not "ok"."""
-        if self.drift is not None and self.status == "drift":
-            return f"the wire drifted by {self.drift.value / MMHG:+.1f} mmHg; the usual rule is to measure again"
+        if self.status == "drift":
+            return f"{_drifted(self.drift)}; the usual rule is to measure again"
         return self.recorded.hyperaemic.ffr.reason
 
 
@@ -113,6 +113,11 @@ def analyse(trace: Trace, options: WireOptions | None = None) -> WireAnalysis:
         )
     warnings = tuple(_warnings(trace, quality, windows, drift, recorded))
     return WireAnalysis(trace, quality, windows, drift, recorded, corrected, curve, warnings)
+
+
+def _drifted(drift: Drift | None) -> str:
+    value = 0.0 if drift is None or drift.value is None else drift.value
+    return f"the wire drifted by {value / MMHG:+.1f} mmHg"
 
 
 def _length(options: WireOptions, span: Span) -> float | None:
@@ -174,10 +179,12 @@ def _warnings(trace: Trace, quality: Quality, windows: Windows, drift: Drift | N
         said.append(f"three beats that are not stable read lower, {full.lowest:.2f}; FFR is that of stable hyperaemia")
     if still.pd_pa.value is None:
         said.append(f"no resting index: {still.pd_pa.reason}")
-    if drift is None:
-        said.append("no equalisation check is seen, so the wire's drift is unknown; mark one with --equalisation")
+    if drift is None or drift.size == "unknown":
+        said.append("no equalisation check is seen at the end, so the wire's drift is unknown; give --equalisation")
     elif drift.size != "small":
-        said.append(f"the wire drifted by {drift.value / MMHG:+.1f} mmHg")
+        said.append(_drifted(drift))
+    if any(window.source == "found" for window in windows.equalisation):
+        said.append("equalisation checks were found in the trace, not given; see that they are checks")
     for window, name in ((windows.rest, "rest"), (windows.hyperaemia, "hyperaemia")):
         if window is not None and window.source == "found":
             said.append(f"{name} was found in the trace, {window.span[0]:.1f} to {window.span[1]:.1f} s")

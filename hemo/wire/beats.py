@@ -131,7 +131,7 @@ def _feet(aortic: Array, rate: float) -> Array:
     rise = uniform_filter1d(np.maximum(slope, 0.0), width) * width
     found, _ = find_peaks(rise, distance=max(round(REFRACTORY * rate), 1))
     if len(found) < 2:
-        return np.empty(0, int)
+        return np.zeros(1, int)  # no beat
     heights = rise[found]
     usual = np.median(heights[heights > 0.4 * np.percentile(heights, 90.0)])
     feet = []

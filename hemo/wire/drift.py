@@ -42,20 +42,25 @@ class Drift:
     """All checks, and what follows.
 
     ``value`` is the last check's offset less the first one's, Pa; of a single check its own offset, because wires are
-    equalised before they are advanced.
+    equalised before they are advanced; None where no check follows the measurement (``late`` is False).
     """
 
     checks: tuple[Check, ...]
+    late: bool
 
     @property
-    def value(self) -> float:
+    def value(self) -> float | None:
         """In Pa."""
+        if not self.late:
+            return None
         first = self.checks[0].offset if len(self.checks) > 1 else 0.0
         return self.checks[-1].offset - first
 
     @property
     def size(self) -> str:
-        """In words."""
+        """In words: small, moderate, large or unknown."""
+        if self.value is None:
+            return "unknown"
         worst = max(abs(self.value), abs(self.checks[-1].offset))
         return "small" if worst <= SMALL else "moderate" if worst <= LARGE else "large"
 
@@ -67,7 +72,7 @@ class Drift:
         """
         at = [0.5 * sum(check.span) for check in self.checks]
         values = [check.offset for check in self.checks]
-        if len(at) == 1 and at[0] > trace.start + 0.5 * trace.duration:
+        if len(at) == 1 and self.late:
             at, values = [trace.start, *at], [0.0, *values]
         return np.interp(time, at, values)
 
@@ -96,4 +101,6 @@ def measure(trace: Trace, quality: Quality, spans: Sequence[tuple[Span, str]]) -
                 f"{(distal - aortic) / MMHG:.0f} mmHg; that is no equalisation check."
             )
         checks.append(Check(span, source, float(distal - aortic), float(distal / aortic), int(used.sum())))
-    return Drift(tuple(checks)) if checks else None
+    if not checks:
+        return None
+    return Drift(tuple(checks), sum(checks[-1].span) > 2.0 * trace.start + trace.duration)

@@ -148,7 +148,7 @@ def valve_closure(beat: Array, rate: float) -> float | None:
     pressure, slope, bend = (curve(time, order) for order in range(3))
     top = int(np.argmax(pressure))
     fall = (time > time[top]) & (time < min(time[top] + 0.3, 0.7 * time[-1]))
-    if not fall.any():
+    if top == 0 or not fall.any():
         return None
     steepest = int(np.flatnonzero(fall)[np.argmin(slope[fall])])
     behind = (time >= time[steepest]) & (time < time[steepest] + 0.12)

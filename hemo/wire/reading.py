@@ -64,9 +64,7 @@ def read_trace(path: Path, columns: Columns | None = None) -> Trace:
         _place(path, heads, plain, *what) for what in ((told.aortic, AORTIC, "aortic"), (told.distal, DISTAL, "distal"))
     )
     if first == second:
-        raise InputError(
-            f"{path}: one column cannot be aortic and distal pressure; name two with --aortic and --distal."
-        )
+        raise InputError(f"{path}: one column cannot be both pressures; name two with --aortic and --distal.")
     raw = [_numbers(path, heads[place], rows, place, comma, lost=True) for place in (first, second)]
     time, notes = _times(path, told, heads, plain, rows, comma)
     factor, unit_note = _unit(path, told, heads, first, raw[0])
@@ -157,9 +155,7 @@ def _times(
         return np.arange(len(rows)) / told.rate, ()
     found = [k for k, bare in enumerate(plain) if (bare in TIMES if told.time is None else heads[k] == told.time)]
     if len(found) != 1:
-        raise InputError(
-            f"{path}: it has no single column of times; name it with --time, or give the rate with --rate."
-        )
+        raise InputError(f"{path}: it has no single column of times; name it with --time, or give --rate.")
     place = found[0]
     factor = TIMES.get(plain[place], 1.0)
     notes: tuple[str, ...] = ()
