@@ -93,7 +93,8 @@ def wire(
             told.append(_read(path, columns, options, alone=len(jobs) == 1))
         if all(one.analysis is None for one in told):
             raise InputError(f"none of the {len(told)} traces could be read; the first: {told[0].reason}")
-        hashes = {str(path): sha256(path) for path, _ in jobs if path.is_file()}
+        files = [path for path, _ in jobs] + ([] if listed is None else [listed])
+        hashes = {str(path): sha256(path) for path in files if path.is_file()}
         result = summary(told, hashes, correct_drift)
         if folder is not None:
             progress.stage("Writing the report")
@@ -238,7 +239,7 @@ def _write_table(path: Path, result: dict[str, Any]) -> None:
 def _show(result: dict[str, Any]) -> None:
     """Print warnings, ratios and what was left out."""
     many = len(result["traces"]) > 1
-    rows, left = [], []
+    rows, left, beside = [], [], []
     for one in result["traces"]:
         name = " ".join(part for part in (one["patient"], one["vessel"]) if part)
         if one["status"] == "unreadable":
@@ -252,12 +253,18 @@ def _show(result: dict[str, Any]) -> None:
         cells = [number(value) for value in (*values[:1], less, *values[1:])]
         cells.append(number(None if drift is None else drift["value_mmhg"], 1))
         rows.append([name, *cells, one["status"]])
+        beds = state["microvascular"]
+        if beds is not None:
+            beside.append([name, *[number(value, 3 if key.startswith("res") else 2) for key, value in beds.items()]])
         for found in one["artefacts"]:
             ends = (f"{found[key]:.1f}" for key in ("start_s", "end_s"))
             left.append([name if many else found["kind"], *([found["kind"]] if many else []), found["channel"], *ends])
     console = Console()
     heads = ["FFR", "less drift", "Pd/Pa rest", "wave-free", "RFR", "drift mmHg", "status"]
     console.print(table("Pressure wire", ["trace", *heads], rows))
+    if beside:
+        heads = ["CFR", "MRR", "IMR mmHg s", "corrected", "mmHg min/mL"]
+        console.print(table("With flow or transit times", ["trace", *heads], beside))
     if left:
         names = ["trace", "artefact"] if many else ["artefact"]
         console.print(table("Left out", [*names, "channel", "from s", "to s"], left))

@@ -30,6 +30,7 @@ NEAR = 10.0 * MMHG  # the most that a check may differ
 MOVING = 6.0  # s
 CHECK = 20.0  # s, the longest check that is found
 FALL = 0.02  # of the ratio
+LEVEL = 0.01  # of the ratio, within which rest is one state
 LASTING = 6  # beats
 SETTLING = 5.0  # s before the fall is seen in which hyperaemia may have begun
 KINDS = ("equalisation", "rest", "hyperaemia", "pullback")
@@ -155,15 +156,21 @@ def _find_states(
     if len(used) < 5:
         return None, full
     ratio = median_filter(quality.beats.ratio[used], size=5, mode="nearest")
-    seconds = trace.start + quality.beats.feet[used] / trace.rate
+    feet = quality.beats.feet
+    starts, ends = (trace.start + feet[used + late] / trace.rate for late in (0, 1))
     fall = None if full is not None else _fall(ratio)
-    if fall is None:
-        return Window((begin, last), "found"), full
-    onset = float(seconds[fall])
+    onset = last if fall is None else float(starts[fall])
+    settled = onset - SETTLING if fall is not None else last
     # without a check before it, what lasts no longer than one may be one
-    least = 4.0 if first > trace.start else CHECK
-    rest = None if onset - SETTLING - begin < least else Window((begin, onset - SETTLING), "found")
-    return rest, Window((onset, last), "found")
+    least = CHECK if fall is not None and first == trace.start else 4.0
+    rest = _steady(ratio[ends <= settled], starts, ends) if settled - begin >= least else None
+    return rest, full if fall is None else Window((onset, last), "found")
+
+
+def _steady(ratio: Array, starts: Array, ends: Array) -> Window | None:
+    """From the first to the last of the beats whose ratio is the usual one."""
+    near = np.flatnonzero(np.abs(ratio - np.median(ratio)) <= LEVEL) if len(ratio) else np.empty(0, int)
+    return Window((float(starts[near[0]]), float(ends[near[-1]])), "found") if len(near) >= 5 else None
 
 
 def _fall(ratio: Sequence[float] | Array) -> int | None:
