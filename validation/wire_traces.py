@@ -66,7 +66,8 @@ def made(disturbances: str, rate: float, seed: int) -> MadeTrace:
         quickening=random.uniform(0.0, 0.25),
         squeeze=random.uniform(0.15, 0.65),
     )
-    middle = ("bolus", 45.0) if random.random() < 0.3 else ("infusion", 90.0)
+    short = random.random() < 0.3 and disturbances != "all six"  # which need their room
+    middle = ("bolus", 45.0) if short else ("infusion", 90.0)
     parts = (("equalisation", 10.0), ("crossing", 3.0), ("rest", 25.0), middle, ("check", 12.0))
     recording = Recording(
         rate=rate,

@@ -174,8 +174,9 @@ def _free_span(kind: str, spans: Spans, taken: Sequence[Event], random: np.rando
         )
         - 1.0
     )
-    for _ in range(500):
-        length = random.uniform(*lengths[kind])
+    least, most = lengths[kind]
+    for attempt in range(1000):
+        length = random.uniform(least, most if attempt < 500 else least + 1.0)
         start = random.uniform(first, last - length)
         if all(start > one.end + 2.5 or start + length < one.start - 2.5 for one in taken):
             return start, start + length

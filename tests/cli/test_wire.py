@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import re
+import subprocess
+import sys
 
 import jsonschema
 import pytest
@@ -11,7 +14,7 @@ import pytest
 from hemo.cli import _guarded
 from hemo.cli.schema import load_schema
 from hemo.wire.synthetic import write_examples
-from tests.cli.test_commands import run
+from tests.cli.test_commands import ROOT, run
 
 
 @pytest.fixture(scope="module")
@@ -168,3 +171,21 @@ def test_bad_lists_are_one_sentence(tmp_path, text, words):
 
 def test_the_schema_is_one():
     jsonschema.Draft202012Validator.check_schema(load_schema("wire"))
+
+
+def test_the_tutorial_runs(tmp_path):
+    page = (ROOT / "docs" / "wire.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```console\n(.*?)```", page, re.S)
+    command = ["bash", "-euo", "pipefail", "-c", block]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    assert (tmp_path / "P001_LAD" / "report.html").is_file()
+    assert len((tmp_path / "wire.csv").read_text().splitlines()) == 5
+    code = page[page.index("## 7. In Python") :].split("\n\n")[1:3]
+    exec_in(tmp_path, "\n".join(line[4:] for line in "\n".join(code).splitlines()))
+
+
+def exec_in(folder, code):
+    done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("ok 0.8")
