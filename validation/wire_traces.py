@@ -4,7 +4,7 @@
 those of the same circuit held in one state. Each cell of disturbance and rate has its own random patients (heart rate
 48 to 110 /min, mean pressure 70 to 120 mmHg, FFR 0.5 to 1, left and right coronaries, infusion or bolus, breathing up
 to 6 mmHg, noise 0.1 to 1 mmHg, quanta of 0.1 to 1 mmHg; the wire of every other one drifts by up to 6 mmHg). Asked: FFR
-within 0.01, 95 % of the disturbances found; the campaign fails below.
+within 0.01, 95 % of the disturbances found; the campaign fails below. Slight disturbances are told apart.
 """
 
 from __future__ import annotations
@@ -30,8 +30,9 @@ Array = NDArray[Any]
 
 KINDS = ("flush", "damping", "whip", "disconnection", "saturation", "ectopic")
 SETS: dict[str, tuple[str, ...]] = {"none": (), **{kind: (kind, kind) for kind in KINDS}, "all six": KINDS}
+SETS |= {f"slight {kind}": (kind, kind) for kind in KINDS}
 RATES = (50.0, 100.0, 200.0, 500.0, 1000.0)
-SEEDS = 12
+SEEDS = 10
 NEAR = 1.5  # s from a disturbance within which an artefact is its own
 COVERED = 0.5  # of a disturbance that must be left out for it to count as found
 TOLERANCE = 0.01
@@ -77,6 +78,7 @@ def made(disturbances: str, rate: float, seed: int) -> MadeTrace:
         breathing=random.uniform(0.0, 6.0),
         drift=random.uniform(-6.0, 6.0) if seed % 2 else 0.0,
         disturbances=SETS[disturbances],
+        slight=disturbances.startswith("slight"),
     )
     return make(patient, recording, seed)
 
@@ -154,20 +156,23 @@ def main(options: Sequence[str] = ()) -> None:
             done += [outcome(disturbances, rate, seed) for seed in range(seeds)]
         print(" | ".join(_row(disturbances, [one for one in done if one.disturbances == disturbances])), flush=True)
     rows = [_row(f"disturbed by: {name}", [one for one in done if one.disturbances == name]) for name in SETS]
-    rows += [_row(f"{rate:g} /s", [one for one in done if one.rate == rate]) for rate in RATES]
-    rows.append(_row("all", done))
+    usual = [one for one in done if not one.disturbances.startswith("slight")]
+    rows += [_row(f"{rate:g} /s, none is slight", [one for one in usual if one.rate == rate]) for rate in RATES]
+    rows += [_row("all, none is slight", usual), _row("all", done)]
     heads = ("traces", "n", "disturbances", "found", "named", "false per trace", "FFR, windows given", "FFR, found")
     kinds = []
     for kind in KINDS:
-        events = [event for one in done for event in one.events if event[0] == kind]
+        events = [event for one in usual for event in one.events if event[0] == kind]
         found, named = (100.0 * np.mean([event[place] for event in events]) for place in (1, 2))
-        false = sum(one.false.count(kind) for one in done)
+        false = sum(one.false.count(kind) for one in usual)
         kinds.append(f"{kind} {found:.1f} and {named:.1f} % of {len(events)}, {false} false")
     rest, free = (np.array([getattr(one, name) for one in done]) for name in ("rest", "wave_free"))
     note = (
         "FFR: error, mean ± standard deviation; largest; share within 0.01; traces without FFR. Of traces with a drift "
         "the corrected one. Found: half of the disturbance or more was left out; named: under its own name. False: "
-        f"artefacts more than {NEAR:g} s from any disturbance. Found and named by kind: "
+        f"artefacts more than {NEAR:g} s from any disturbance. Slight ones are those an eye may miss: flushes to 10 to 40 mmHg above "
+        "the highest pressure, damping at 0.8 to 2 Hz, whip of 5 to 12 mmHg, 0.3 to 0.8 s disconnected, 5 to 30 % of the "
+        "pulse cut off, ectopic beats at 0.72 to 0.85 of the interval. Found and named by kind, slight ones apart: "
         f"{'; '.join(kinds)}. "
         f"Resting Pd/Pa {np.nanmean(rest):+.4f} ± {np.nanstd(rest):.4f}, largest {np.nanmax(np.abs(rest)):.3f}; "
         f"wave-free ratio {np.nanmean(free):+.4f} ± {np.nanstd(free):.4f}, largest {np.nanmax(np.abs(free)):.3f}."
@@ -179,7 +184,7 @@ def main(options: Sequence[str] = ()) -> None:
 def _judge(done: Sequence[Outcome]) -> None:
     """Fail where less was reached than was asked."""
     errors = np.abs([one.given for one in done])
-    found = [event[1] for one in done for event in one.events]
+    found = [event[1] for one in done if not one.disturbances.startswith("slight") for event in one.events]
     short = []
     if np.nanmax(errors) > TOLERANCE or np.isnan(errors).any():
         short.append(

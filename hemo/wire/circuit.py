@@ -76,19 +76,21 @@ def run_circuit(
     breathing: float,
     ectopics: int,
     spans: Spans,
+    early: tuple[float, float] = (0.55, 0.72),
 ) -> tuple[Circuit, list[tuple[float, float]]]:
     """The circuit, and from the early beat to the next normal one of each ectopic beat.
 
     Half of what breathing does drives flow, half moves all pressures alike.
     """
     breath = np.sin(2.0 * np.pi * time / 4.3 + random.uniform(0.0, 6.0))
-    onsets, early = _onsets(patient, time, opening, breath if breathing else 0.0 * breath, random, ectopics, spans)
+    moving = breath if breathing else 0.0 * breath
+    onsets, found = _onsets(patient, time, opening, moving, random, ectopics, spans, early)
     steady = not breathing and not ectopics
     flow, squeeze, closures = _ejection(time, onsets, random, 0.0 if steady else 0.02)
     drawn = 0.5 * breathing * breath
     aortic = _windkessel(patient, flow, opening) + drawn
     through = _stenosis(patient, aortic, squeeze, opening)
-    return Circuit(time, aortic + drawn, through[1] + drawn, through[0], onsets, closures), early
+    return Circuit(time, aortic + drawn, through[1] + drawn, through[0], onsets, closures), found
 
 
 def _onsets(
@@ -99,6 +101,7 @@ def _onsets(
     random: np.random.Generator,
     ectopics: int,
     spans: Spans,
+    shortened: tuple[float, float],
 ) -> tuple[Array, list[tuple[float, float]]]:
     """Times of ejection, and from the early beat to the next normal one of each ectopic beat."""
     free = (spans["rest"][0] + 3.0, time[-1] - 10.0) if "rest" in spans else (0.0, 0.0)
@@ -110,7 +113,7 @@ def _onsets(
         interval = 60.0 / (patient.heart_rate * (1.0 + patient.quickening * opening[at]))
         interval *= 1.0 + 0.03 * breath[at] + (0.012 * random.standard_normal() if varies else 0.0)
         if len(wanted) and now > wanted[0]:
-            short, pause = interval * random.uniform(0.55, 0.72), interval * random.uniform(1.3, 1.45)
+            short, pause = interval * random.uniform(*shortened), interval * random.uniform(1.3, 1.45)
             onsets += [now + short, now + short + pause]
             early.append((now + short, now + short + pause))
             wanted = wanted[1:]

@@ -33,7 +33,8 @@ class Recording:
     """How the trace is taken.
 
     ``parts`` are names and lengths, s, in order, of: equalisation, crossing, rest, infusion, bolus, pullback, check.
-    Drift is the wire's reading less the truth at the end, mmHg; it grows evenly from the first sample.
+    Drift is the wire's reading less the truth at the end, mmHg; it grows evenly from the first sample. Slight
+    disturbances are those an eye may miss.
     """
 
     rate: float = 100.0
@@ -49,6 +50,7 @@ class Recording:
     breathing: float = 3.0
     drift: float = 0.0
     disturbances: tuple[str, ...] = ()
+    slight: bool = False
     pullback: tuple[tuple[float, float], ...] = ((0.35, 0.7), (0.75, 0.3))  # place of a step (share), its share of loss
 
 
@@ -86,6 +88,22 @@ class MadeTrace:
     truth: Truth = field(repr=False)
 
 
+@dataclass(frozen=True)
+class _Sizes:
+    """Ranges of what disturbs: lengths in s, pressures in mmHg, frequencies in Hz, the rest as shares."""
+
+    flush: tuple[float, float] = (40.0, 180.0)  # above the highest pressure
+    damping: tuple[float, float] = (0.25, 0.8)  # of the low pass
+    whip: tuple[float, float] = (12.0, 40.0)
+    disconnection: tuple[float, float] = (0.8, 8.0)  # its length
+    saturation: tuple[float, float] = (0.45, 0.7)  # of the pressure's range
+    early: tuple[float, float] = (0.55, 0.72)  # of the interval
+
+
+USUAL = _Sizes()
+SLIGHT = _Sizes((10.0, 40.0), (0.8, 2.0), (5.0, 12.0), (0.3, 0.8), (0.7, 0.95), (0.72, 0.85))
+
+
 def make(patient: Patient, recording: Recording, seed: int) -> MadeTrace:
     """A trace with its disturbances at random places."""
     random = np.random.default_rng(seed)
@@ -94,7 +112,8 @@ def make(patient: Patient, recording: Recording, seed: int) -> MadeTrace:
     time = np.arange(round(ends[-1] * FINE)) / FINE
     opening = _opening(time, spans)
     ectopic = recording.disturbances.count("ectopic")
-    circuit, early = run_circuit(patient, time, opening, random, recording.breathing, ectopic, spans)
+    sizes = SLIGHT if recording.slight else USUAL
+    circuit, early = run_circuit(patient, time, opening, random, recording.breathing, ectopic, spans, sizes.early)
     distal: Array = circuit.aortic - _place(time, spans, recording) * (circuit.aortic - circuit.distal)
     distal = lfilter([1.0 / 9.0], [1.0, -8.0 / 9.0], distal, zi=[8.0 / 9.0 * distal[0]])[0]  # 8 ms: it lags a little
     distal = distal + recording.drift * time / time[-1]
@@ -103,13 +122,13 @@ def make(patient: Patient, recording: Recording, seed: int) -> MadeTrace:
     late: list[Event] = []
     for kind in recording.disturbances:
         if kind != "ectopic":
-            span = _free_span(kind, spans, [*events, *late], random)
-            late.append(_disturb(kind, channels, time, span, circuit, random))
+            span = _free_span(kind, spans, [*events, *late], random, sizes)
+            late.append(_disturb(kind, channels, time, span, circuit, random, sizes))
     at = np.arange(int(ends[-1] * recording.rate)) / recording.rate
     read = [_record(channels[name], time, at, recording, random) for name in CHANNELS]
     for event in late:
         if event.kind in ("disconnection", "saturation"):
-            _at_the_recorder(event, at, read, random)
+            _at_the_recorder(event, at, read, random, sizes)
     truth = _truth(patient, spans, (*events, *late))
     return MadeTrace(at, read[0], read[1], truth)
 
@@ -162,21 +181,18 @@ def _truth(patient: Patient, spans: Spans, events: tuple[Event, ...]) -> Truth:
     return Truth(full, rest, ratios[0], ratios[1], rfr, cfr, spans, events)
 
 
-def _free_span(kind: str, spans: Spans, taken: Sequence[Event], random: np.random.Generator) -> tuple[float, float]:
+def _free_span(
+    kind: str, spans: Spans, taken: Sequence[Event], random: np.random.Generator, sizes: _Sizes
+) -> tuple[float, float]:
     """A random span, clear of the other disturbances, of the checks and of the wire's way."""
     lengths = {"flush": (0.5, 4.0), "damping": (4.0, 14.0), "whip": (3.0, 12.0)}
-    lengths |= {"disconnection": (0.8, 8.0), "saturation": (4.0, 12.0)}
+    lengths |= {"disconnection": sizes.disconnection, "saturation": (4.0, 12.0)}
     first = spans["rest"][0] + 1.0
-    last = (
-        min(
-            [spans[name][0] for name in ("pullback", "check") if name in spans],
-            default=max(s[1] for s in spans.values()),
-        )
-        - 1.0
-    )
+    ends = [spans[name][0] for name in ("pullback", "check") if name in spans]
+    last = min(ends, default=max(span[1] for span in spans.values())) - 1.0
     least, most = lengths[kind]
     for attempt in range(1000):
-        length = random.uniform(least, most if attempt < 500 else least + 1.0)
+        length = random.uniform(least, most if attempt < 500 else min(least + 1.0, most))
         start = random.uniform(first, last - length)
         if all(start > one.end + 2.5 or start + length < one.start - 2.5 for one in taken):
             return start, start + length
@@ -190,6 +206,7 @@ def _disturb(
     span: tuple[float, float],
     circuit: Circuit,
     random: np.random.Generator,
+    sizes: _Sizes,
 ) -> Event:
     """Change a channel as the cause would; what happens in the recorder itself is only placed here."""
     inside = (time >= span[0]) & (time < span[1])
@@ -198,10 +215,10 @@ def _disturb(
     name = CHANNELS[int(random.random() >= often)]
     old = channels[name]
     if kind == "flush":
-        level = old.max() + random.uniform(40.0, 180.0)
+        level = old.max() + random.uniform(*sizes.flush)
         channels[name] = old + edges * (level + 3.0 * np.sin(40.0 * time) - old)
     elif kind == "damping":
-        keep = np.exp(-2.0 * np.pi * random.uniform(0.25, 0.8) / FINE)
+        keep = np.exp(-2.0 * np.pi * random.uniform(*sizes.damping) / FINE)
         damped = lfilter([1.0 - keep], [1.0, -keep], old, zi=[keep * old[:800].mean()])[0]
         channels[name] = old + edges * (random.uniform(0.88, 1.02) * damped - old)
     elif kind == "whip":
@@ -209,7 +226,7 @@ def _disturb(
         for onset in circuit.onsets[(circuit.onsets > span[0] - 0.1) & (circuit.onsets < span[1] - 0.3)]:
             for _ in range(random.integers(1, 4)):
                 centre, width = onset + random.uniform(0.05, 0.4), random.uniform(0.012, 0.03)
-                size = random.choice([-1.0, 1.0]) * random.uniform(12.0, 40.0)
+                size = random.choice([-1.0, 1.0]) * random.uniform(*sizes.whip)
                 spikes += size * np.exp(-0.5 * ((time - centre) / width) ** 2)
         channels[name] = old + spikes * inside
     return Event(kind, name, *span)
@@ -222,13 +239,13 @@ def _record(values: Array, time: Array, at: Array, recording: Recording, random:
     return np.clip(np.round(read / recording.quantum) * recording.quantum, *RANGE)
 
 
-def _at_the_recorder(event: Event, at: Array, read: list[Array], random: np.random.Generator) -> None:
+def _at_the_recorder(event: Event, at: Array, read: list[Array], random: np.random.Generator, sizes: _Sizes) -> None:
     """Lose or clip the recorded samples."""
     values = read[CHANNELS.index(event.channel)]
     inside = (at >= event.start) & (at < event.end)
     if event.kind == "saturation":
         low, high = values[inside].min(), values[inside].max()
-        values[inside] = np.minimum(values[inside], round(low + random.uniform(0.45, 0.7) * (high - low), 1))
+        values[inside] = np.minimum(values[inside], round(low + random.uniform(*sizes.saturation) * (high - low), 1))
         return
     way = random.integers(4)
     if way == 0:
