@@ -170,9 +170,9 @@ def main(options: Sequence[str] = ()) -> None:
     note = (
         "FFR: error, mean ± standard deviation; largest; share within 0.01; traces without FFR. Of traces with a drift "
         "the corrected one. Found: half of the disturbance or more was left out; named: under its own name. False: "
-        f"artefacts more than {NEAR:g} s from any disturbance. Slight ones are those an eye may miss: flushes to 10 to 40 mmHg above "
-        "the highest pressure, damping at 0.8 to 2 Hz, whip of 5 to 12 mmHg, 0.3 to 0.8 s disconnected, 5 to 30 % of the "
-        "pulse cut off, ectopic beats at 0.72 to 0.85 of the interval. Found and named by kind, slight ones apart: "
+        f"artefacts more than {NEAR:g} s from any disturbance. Slight ones are those an eye may miss: flushes to 10 to "
+        "40 mmHg above the highest pressure, damping at 0.8 to 2 Hz, whip of 5 to 12 mmHg, 0.3 to 0.8 s disconnected, "
+        "5 to 30 % of the pulse cut off, ectopic beats at 0.72 to 0.85 of the interval. Found and named by kind, slight ones apart: "
         f"{'; '.join(kinds)}. "
         f"Resting Pd/Pa {np.nanmean(rest):+.4f} ± {np.nanstd(rest):.4f}, largest {np.nanmax(np.abs(rest)):.3f}; "
         f"wave-free ratio {np.nanmean(free):+.4f} ± {np.nanstd(free):.4f}, largest {np.nanmax(np.abs(free)):.3f}."

@@ -21,6 +21,7 @@ from hemo.wire.windows import Given, Windows, choose
 Array = NDArray[Any]
 
 MUCH = 0.5  # share of the beats that artefacts may take before it is said
+HIDDEN = 0.25  # the same at hyperaemia
 
 
 @dataclass(frozen=True)
@@ -171,6 +172,11 @@ def _warnings(trace: Trace, quality: Quality, windows: Windows, drift: Drift | N
     lost = 1.0 - float(quality.clean.mean())
     if lost > MUCH:
         said.append(f"artefacts take {100 * lost:.0f} % of the beats")
+    if windows.hyperaemia is not None and full.ffr.value is not None:
+        inside = quality.beats.within(*(trace.index(end) for end in windows.hyperaemia.span))
+        share = 1.0 - float(quality.clean[inside].mean()) if inside.any() else 0.0
+        if share > HIDDEN:
+            said.append(f"artefacts take {100 * share:.0f} % of the beats at hyperaemia, perhaps its lowest ones")
     if quality.irregular:
         said.append("the rhythm is irregular: no ectopic beat is told from it, and three beats are few for a mean")
     if full.ffr.value is None:

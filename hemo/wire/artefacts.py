@@ -32,6 +32,9 @@ REPEATED_TOP = 0.13  # s that one such top alone must last
 EARLY, LATE = 0.82, 1.5  # of the usual interval: a beat that comes early; one that is missing
 IRREGULAR = 0.2  # share of beats out of time from which on it is the rhythm itself
 DAMPED = (0.55, 0.8)  # of the usual slope and pulse pressure
+DIP = (0.65, 0.9)  # the same against the beats just before a sudden fall that ends as suddenly
+SIDE = 6  # beats before it
+LONGEST_DIP = 40.0  # s
 NEIGHBOURS = 41  # beats
 WHIP = (1.6, 2.5 * MMHG)  # times the usual, and more than it by this: what is faster than a heart
 FAST = 0.025  # s
@@ -199,6 +202,7 @@ def _damping(trace: Trace, beats: Beats, touched: dict[str, Array]) -> list[Arte
         slope, pulse = beats.slope[:, channel], beats.pulse[:, channel]
         weak = slope < DAMPED[0] * _running_median(slope, used)
         weak &= pulse < DAMPED[1] * _running_median(pulse, used)
+        weak |= _dips(slope, pulse, beats.feet[:-1] / trace.rate, used)
         if name == "aortic":
             weak |= _beatless(trace, beats)
         weak &= used
@@ -207,6 +211,27 @@ def _damping(trace: Trace, beats: Beats, touched: dict[str, Array]) -> list[Arte
                 ends = beats.feet[[max(first - 1, 0), min(last + 1, len(beats))]]  # it does not begin with a beat
                 made.append(Artefact(Kind.DAMPING, name, int(ends[0]), int(ends[1])))
     return made
+
+
+def _dips(slope: Array, pulse: Array, time: Array, used: Array) -> Array:
+    """(m,) True for beats between a sudden fall of slope and pulse pressure and their sudden return.
+
+    What hyperaemia does to the distal pressure takes longer, or stays.
+    """
+    at = np.flatnonzero(used)
+    steep, high, when = slope[at], pulse[at], time[at]
+    found = np.zeros(len(slope), bool)
+    k = SIDE
+    while k < len(at) - 3:
+        before = np.median(steep[k - SIDE : k]), np.median(high[k - SIDE : k])
+        if max(steep[k : k + 3]) < DIP[0] * before[0] and np.median(high[k : k + 3]) < DIP[1] * before[1]:
+            level = np.median(steep[k : k + 3])
+            ends = np.flatnonzero((steep[k:] > level / DIP[0]) & (when[k:] - when[k] < LONGEST_DIP))
+            if len(ends):
+                found[at[k] : at[k + int(ends[0])]] = True
+                k += int(ends[0])
+        k += 1
+    return found
 
 
 def _beatless(trace: Trace, beats: Beats) -> Array:
