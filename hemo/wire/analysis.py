@@ -11,15 +11,17 @@ from numpy.typing import NDArray
 from hemo.errors import InputError
 from hemo.units import MMHG
 from hemo.wire.artefacts import Quality, judge
+from hemo.wire.beats import smoothed
 from hemo.wire.drift import Drift, measure
 from hemo.wire.indices import Hyperaemic, Measured, Resting, hyperaemic, resting
 from hemo.wire.microvascular import FlowMeasurement, Microvascular, microvascular
 from hemo.wire.pullback import PullbackCurve, pullback_curve
-from hemo.wire.trace import Span, Trace
+from hemo.wire.trace import Span, Trace, bridged
 from hemo.wire.windows import Given, Windows, choose
 
 Array = NDArray[Any]
 
+TOGETHER = 0.5  # correlation of the two pressures within a beat
 MUCH = 0.5  # share of the beats that artefacts may take before it is said
 HIDDEN = 0.25  # the same at hyperaemia
 
@@ -90,12 +92,15 @@ def analyse(trace: Trace, options: WireOptions | None = None) -> WireAnalysis:
         If no heart beat is seen, a given window does not fit, or neither rest nor hyperaemia can be read.
     """
     options = options or WireOptions()
+    trace = bridged(trace)
     quality = judge(trace)
     if quality.clean.sum() < 5:
         raise InputError(
             f"{trace.name}: {quality.clean.sum()} undisturbed heart beats were found in {trace.duration:.0f} s; check "
             "the columns, the unit and the rate."
         )
+    if _together(trace, quality) < TOGETHER:
+        raise InputError(f"{trace.name}: the two pressures do not beat together; check the columns.")
     windows = choose(trace, quality, options.given)
     drift = measure(trace, quality, [(window.span, window.source) for window in windows.equalisation])
     recorded = _state(trace, quality, windows, options)
@@ -114,6 +119,15 @@ def analyse(trace: Trace, options: WireOptions | None = None) -> WireAnalysis:
         )
     warnings = tuple(_warnings(trace, quality, windows, drift, recorded))
     return WireAnalysis(trace, quality, windows, drift, recorded, corrected, curve, warnings)
+
+
+def _together(trace: Trace, quality: Quality) -> float:
+    """Median correlation of the two pressures within the clean beats."""
+    feet, clean = quality.beats.feet, np.flatnonzero(quality.clean)
+    both = np.stack([smoothed(trace.aortic, trace.rate), smoothed(trace.distal, trace.rate)])
+    with np.errstate(invalid="ignore", divide="ignore"):
+        found = [np.corrcoef(both[:, feet[k] : feet[k + 1]])[0, 1] for k in clean]
+    return float(np.median(np.nan_to_num(found)))
 
 
 def _drifted(drift: Drift | None) -> str:

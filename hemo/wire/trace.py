@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 Span = tuple[float, float]  # s, from and to
+BRIDGED = 0.05  # s of lost signal that a straight line stands for
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,18 @@ class Trace:
         return int(np.clip(round((time - self.start) * self.rate), 0, len(self.aortic)))
 
 
+def bridged(trace: Trace) -> Trace:
+    """The same trace with straight lines over what is lost for 0.05 s at most."""
+    made = []
+    for values in (trace.aortic, trace.distal):
+        whole = filled(values)
+        for first, last in runs(np.isnan(values)):
+            if last - first > BRIDGED * trace.rate:
+                whole[first:last] = np.nan
+        made.append(whole)
+    return replace(trace, aortic=made[0], distal=made[1])
+
+
 def runs(mask: Array) -> list[tuple[int, int]]:
     """First and one past the last index of each run of True in a mask (n,)."""
     edges = np.flatnonzero(np.diff(np.concatenate([[0], np.asarray(mask, np.int8), [0]])))
@@ -69,6 +82,6 @@ def filled(values: Array) -> Array:
     """(n,) the same with straight lines over what is NaN."""
     lost = np.isnan(values)
     if not lost.any() or lost.all():
-        return np.nan_to_num(values)
+        return np.nan_to_num(values, copy=True)
     at = np.arange(len(values))
     return np.where(lost, np.interp(at, at[~lost], values[~lost]), values)

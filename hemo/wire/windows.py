@@ -159,6 +159,8 @@ def _find_states(
     feet = quality.beats.feet
     starts, ends = (trace.start + feet[used + late] / trace.rate for late in (0, 1))
     fall = None if full is not None else _fall(ratio)
+    if fall is None and full is None:
+        return None, None  # all of it may be rest, or all of it hyperaemia
     onset = last if fall is None else float(starts[fall])
     settled = onset - SETTLING if fall is not None else last
     # without a check before it, what lasts no longer than one may be one

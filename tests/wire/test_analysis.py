@@ -103,7 +103,10 @@ def test_a_mild_stenosis_without_check_is_no_check():
 
 def test_without_hyperaemia_there_is_no_ffr():
     parts = (("equalisation", 8.0), ("crossing", 3.0), ("rest", 40.0), ("check", 10.0))
-    truth, found = read(Patient(loss=0.5), Recording(parts=parts), 4)
+    with pytest.raises(InputError, match=r"no hyperaemia is seen.*no rest is seen"):
+        read(Patient(loss=0.5), Recording(parts=parts), 4)
+    options = WireOptions(Given(rest=(13.0, 48.0)))
+    truth, found = read(Patient(loss=0.5), Recording(parts=parts), 4, options)
     assert found.recorded.hyperaemic.ffr.value is None
     assert found.status == "no_ffr"
     assert "no hyperaemia" in found.reason
@@ -138,9 +141,23 @@ def test_what_is_no_pressure_is_refused():
     noise = Trace("noise", 100.0, 1.2e4 + 300.0 * random.standard_normal(3000), 1.1e4 + 0.0 * np.arange(3000))
     with pytest.raises(InputError, match="undisturbed heart beats"):
         analyse(noise)
+    beating = make(Patient(), Recording(), 0).aortic * MMHG
+    with pytest.raises(InputError, match="do not beat together"):
+        analyse(Trace("apart", 100.0, beating, np.roll(beating, 37) * (1.0 + 0.0 * beating)))
     flat = Trace("flat", 100.0, np.full(3000, 1.2e4), np.full(3000, 1.1e4))
     with pytest.raises(InputError, match="undisturbed heart beats"):
         analyse(flat)
+
+
+def test_single_lost_samples_are_bridged():
+    made = make(Patient(loss=0.4), Recording(), 9)
+    holes = np.random.default_rng(1).random((2, len(made.time))) < 0.02
+    trace = trace_of(made, 100.0)
+    whole = analyse(trace).recorded.hyperaemic.ffr.value
+    lost = replace(
+        trace, aortic=np.where(holes[0], np.nan, trace.aortic), distal=np.where(holes[1], np.nan, trace.distal)
+    )
+    assert analyse(lost).recorded.hyperaemic.ffr.value == pytest.approx(whole, abs=0.002)
 
 
 def stepped(ratios, period=80):
