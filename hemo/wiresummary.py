@@ -21,7 +21,6 @@ from hemo.wire.pullback import PullbackCurve
 from hemo.wire.windows import Window
 
 SCHEMA_VERSION = 1
-STATUSES = ("ok", "drift", "drift_corrected", "no_ffr", "unreadable")
 
 
 @dataclass(frozen=True)

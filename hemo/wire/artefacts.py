@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d, maximum_filter1d, median_filter, minimum_filter1d
 
 from hemo.units import MMHG
-from hemo.wire.beats import CHANNELS, Beats, find_beats, smoothed
+from hemo.wire.beats import CHANNELS, REFRACTORY, Beats, find_beats, smoothed
 from hemo.wire.trace import Trace, filled, runs
 
 Array = NDArray[Any]
@@ -29,6 +29,7 @@ MARGIN = 0.1  # s kept away from what is lost
 FLUSH = (0.15, 25.0 * MMHG, 0.15)  # s; above the usual systolic pressure by both this and this share of it
 FLAT_TOP = 0.08  # s at exactly one value: the recorder's limit
 REPEATED_TOP = 0.13  # s that one such top alone must last
+LONGEST = 2.4  # s, of a beat
 EARLY, LATE = 0.82, 1.5  # of the usual interval: a beat that comes early; one that is missing
 IRREGULAR = 0.12  # share of beats out of time from which on it is the rhythm itself
 DAMPED = (0.55, 0.8)  # of the usual slope and pulse pressure
@@ -118,7 +119,7 @@ def _possible(beats: Beats) -> Array:
     if not len(beats):
         return np.zeros(0, bool)
     usual = _running_median(beats.period, np.ones(len(beats), bool))
-    return (beats.period >= 0.28) & (beats.period <= np.minimum(2.4, 1.9 * usual))
+    return (beats.period >= REFRACTORY) & (beats.period <= np.minimum(LONGEST, 1.9 * usual))
 
 
 def _touched(beats: Beats, found: Sequence[Artefact], channels: Sequence[str]) -> Array:

@@ -25,7 +25,6 @@ RISE = 0.12  # s, within which an upstroke is summed
 REFRACTORY = 0.28  # s, the least between two upstrokes: 214 a minute
 LEAST_RISE = 0.3  # of the usual upstroke
 HIGHEST = 260.0 * MMHG  # what is above is no heart beat
-PLAUSIBLE = (0.28, 2.4)  # s, of a beat
 LAG = (0.0, 0.04)  # s by which a wire's pressure may come late
 CHANNELS = ("aortic", "distal")
 

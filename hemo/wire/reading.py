@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hemo.errors import InputError
-from hemo.units import ML_PER_MIN, MMHG
+from hemo.units import MMHG
 from hemo.wire.trace import Span, Trace, filled
 
 Array = NDArray[Any]
@@ -27,7 +27,7 @@ UNITS = {"mmhg": MMHG, "pa": 1.0, "kpa": 1e3}
 AORTIC = ("aortic", "paortic", "pao", "pa", "aorticpressure", "paorta", "aorta", "aor")
 DISTAL = ("distal", "pdistal", "pd", "distalpressure", "pwire", "wire")
 TIMES = {"times": 1.0, "time": 1.0, "t": 1.0, "ts": 1.0, "timesec": 1.0, "timems": 1e-3, "tms": 1e-3, "seconds": 1.0}
-FLOWS = {"flow": 1.0, "flowmlmin": ML_PER_MIN, "flowmls": 1e-6, "velocity": 1.0, "velocitycms": 1.0}
+FLOWS = ("flow", "flowmlmin", "flowmls", "velocity", "velocitycms")  # of which only ratios are formed
 MARKS = {"equalisation": "equalisation", "equalization": "equalisation", "check": "equalisation", "rest": "rest"}
 MARKS |= {"baseline": "rest", "hyperaemia": "hyperaemia", "hyperemia": "hyperaemia", "pullback": "pullback"}
 LOST = {"", "nan", "na", "n/a", "null", "none", "-", "--", "---"}
@@ -68,7 +68,7 @@ def read_trace(path: Path, columns: Columns | None = None) -> Trace:
     raw = [_numbers(path, heads[place], rows, place, comma, lost=True) for place in (first, second)]
     time, notes = _times(path, told, heads, plain, rows, comma)
     factor, unit_note = _unit(path, told, heads, first, raw[0])
-    flow, absolute = _flow(path, told, heads, plain, rows, comma)
+    flow = _flow(path, told, heads, plain, rows, comma)
     even = _even(path, time, [factor * raw[0], factor * raw[1], *([] if flow is None else [flow])])
     trace = Trace(
         path.stem,
@@ -78,7 +78,7 @@ def read_trace(path: Path, columns: Columns | None = None) -> Trace:
         None if flow is None else even[2][2],
         _marks(plain, rows, time, even[0]),
         even[1],
-        tuple(note for note in (*notes, unit_note, absolute) if note),
+        tuple(note for note in (*notes, unit_note) if note),
     )
     _check(path, trace)
     return trace
@@ -198,13 +198,14 @@ def _unit(path: Path, told: Columns, heads: list[str], place: int, aortic: Array
 
 def _flow(
     path: Path, told: Columns, heads: list[str], plain: list[str], rows: list[list[str]], comma: bool
-) -> tuple[Array | None, str]:
+) -> Array | None:
+    """(n,) of the column of flow or velocity, in its own unit; None without one."""
     found = [k for k, bare in enumerate(plain) if (bare in FLOWS if told.flow is None else heads[k] == told.flow)]
     if told.flow is not None and len(found) != 1:
         raise InputError(f"{path}: {len(found)} columns are called {told.flow!r}; correct --flow-column.")
     if not found:
-        return None, ""
-    return _numbers(path, heads[found[0]], rows, found[0], comma, lost=True), ""
+        return None
+    return _numbers(path, heads[found[0]], rows, found[0], comma, lost=True)
 
 
 def _even(path: Path, time: Array, columns: list[Array]) -> tuple[float, float, list[Array]]:

@@ -287,11 +287,11 @@ def write_examples(folder: Path) -> None:
         start, end = made.truth.parts["check"]
         checks = f"{spans['equalisation']} {start + 3.0:g}:{end:g}"
         length = "70 mm" if "pullback" in spans else ""
-        listed.append([f"{name}.csv", *name.split("_"), checks, spans.get("pullback", ""), length])
+        transit = ["0.9 s", f"{0.9 / made.truth.cfr:.3f} s"] if name == "P001_LAD" else ["", ""]
+        listed.append([f"{name}.csv", *name.split("_"), checks, spans.get("pullback", ""), length, *transit])
         truths.append([name, *(f"{x:.4f}" for x in (made.truth.ffr, made.truth.rest, made.truth.wave_free))])
-    _write(
-        folder / "list.csv", [["trace", "patient", "vessel", "equalisation", "pullback", "pullback_length"], *listed]
-    )
+    heads = ["trace", "patient", "vessel", "equalisation", "pullback", "pullback_length"]
+    _write(folder / "list.csv", [[*heads, "rest_transit", "hyperaemic_transit"], *listed])
     _write(folder / "truth.csv", [["trace", "ffr", "pd_pa", "wave_free_ratio"], *truths])
 
 
