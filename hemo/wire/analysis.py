@@ -83,8 +83,8 @@ class WireAnalysis:
         return self.recorded.hyperaemic.ffr.reason
 
 
-def analyse(trace: Trace, options: WireOptions | None = None) -> WireAnalysis:
-    """Read a trace.
+def analyse(trace: Trace, options: WireOptions | None = None, known: Quality | None = None) -> WireAnalysis:
+    """Read a trace; ``known`` are its beats and artefacts where they were found before, for other windows.
 
     Raises
     ------
@@ -93,7 +93,7 @@ def analyse(trace: Trace, options: WireOptions | None = None) -> WireAnalysis:
     """
     options = options or WireOptions()
     trace = bridged(trace)
-    quality = judge(trace)
+    quality = known or judge(trace)
     if quality.clean.sum() < 5:
         raise InputError(
             f"{trace.name}: {quality.clean.sum()} undisturbed heart beats were found in {trace.duration:.0f} s; check "
