@@ -165,11 +165,11 @@ def main(options: Sequence[str] = ()) -> None:
     heads = ("disturbed by", "traces", "n", "found", "named", "false per trace", "FFR, windows given", "FFR, found")
     note = (
         "n: disturbances. FFR: error, mean ± standard deviation; largest; share within 0.01; traces without FFR. Of "
-        "traces with a drift the corrected one, where a check is given or found. Found: half of the disturbance or more "
-        f"was left out; named: under its own name. False: artefacts more than {NEAR:g} s from any disturbance. Slight "
-        "ones are those an eye may miss: flushes to 10 to 40 mmHg above the highest pressure, damping at 0.8 to 2 Hz, "
-        "whip of 5 to 12 mmHg, 0.3 to 0.8 s disconnected, 5 to 30 % of the pulse cut off, ectopic beats at 0.72 to 0.85 "
-        f"of the interval. By kind, found and named, the slight apart: {_by_kind(usual)}. Resting Pd/Pa "
+        "traces with a drift the corrected one, where a check is given or found. Found: half of the disturbance or "
+        f"more was left out; named: under its own name. False: artefacts more than {NEAR:g} s from any disturbance. "
+        "Slight ones are those an eye may miss: flushes to 10 to 40 mmHg above the highest pressure, damping at 0.8 to "
+        "2 Hz, whip of 5 to 12 mmHg, 0.3 to 0.8 s disconnected, 5 to 30 % of the pulse cut off, ectopic beats at 0.72 "
+        f"to 0.85 of the interval. By kind, found and named, the slight apart: {_by_kind(usual)}. Resting Pd/Pa "
         f"{_spread(done, 'rest')}; wave-free ratio {_spread(done, 'wave_free')}."
     )
     publish(Table("wire_traces", heads, tuple(rows), note))

@@ -35,6 +35,7 @@ IRREGULAR = 0.12  # share of beats out of time from which on it is the rhythm it
 DAMPED = (0.55, 0.8)  # of the usual slope and pulse pressure
 DIP = (0.65, 0.9)  # the same against the beats just before a sudden fall that ends as suddenly
 SIDE = 6  # beats before it
+SUDDEN = 0.75  # of the slope two beats before: hyperaemia takes longer
 LONGEST_DIP = 40.0  # s
 NEIGHBOURS = 41  # beats
 WHIP = (1.6, 2.5 * MMHG)  # times the usual, and more than it by this: what is faster than a heart
@@ -224,13 +225,16 @@ def _dips(slope: Array, pulse: Array, time: Array, used: Array) -> Array:
     found = np.zeros(len(slope), bool)
     k = SIDE
     while k < len(at) - 3:
+        sudden = steep[k + 1] < SUDDEN * steep[k - 1]  # over two beats, for one may be half damped
         before = np.median(steep[k - SIDE : k]), np.median(high[k - SIDE : k])
-        if max(steep[k : k + 3]) < DIP[0] * before[0] and np.median(high[k : k + 3]) < DIP[1] * before[1]:
-            level = np.median(steep[k : k + 3])
-            ends = np.flatnonzero((steep[k:] > level / DIP[0]) & (when[k:] - when[k] < LONGEST_DIP))
+        if sudden and steep[k + 1 : k + 3].max() < DIP[0] * before[0] and high[k + 1] < DIP[1] * before[1]:
+            level = np.median(steep[k + 1 : k + 3])
+            back = (steep[k + 3 :] > level / DIP[0]) & (steep[k + 1 : -2] < SUDDEN * steep[k + 3 :])
+            ends = np.flatnonzero(back & (when[k + 3 :] - when[k] < LONGEST_DIP))
             if len(ends):
-                found[at[k] : at[k + int(ends[0])]] = True
-                k += int(ends[0])
+                last = k + 3 + int(ends[0])
+                found[at[k] : at[last]] = True
+                k = last
         k += 1
     return found
 

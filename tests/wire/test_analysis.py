@@ -252,3 +252,23 @@ def test_the_truth_is_a_closed_form_where_there_is_one():
     bed = (patient.mean_pressure - circuit.VENOUS) / patient.rest_flow / patient.reserve
     assert done.distal - circuit.VENOUS == pytest.approx(bed * done.flow, rel=1e-9)
     assert done.aortic.mean() == pytest.approx(patient.mean_pressure * (1.0 - patient.fall), rel=0.02)
+
+
+@pytest.mark.parametrize("seed", [1, 3, 5, 7])
+def test_a_bolus_in_a_severe_stenosis_is_no_damping(seed):
+    parts = (("equalisation", 10.0), ("crossing", 3.0), ("rest", 25.0), ("bolus", 30.0 + 4.0 * seed), ("check", 12.0))
+    patient = Patient(loss=1.0, heart_rate=50.0 + 8.0 * seed, squeeze=0.6)
+    truth, found = read(patient, Recording(parts=parts), seed)
+    assert found.quality.artefacts == ()
+    assert found.recorded.hyperaemic.ffr.value == pytest.approx(truth.ffr, abs=0.011)
+
+
+def test_many_damped_beats_do_not_become_the_usual_ones():
+    made = make(Patient(heart_rate=105.0, loss=0.5), Recording(), 4)
+    time, distal = made.time, made.distal.copy()
+    inside = (time > 80.0) & (time < 95.0)
+    distal[inside] = np.convolve(made.distal, np.ones(60) / 60.0, "same")[inside]
+    found = judge(Trace("damped", 100.0, made.aortic * MMHG, distal * MMHG))
+    (one,) = found.artefacts
+    assert (one.kind, one.channel) == (Kind.DAMPING, "distal")
+    assert (one.first / 100.0, one.last / 100.0) == (pytest.approx(79.5, abs=0.9), pytest.approx(95.5, abs=0.9))
