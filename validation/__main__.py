@@ -45,6 +45,7 @@ BENCHMARKS = (
     "qfr_fem",
     "agreement_coverage",
     "agreement_size",
+    "wire_traces",
     "beat_steps",
     "ranks",
     "kills",

@@ -27,6 +27,7 @@ from hemo.cli.run import run
 from hemo.cli.schema import schema
 from hemo.cli.tree import tree
 from hemo.cli.uncertainty import uncertainty_command
+from hemo.cli.wire import wire
 from hemo.errors import EnvironmentMissing, HemoError, InputError, Interrupted
 
 # Modules whose absence is the environment's fault, not a bug.
@@ -55,7 +56,7 @@ def cli() -> None:
     """Coronary haemodynamics: CT-FFR, wall shear stress and axial plaque stress. For research, not for diagnosis."""
 
 
-for _command in (run, tree, mesh, reduced, pullback, lines, check, schema, qfr, calibrate, agree):
+for _command in (run, tree, mesh, reduced, pullback, lines, check, schema, qfr, calibrate, agree, wire):
     cli.add_command(_command)
 cli.add_command(plan_command, "plan")
 cli.add_command(uncertainty_command, "uncertainty")
