@@ -51,7 +51,7 @@ test: setup ## every test, then those of several ranks
 test-slurm: setup ## cohorts on a Slurm that is started for it, killed in every way and stopped (as root)
 	HEMO_SLURM_TESTS=1 $(EXEC) python3 -m pytest -rs tests/batch/test_slurm.py
 
-validate: setup ## the benchmarks of validation/: tables and figures
+validate: setup ## the benchmarks of validation/: tables, figures and docs/validation.md
 	$(EXEC) python3 -m validation
 
 shell: setup ## a shell inside the environment

@@ -14,24 +14,47 @@ from hemo.errors import NotConverged
 from hemo.evaluation import evaluate
 from hemo.indices import THRESHOLD, Reading
 from hemo.planning import Outcome, Stent, plan
-from hemo.reduced import solve, solve_states
+from hemo.reduced import LossOptions, solve, solve_states
 from hemo.results import Status, TreeFlow
 from hemo.summary import overall_status
 from hemo.tree import VesselTree
+from hemo.treecalibration import TreeCalibration
 from hemo.treejson import tree_to_json
 from hemo.treesummary import TreeResult, tree_row
 from hemo.uncertainty import Distribution, Uncertainty
 from hemo.units import MILLIMETRE, ML_PER_MIN, MMHG
 
 
+def losses_of(calibration: TreeCalibration | None) -> LossOptions:
+    """The loss law, with a tree's calibration where there is one.
+
+    Raises
+    ------
+    InputError
+        If that is of another law, or its numbers are not of a tree with as many points.
+    """
+    return LossOptions(calibration=None if calibration is None else calibration.losses)
+
+
+def _told(calibration: TreeCalibration | None) -> dict[str, Any]:
+    """Whether a calibration was used, and the sentence that must go with what came of it."""
+    note = None if calibration is None else calibration.sentence
+    return {"calibrated": calibration is not None, "calibration_note": note}
+
+
 def reduced_answer(
-    tree: VesselTree, stored: FlowConditions | None, patient: Physiology, blood: Blood
+    tree: VesselTree,
+    stored: FlowConditions | None,
+    patient: Physiology,
+    blood: Blood,
+    calibration: TreeCalibration | None = None,
 ) -> dict[str, Any]:
     """One tree by the file's own conditions, or by the patient's, with all that follows from those."""
+    options = losses_of(calibration)
     if stored is None:
-        result = evaluate(tree, patient, blood)
+        result = evaluate(tree, patient, blood, options=options)
     else:
-        result = TreeResult(tree, (), stored, reduced=solve(tree, stored, blood))
+        result = TreeResult(tree, (), stored, reduced=solve(tree, stored, blood, options))
     if overall_status([result]) is not Status.CONVERGED:
         raise NotConverged(f"tree {tree.name!r}: the reduced model did not converge, so no FFR is given.")
     assert result.reduced is not None
@@ -39,6 +62,7 @@ def reduced_answer(
     return {
         "name": tree.name,
         "status": result.reduced.status.name.lower(),
+        **_told(calibration),
         "boundary": tree_to_json(tree, result.conditions)["boundary"],
         "branches": [row["reduced"] | _curves(row["name"], result.reduced, tree) for row in rows["branches"]],
         "lesions": [_lesion(row) for row in rows["lesions"]],
@@ -71,13 +95,19 @@ def plan_answer(
     patient: Physiology,
     blood: Blood,
     stents: Sequence[Stent] | None = None,
+    calibration: TreeCalibration | None = None,
 ) -> dict[str, Any]:
-    """One tree with lesions opened, under the file's own conditions, or the patient's at hyperaemia."""
-    conditions = stored if stored is not None else solve_states(tree, patient, blood).hyperaemia_conditions
-    found = plan(tree, conditions, stents, blood)
+    """One tree with lesions opened, under the file's own conditions, or the patient's at hyperaemia.
+
+    An opened lesion's losses are the law's own, whatever the calibration says of it.
+    """
+    options = losses_of(calibration)
+    conditions = stored if stored is not None else solve_states(tree, patient, blood, options).hyperaemia_conditions
+    found = plan(tree, conditions, stents, blood, options=options)
     before, together = found.before, found.together
     return {
         "name": tree.name,
+        **_told(calibration),
         "before": _outcome(before),
         "after": _outcome(together),
         "lesions": [
@@ -110,10 +140,11 @@ def _outcome(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def uncertainty_answer(found: Uncertainty) -> dict[str, Any]:
-    """One tree's distributions of FFR."""
+def uncertainty_answer(found: Uncertainty, calibration: TreeCalibration | None = None) -> dict[str, Any]:
+    """One tree's distributions of FFR, found with its calibration where that is given."""
     return {
         "name": found.tree,
+        **_told(calibration),
         "threshold": THRESHOLD,
         "solves": found.solves,
         "seed": found.seed,

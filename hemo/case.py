@@ -274,7 +274,7 @@ class FemSection(_Section):
     first_layer: float = Field(0.04, gt=0.0, le=0.2, description="thickness of the first layer over the local radius")
     layer_growth: float = Field(1.4, ge=1.0, le=3.0, description="thickness of a layer over that of the one before")
     pulsatile: bool = Field(False, description="whether a heart beat is followed in time; else the flow is steady")
-    steps_per_beat: int = Field(200, ge=40, le=1000, description="time steps of a beat")
+    steps_per_beat: int = Field(100, ge=40, le=1000, description="time steps of a beat")
     average_unsteady: bool = Field(True, description="whether flow that has no steady state is averaged over time")
     checkpoint_interval: Time = Field(60.0, description="of solving between checkpoints")
 

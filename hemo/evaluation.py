@@ -11,7 +11,7 @@ from hemo.boundary.patient import Microvasculature
 from hemo.boundary.plausibility import implausible
 from hemo.errors import InputError
 from hemo.indices import Reading
-from hemo.reduced import States, solve, solve_states
+from hemo.reduced import LossOptions, States, solve, solve_states
 from hemo.reduced.beds import hyperaemic_conditions
 from hemo.reduced.budget import Spread, error_budget
 from hemo.reduced.pulsatile import RestingRatios, lesion_ratios, tree_beat
@@ -29,6 +29,7 @@ def evaluate(
     reading: Reading | None = None,
     spread: Spread | None = None,
     subtracted: float = 0.0,
+    options: LossOptions | None = None,
 ) -> TreeResult:
     """Both states of a tree, its resting beat, its FFR's error budget, and FFR with other people's microvasculature.
 
@@ -40,9 +41,11 @@ def evaluate(
         Standard deviations of what the error budget changes.
     subtracted
         Venous pressure that is taken off both pressures of FFR, Pa.
+    options
+        Of the loss law, with the tree's calibration where there is one.
     """
     reading, spread = reading or Reading(), spread or Spread()
-    states = solve_states(tree, patient, blood)
+    states = solve_states(tree, patient, blood, options)
     rest, hyperaemia = (replace(flow, subtracted=subtracted) for flow in (states.rest, states.hyperaemia))
     at_hyperaemia = patient.state == "hyperaemia"
     flow, conditions = hyperaemia if at_hyperaemia else rest, states.of(patient.state)[1]
@@ -55,20 +58,25 @@ def evaluate(
         reduced=flow,
         reduced_rest=rest,
         reduced_hyperaemia=hyperaemia,
-        other_reserves=_other_reserves(tree, patient, blood, subtracted) if at_hyperaemia else {},
-        budgets=error_budget(tree, patient, blood, conditions, flow, reading, spread),
-        resting=_resting(tree, patient, blood, states, reading),
+        other_reserves=_other_reserves(tree, patient, blood, subtracted, options) if at_hyperaemia else {},
+        budgets=error_budget(tree, patient, blood, conditions, flow, reading, spread, options),
+        resting=_resting(tree, patient, blood, states, reading, options),
     )
 
 
 def _resting(
-    tree: VesselTree, patient: Physiology, blood: Blood, states: States, reading: Reading
+    tree: VesselTree,
+    patient: Physiology,
+    blood: Blood,
+    states: States,
+    reading: Reading,
+    options: LossOptions | None,
 ) -> dict[str, RestingRatios]:
     """Pressure ratios of a beat at rest beyond each lesion, where what drives it is known."""
     if not patient.has_beat or not tree.lesions or (patient.inflow is not None and patient.state != "rest"):
         return {}
     try:
-        found = tree_beat(tree, patient, states.rest_conditions, blood)
+        found = tree_beat(tree, patient, states.rest_conditions, blood, options=options)
     except InputError as error:  # a mean pressure or a heart rate that no beat has
         log.warning("%s tree: no beat at rest, so no diastolic ratio is given: %s", tree.name, error)
         return {}
@@ -79,7 +87,7 @@ def _resting(
 
 
 def _other_reserves(
-    tree: VesselTree, patient: Physiology, blood: Blood, subtracted: float
+    tree: VesselTree, patient: Physiology, blood: Blood, subtracted: float, options: LossOptions | None
 ) -> dict[tuple[str, float], TreeFlow]:
     """Hyperaemia with the microvasculature of others, where the patient's own was not measured."""
     if patient.resistance_reserve is not None or patient.flow_reserve is not None or patient.inlet_flow is not None:
@@ -88,6 +96,6 @@ def _other_reserves(
     kinds: tuple[Microvasculature, ...] = ("patient", "healthy", "dysfunction")
     for kind in kinds:
         other = replace(patient, microvasculature=kind, microcirculatory_resistance_index=None)
-        flow = solve(tree, hyperaemic_conditions(tree, other, blood), blood)
+        flow = solve(tree, hyperaemic_conditions(tree, other, blood, options), blood, options)
         found[kind, resistance_reserve(other).value] = replace(flow, subtracted=subtracted)
     return found

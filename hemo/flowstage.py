@@ -10,6 +10,7 @@ from hemo.boundary import Assumption, Physiology
 from hemo.case import Case
 from hemo.evaluation import evaluate
 from hemo.reduced.budget import Spread, flow_spread
+from hemo.summary import DENSITY, STATE, THINNING, VISCOSITY
 from hemo.tree import VesselTree
 from hemo.treesummary import TreeResult
 from hemo.units import MILLIMETRE
@@ -37,7 +38,9 @@ def solve_reduced(
         )
     subtracted = patient.venous if case.lesion.definition != "Pd/Pa" else 0.0
     result = evaluate(tree, patient, case.fluid(), case.reading(), spread, subtracted)
-    rows = (*_blood_rows(case), *_spread_rows(case, patient, tree, spread, voxel))
+    known = "case file" if "state" in case.flow.model_fields_set else "default"
+    state = Assumption(STATE, patient.state, "", known)
+    rows = (state, *_blood_rows(case), *_spread_rows(case, patient, tree, spread, voxel))
     return replace(result, assumptions=(*result.assumptions, *rows))
 
 
@@ -49,13 +52,13 @@ def _blood_rows(case: Case) -> tuple[Assumption, ...]:
         return "case file" if name in case.blood.model_fields_set else f"default: {default}"
 
     rows = [
-        Assumption("blood density", fluid.density, "kg/m^3", source("density", "usual value")),
-        Assumption("blood viscosity", 1e3 * fluid.viscosity, "mPa s", source("viscosity", "usual value, high shear")),
+        Assumption(DENSITY, fluid.density, "kg/m^3", source("density", "usual value")),
+        Assumption(VISCOSITY, 1e3 * fluid.viscosity, "mPa s", source("viscosity", "usual value, high shear")),
     ]
     if fluid.thinning is not None:
         law, cited = fluid.thinning, "Cho and Kensey 1991, not confirmed"
         rows += [
-            Assumption(f"Carreau-Yasuda {name} (3D only)", value, unit, source(key, cited))
+            Assumption(f"{THINNING} {name} (3D only)", value, unit, source(key, cited))
             for key, name, value, unit in (
                 ("zero_shear_viscosity", "viscosity without shear", 1e3 * law.zero_shear, "mPa s"),
                 ("relaxation_time", "relaxation time", law.time, "s"),

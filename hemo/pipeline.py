@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from hemo import __version__, femresults, femstages, flowstage, meshstage, stages
+from hemo.calibrationstage import with_calibration
 from hemo.case import Case, read_case
 from hemo.errors import InputError, NotConverged
 from hemo.files import file_name, sha256
@@ -163,6 +164,9 @@ def _run(
                     result = with_grid_study(case, meshed, result, again, reduced, work, options.ranks, tell)
             elif options.grid_study:
                 log.warning("%s tree: no grid study: its flow is not steady.", tree.name)
+            if options.method == "both":
+                with clock.stage("calibration", f"Fitting the reduced model of the {tree.name} tree to 3D", tree.name):
+                    result = with_calibration(case, result)
             volumes.append(femresults.volume(meshed, solution))
             meshes.append(meshed)
         results.append(result)
@@ -205,7 +209,7 @@ def _territory(tree: VesselTree, trees: Sequence[VesselTree], muscle: Muscle | N
 def _write_fields(work: Path, results: Sequence[TreeResult], volumes: Sequence[VolumeFields]) -> None:
     flows = [{k: f for k, f in (("reduced", r.reduced), ("fem", r.fem)) if f is not None} for r in results]
     write_centrelines(work / "centreline.vtp", [r.tree for r in results], flows)
-    trees = [tree_to_json(r.tree, r.conditions) for r in results]
+    trees = [tree_to_json(r.tree, r.conditions, r.calibration) for r in results]
     (work / "tree.json").write_text(json.dumps(document(trees)))
     tractions = [r.traction for r in results if r.traction is not None]
     if tractions and results[0].fem is not None:

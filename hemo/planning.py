@@ -18,6 +18,7 @@ from hemo.blood import Blood
 from hemo.boundary import FlowConditions
 from hemo.errors import InputError
 from hemo.indices import Reading, measurement_place
+from hemo.reduced.calibration import with_own_law_in
 from hemo.reduced.losses import LossOptions
 from hemo.reduced.network import solve
 from hemo.tree import Branch, Lesion, VesselTree
@@ -125,6 +126,8 @@ def plan(
 ) -> Plan:
     """FFR with each of the lesions opened, and with them together; all lesions to their healthy calibre without stents.
 
+    Of a calibration in ``options`` what concerns a lesion is dropped where that is opened: its lumen is another.
+
     Raises
     ------
     InputError
@@ -142,7 +145,7 @@ def plan(
         key = tuple(name for name in by_id if name in ids)
         if key not in known:
             changed = opened(tree, [by_id[name] for name in key])
-            known[key] = _outcome(changed, conditions, blood, reading, options, subtracted, key)
+            known[key] = _outcome(changed, conditions, blood, reading, _without(tree, options, key), subtracted, key)
         return known[key]
 
     count = len(wanted)
@@ -155,6 +158,13 @@ def plan(
         combined,
         {name: steps for name, steps in order.items() if steps},
     )
+
+
+def _without(tree: VesselTree, options: LossOptions | None, opened_ids: tuple[str, ...]) -> LossOptions | None:
+    """The options with the loss law's own losses in the lesions that are opened."""
+    if options is None or options.calibration is None or not opened_ids:
+        return options
+    return replace(options, calibration=with_own_law_in(tree, options.calibration, opened_ids))
 
 
 def every_lesion(tree: VesselTree, expansion: float = 1.0) -> tuple[Stent, ...]:

@@ -118,6 +118,9 @@ def _find_geometry(case: Case, path: Path) -> Geometry:
     if source.tree is not None:
         stored = read_trees(resolve_path(path, source.tree))
         trees = tuple(completed(item, _lesion_options(case)) for item in stored)
+        for item in stored:
+            if item.calibration is not None:
+                log.warning("%s tree: the calibration of its file is not used here.", item.tree.name)
         return Geometry(rename(trees, source.names), None, orientation_known=True)
     lumen, found, voxel = _segmented(case, path)
     with_lesions = (with_reference_and_lesions(tree, _lesion_options(case)) for tree in rename(found, source.names))

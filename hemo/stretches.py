@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -42,7 +43,7 @@ class Stretches:
     sink_upstream: Indices
     marks: Indices
 
-    @property
+    @cached_property
     def lengths(self) -> Indices:
         """(m,) how many intervals each has."""
         return np.diff(self.first, append=self.offsets[-1])
@@ -99,6 +100,18 @@ def flow_between_points(tree: VesselTree, sink_flow: Array, leaks: Sequence[tupl
     parts = stretches(tree, leaks)
     between = parts.intervals(parts.flows(sink_flow))
     return by_branch(tree, parts, between)
+
+
+def sink_flows(tree: VesselTree, flows: Mapping[str, Array], leaks: Sequence[tuple[str, int]] = ()) -> Array:
+    """(k,) flow out of the outlets and then the leaks from that at the points of every branch, (n,) m^3/s each.
+
+    What :func:`flow_between_points` was made from. Sinks of one place have equal parts of what leaves there, and what
+    leaves at the ostium, which no vessel carries, is 0.
+    """
+    parts = stretches(tree, leaks)
+    between = np.concatenate([np.asarray(flows[branch.name])[1:] for branch in tree.branches])
+    matrix = parts.flows(np.eye(len(parts.sink_upstream)))
+    return np.asarray(np.linalg.lstsq(matrix, between[parts.first], rcond=None)[0])
 
 
 def by_branch(tree: VesselTree, parts: Stretches, values: Array) -> dict[str, Array]:

@@ -15,6 +15,9 @@ from hemo.treesummary import TreeResult, plain, tree_row
 
 SCHEMA_VERSION = 1
 
+# Names of assumptions that are read back from a summary; those of blood that thins begin with the last.
+STATE, DENSITY, VISCOSITY, THINNING = "state of the flow", "blood density", "blood viscosity", "Carreau-Yasuda"
+
 
 @dataclass(frozen=True)
 class RunRecord:

@@ -8,7 +8,6 @@ needs only ``name`` and, for each branch, ``name``, ``points_mm`` (or ``arc_leng
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,8 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hemo.boundary import FlowConditions, Leak
+from hemo.calibrationjson import branch_calibrations, calibration_of, calibration_to_json
 from hemo.errors import InputError
+from hemo.jsonvalues import filled_list, known_keys, number, numbers
 from hemo.tree import Branch, Connection, Lesion, SideBranch, VesselTree
+from hemo.treecalibration import TreeCalibration
 from hemo.units import MILLIMETRE, ML_PER_MIN, MMHG, MMHG_MIN_PER_ML, SQUARE_MILLIMETRE
 
 SCHEMA_VERSION = 1
@@ -33,8 +35,9 @@ _BRANCH_KEYS = {
     "area_mm2",
     "reference_radius_mm",
     "perimeter_mm",
+    "calibration",
 }
-_TREE_KEYS = {"name", "branches", "lesions", "side_branches", "connections", "boundary"}
+_TREE_KEYS = {"name", "branches", "lesions", "side_branches", "connections", "boundary", "calibration"}
 _SIDE_BRANCH_KEYS = {"branch", "place_mm", "diameter_mm"}
 _CONNECTION_KEYS = {"name", "from", "to", "length_mm", "diameter_mm", "resistance_mmhg_min_per_ml"}
 _LEAK_KEYS = {"branch", "point", "resistance_mmhg_min_per_ml"}
@@ -49,8 +52,10 @@ _BOUNDARY_KEYS = {
 }
 
 
-def tree_to_json(tree: VesselTree, conditions: FlowConditions | None = None) -> dict[str, Any]:
-    """One tree, with its boundary conditions where given, as plain lists and numbers."""
+def tree_to_json(
+    tree: VesselTree, conditions: FlowConditions | None = None, calibration: TreeCalibration | None = None
+) -> dict[str, Any]:
+    """One tree, with its boundary conditions and its calibration where given, as plain lists and numbers."""
     result: dict[str, Any] = {
         "name": tree.name,
         "branches": [_branch_to_json(branch) for branch in tree.branches],
@@ -63,6 +68,11 @@ def tree_to_json(tree: VesselTree, conditions: FlowConditions | None = None) -> 
             {"branch": side.branch, "place_mm": side.place / MILLIMETRE, "diameter_mm": side.diameter / MILLIMETRE}
             for side in tree.side_branches
         ]
+    if calibration is not None:
+        result["calibration"] = calibration_to_json(calibration)
+        blocks = branch_calibrations(calibration.losses, tree.branches)
+        for branch, block in zip(result["branches"], blocks, strict=True):
+            branch["calibration"] = block
     if conditions is not None:
         result["boundary"] = {
             "aortic_pressure_mmhg": conditions.aortic_pressure / MMHG,
@@ -124,15 +134,19 @@ def _lesion_to_json(lesion: Lesion) -> dict[str, Any]:
 
 
 class StoredTree(NamedTuple):
-    """A tree as read, its boundary conditions if the file has any, whether it lists lesions, and healthy calibres."""
+    """A tree as read, its boundary conditions if the file has any, whether it lists lesions, and healthy calibres.
+
+    ``calibration`` is the file's, None without one.
+    """
 
     tree: VesselTree
     conditions: FlowConditions | None
     lesions_listed: bool
     reference_listed: bool
+    calibration: TreeCalibration | None = None
 
 
-def read_trees(path: Path) -> list[StoredTree]:
+def read_trees(path: Path | str) -> list[StoredTree]:
     """Read ``tree.json``.
 
     Raises
@@ -170,8 +184,8 @@ def parse_trees(text: str, where: str) -> list[StoredTree]:
 
 
 def _tree(data: Any, where: str) -> StoredTree:
-    _known_keys(data, _TREE_KEYS, where)
-    branches = _list(data, "branches", where)
+    known_keys(data, _TREE_KEYS, where)
+    branches = filled_list(data, "branches", where)
     lesions, sides, joined = (data.get(key, []) for key in ("lesions", "side_branches", "connections"))
     if not all(isinstance(one, list) for one in (lesions, sides, joined)):
         raise InputError(f"{where}: lesions, side_branches and connections must be lists.")
@@ -185,51 +199,52 @@ def _tree(data: Any, where: str) -> StoredTree:
     boundary = data.get("boundary")
     conditions = None if boundary is None else _boundary(boundary, f"{where}: boundary")
     referenced = all("reference_radius_mm" in branch for branch in branches)
-    return StoredTree(tree, conditions, "lesions" in data, referenced)
+    calibration = calibration_of(data, [branch.get("calibration") for branch in branches], tree.branches, where)
+    return StoredTree(tree, conditions, "lesions" in data, referenced, calibration)
 
 
 def _branch(data: Any, where: str) -> Branch:
-    _known_keys(data, _BRANCH_KEYS, where)
-    radius = _numbers(data, "radius_mm", where) * MILLIMETRE
+    known_keys(data, _BRANCH_KEYS, where)
+    radius = numbers(data, "radius_mm", where) * MILLIMETRE
     if "points_mm" in data:
-        points = _numbers(data, "points_mm", where) * MILLIMETRE
+        points = numbers(data, "points_mm", where) * MILLIMETRE
         if points.ndim != 2 or points.shape[1] != 3:
             raise InputError(f"{where}: points_mm must be a list of [x, y, z].")
     else:
-        arc = _numbers(data, "arc_length_mm", where) * MILLIMETRE
+        arc = numbers(data, "arc_length_mm", where) * MILLIMETRE
         points = np.column_stack([np.zeros_like(arc), np.zeros_like(arc), arc])
-    area = _numbers(data, "area_mm2", where) * SQUARE_MILLIMETRE if "area_mm2" in data else np.pi * radius**2
-    healthy = _numbers(data, "reference_radius_mm", where) * MILLIMETRE if "reference_radius_mm" in data else radius
+    area = numbers(data, "area_mm2", where) * SQUARE_MILLIMETRE if "area_mm2" in data else np.pi * radius**2
+    healthy = numbers(data, "reference_radius_mm", where) * MILLIMETRE if "reference_radius_mm" in data else radius
     parent, index = data.get("parent"), data.get("parent_index")
     if not isinstance(data.get("name"), str) or not isinstance(parent, str | None) or not isinstance(index, int | None):
         raise InputError(f"{where}: name and parent must be text and parent_index a whole number.")
     outlet = data.get("is_outlet", True)
     if not isinstance(outlet, bool):
         raise InputError(f"{where}: is_outlet must be true or false.")
-    perimeter = _numbers(data, "perimeter_mm", where) * MILLIMETRE if "perimeter_mm" in data else None
+    perimeter = numbers(data, "perimeter_mm", where) * MILLIMETRE if "perimeter_mm" in data else None
     return Branch(data["name"], points, radius, area, healthy, parent, index, outlet, perimeter)
 
 
 def _lesion(data: Any, where: str) -> Lesion:
-    _known_keys(data, _LESION_KEYS, where)
+    known_keys(data, _LESION_KEYS, where)
     if not isinstance(data.get("id"), str) or not isinstance(data.get("branch"), str):
         raise InputError(f"{where}: id and branch must be text.")
     return Lesion(
         data["id"],
         data["branch"],
-        _number(data, "start_mm", where) * MILLIMETRE,
-        _number(data, "minimum_mm", where) * MILLIMETRE,
-        _number(data, "end_mm", where) * MILLIMETRE,
-        _number(data, "mla_mm2", where) * SQUARE_MILLIMETRE,
-        _number(data, "reference_area_mm2", where) * SQUARE_MILLIMETRE,
-        _number(data, "radius_gradient_up", where, 0.0),
-        _number(data, "radius_gradient_down", where, 0.0),
+        number(data, "start_mm", where) * MILLIMETRE,
+        number(data, "minimum_mm", where) * MILLIMETRE,
+        number(data, "end_mm", where) * MILLIMETRE,
+        number(data, "mla_mm2", where) * SQUARE_MILLIMETRE,
+        number(data, "reference_area_mm2", where) * SQUARE_MILLIMETRE,
+        number(data, "radius_gradient_up", where, 0.0),
+        number(data, "radius_gradient_down", where, 0.0),
     )
 
 
 def _side_branch(data: Any, where: str) -> SideBranch:
-    _known_keys(data, _SIDE_BRANCH_KEYS, where)
-    place, diameter = (_number(data, key, where) * MILLIMETRE for key in ("place_mm", "diameter_mm"))
+    known_keys(data, _SIDE_BRANCH_KEYS, where)
+    place, diameter = (number(data, key, where) * MILLIMETRE for key in ("place_mm", "diameter_mm"))
     return SideBranch(str(data.get("branch")), place, diameter)
 
 
@@ -249,10 +264,10 @@ def _connection_to_json(one: Connection) -> dict[str, Any]:
 
 
 def _connection(data: Any, where: str) -> Connection:
-    _known_keys(data, _CONNECTION_KEYS, where)
+    known_keys(data, _CONNECTION_KEYS, where)
 
     def size(key: str, unit: float) -> float | None:
-        return _number(data, key, where) * unit if key in data else None
+        return number(data, key, where) * unit if key in data else None
 
     begin, end = data.get("from", "aorta"), data.get("to")
     places: list[tuple[str | None, float]] = []
@@ -260,8 +275,8 @@ def _connection(data: Any, where: str) -> Connection:
         if key == "from" and value == "aorta":
             places.append((None, 0.0))
             continue
-        _known_keys(value, {"branch", "place_mm"}, f"{where}: {key}")
-        places.append((str(value.get("branch")), _number(value, "place_mm", f"{where}: {key}") * MILLIMETRE))
+        known_keys(value, {"branch", "place_mm"}, f"{where}: {key}")
+        places.append((str(value.get("branch")), number(value, "place_mm", f"{where}: {key}") * MILLIMETRE))
     (start, started), (to, ended) = places
     return Connection(
         str(data.get("name", "connection")),
@@ -276,61 +291,27 @@ def _connection(data: Any, where: str) -> Connection:
 
 
 def _leak(data: Any, where: str) -> Leak:
-    _known_keys(data, _LEAK_KEYS, where)
+    known_keys(data, _LEAK_KEYS, where)
     point = data.get("point")
     if not isinstance(point, int) or isinstance(point, bool):
         raise InputError(f"{where}: point must be the index of a centreline point of the branch.")
-    resistance = _number(data, "resistance_mmhg_min_per_ml", where) * MMHG_MIN_PER_ML
+    resistance = number(data, "resistance_mmhg_min_per_ml", where) * MMHG_MIN_PER_ML
     return Leak(str(data.get("branch")), point, resistance)
 
 
 def _boundary(data: Any, where: str) -> FlowConditions:
-    _known_keys(data, _BOUNDARY_KEYS, where)
+    known_keys(data, _BOUNDARY_KEYS, where)
     resistance = data.get("outlet_resistance_mmhg_min_per_ml", {})
     if not isinstance(resistance, dict):
         raise InputError(f"{where}: outlet_resistance_mmhg_min_per_ml must map outlet names to numbers.")
     leaks = data.get("leaks", [])
     if not isinstance(leaks, list):
         raise InputError(f"{where}: leaks must be a list.")
-    flow = _number(data, "inlet_flow_ml_min", where) * ML_PER_MIN if "inlet_flow_ml_min" in data else None
+    flow = number(data, "inlet_flow_ml_min", where) * ML_PER_MIN if "inlet_flow_ml_min" in data else None
     return FlowConditions(
-        _number(data, "aortic_pressure_mmhg", where) * MMHG,
-        _number(data, "venous_pressure_mmhg", where, 5.0) * MMHG,
-        {name: _number(resistance, name, where) * MMHG_MIN_PER_ML for name in resistance},
+        number(data, "aortic_pressure_mmhg", where) * MMHG,
+        number(data, "venous_pressure_mmhg", where, 5.0) * MMHG,
+        {name: number(resistance, name, where) * MMHG_MIN_PER_ML for name in resistance},
         flow,
         tuple(_leak(item, f"{where}: leaks[{i}]") for i, item in enumerate(leaks)),
     )
-
-
-def _known_keys(data: Any, known: set[str], where: str) -> None:
-    if not isinstance(data, dict):
-        raise InputError(f"{where}: a JSON object is needed here.")
-    unknown = sorted(set(data) - known)
-    if unknown:
-        raise InputError(f"{where}: the key {unknown[0]!r} is unknown; known are {', '.join(sorted(known))}.")
-
-
-def _list(data: Mapping[str, Any], key: str, where: str) -> list[Any]:
-    value = data.get(key)
-    if not isinstance(value, list) or not value:
-        raise InputError(f"{where}: {key} must be a list with at least one entry.")
-    return value
-
-
-def _numbers(data: Mapping[str, Any], key: str, where: str) -> NDArray[np.float64]:
-    try:
-        values = np.asarray(data[key], dtype=np.float64)
-    except KeyError as error:
-        raise InputError(f"{where}: the key {key!r} is missing.") from error
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{where}: {key} must hold numbers only, all rows of one length.") from error
-    if values.ndim == 0 or not np.all(np.isfinite(values)):
-        raise InputError(f"{where}: {key} must be a list of finite numbers.")
-    return values
-
-
-def _number(data: Mapping[str, Any], key: str, where: str, default: float | None = None) -> float:
-    value = data.get(key, default)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not np.isfinite(value):
-        raise InputError(f"{where}: {key} must be a finite number.")
-    return float(value)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from hemo.boundary import Assumption, FlowConditions
+from hemo.calibrationjson import calibration_to_json
 from hemo.convergence import GridStudy
 from hemo.indices import (
     LesionWall,
@@ -23,6 +24,7 @@ from hemo.reduced.budget import Budget
 from hemo.reduced.pulsatile import RestingRatios
 from hemo.results import BeatCurves, TreeFlow, WallTraction
 from hemo.tree import Branch, Lesion, VesselTree
+from hemo.treecalibration import TreeCalibration
 from hemo.units import MILLIMETRE, ML_PER_MIN, MMHG_MIN_PER_ML, SQUARE_MILLIMETRE
 
 
@@ -45,7 +47,8 @@ class TreeResult:
     ``other_reserves`` what it would be with other people's microvasculature, by its kind and resistance reserve;
     ``budgets`` holds the parts of FFR's uncertainty by lesion, ``resting`` the pressure ratios of a beat at rest,
     ``fem_beat`` those of the finite elements' beat in the state asked for, and ``fem_curves`` that beat; ``grid`` what
-    coarser meshes say of the finite elements' numbers.
+    coarser meshes say of the finite elements' numbers; ``calibration`` the reduced model's losses fitted to ``fem``,
+    which no other number here is found with.
     """
 
     tree: VesselTree
@@ -64,17 +67,20 @@ class TreeResult:
     lesion_walls: dict[str, LesionWall] = field(default_factory=dict)
     mesh: MeshInfo | None = None
     grid: GridStudy | None = None
+    calibration: TreeCalibration | None = None
 
 
 def tree_row(result: TreeResult, methods: Sequence[str], density: float | None, reading: Reading) -> dict[str, Any]:
     """One tree's branches and lesions; ``density`` (kg/m^3) None leaves the wire equivalent out."""
     flows = {"reduced": result.reduced, "fem": result.fem}
     asked = {name: flow for name, flow in flows.items() if flow is not None and name in methods}
+    fit = result.calibration
     return {
         "name": result.tree.name,
         "branches": [_branch(branch, asked, result) for branch in result.tree.branches],
         "lesions": [_lesion(lesion, result, asked, density, reading) for lesion in result.tree.lesions],
         "grid_study": None if result.grid is None else _grid(result.grid),
+        "calibration": None if fit is None else calibration_to_json(fit) | {"sentence": fit.comparison},
     }
 
 

@@ -34,6 +34,7 @@ from hemo.indices import THRESHOLD, Reading, measurement_place
 from hemo.reduced.batch import Samples, solve_samples
 from hemo.reduced.beds import solve_states
 from hemo.reduced.budget import NARROWEST, Spread, flow_spreads
+from hemo.reduced.losses import LossOptions
 from hemo.reduced.network import sink_resistances
 from hemo.tree import Branch, VesselTree
 from hemo.units import MMHG
@@ -42,6 +43,7 @@ Array = NDArray[Any]
 log = logging.getLogger(__name__)
 
 CAUSES = ("lumen", "resting flow", "resistance reserve", "division", "pressure", "viscosity", "loss law")
+SAME_LEAK = 2e-3  # m between the places of one leak under two exponents; leaks are some 5 mm apart
 KEPT = 0.99  # of a vessel's local variance is in the modes that are kept
 NODES = np.array([-3.0, -1.5, 0.0, 1.5, 3.0])  # standard deviations of the exponent at which beds are worked out
 
@@ -134,6 +136,7 @@ def uncertainty(
     samples: int = 1024,
     seed: int = 0,
     subtracted: float = 0.0,
+    options: LossOptions | None = None,
 ) -> Uncertainty:
     """Distribution of FFR beyond every lesion and at every outlet.
 
@@ -143,6 +146,9 @@ def uncertainty(
         Base samples, a power of two; each costs two solves and one for each cause.
     subtracted
         Venous pressure that is taken off both pressures of FFR, Pa.
+    options
+        Of the loss law. A calibration's factors stay in every sample; its further losses go with each sample's
+        density and lumen as kinetic pressures do, and the law's range is the narrower one of calibrated trees.
 
     Raises
     ------
@@ -153,7 +159,7 @@ def uncertainty(
     """
     if samples < 2 or samples & (samples - 1):
         raise InputError(f"{samples} samples: a Sobol sequence wants a power of two, such as 1024.")
-    cases = _Cases(tree, patient, blood or Blood(), doubts or Doubts())
+    cases = _Cases(tree, patient, blood or Blood(), doubts or Doubts(), options or LossOptions())
     problem = {"num_vars": len(cases.groups), "names": [f"x{i}" for i in range(len(cases.groups))]}
     problem |= {"groups": cases.groups, "bounds": [[0.0, 1.0]] * len(cases.groups)}
     z = ndtri(_columns(np.array(cases.groups), samples, seed))
@@ -225,10 +231,12 @@ def _indices(
 class _Cases:
     """From standard normal numbers to the reduced model's parameters."""
 
-    def __init__(self, tree: VesselTree, patient: Physiology, blood: Blood, doubts: Doubts) -> None:
-        self.tree, self.blood, self.doubts = tree, blood, doubts
+    def __init__(
+        self, tree: VesselTree, patient: Physiology, blood: Blood, doubts: Doubts, options: LossOptions
+    ) -> None:
+        self.tree, self.blood, self.doubts, self.options = tree, blood, doubts, options
         self.own, self.reserve = flow_spreads(tree, patient)
-        self.conditions, self.beds = _beds_over_exponents(tree, patient, blood, doubts.spread.exponent)
+        self.conditions, self.beds = _beds_over_exponents(tree, patient, blood, doubts.spread.exponent, options)
         self.modes = _diameter_modes(tree, doubts)
         self.groups = ["lumen"] * self.modes.shape[1] + list(CAUSES[1:])
 
@@ -245,7 +253,7 @@ class _Cases:
         drive = (aortic - given.venous_pressure) / (given.aortic_pressure - given.venous_pressure)
         more = np.exp(self.own * flow + self.reserve * reserve)
         resistance = np.exp(self.beds @ np.vander(division, len(NODES)).T) * drive
-        low, high = doubts.spread.expansion
+        low, high = doubts.spread.expansions(self.options)
         radius = np.concatenate([branch.diameter for branch in self.tree.branches]) / 2.0
 
         def factor(part: slice) -> Array:
@@ -262,14 +270,14 @@ class _Cases:
             None if given.inlet_flow is None else given.inlet_flow * more,
             factor,
         )
-        solved = solve_samples(self.tree, given.leak_places, samples, len(z), places)
+        solved = solve_samples(self.tree, given.leak_places, samples, len(z), places, self.options)
         if not solved.converged.all():
             log.warning("%d of %d samples did not converge", int((~solved.converged).sum()), len(z))
         return np.asarray((solved.pressure - subtracted) / (aortic - subtracted))
 
 
 def _beds_over_exponents(
-    tree: VesselTree, patient: Physiology, blood: Blood, deviation: float
+    tree: VesselTree, patient: Physiology, blood: Blood, deviation: float, options: LossOptions
 ) -> tuple[FlowConditions, Array]:
     """The conditions, and (sinks, nodes) the polynomial through the logarithm of each bed's resistance.
 
@@ -278,9 +286,31 @@ def _beds_over_exponents(
     found = []
     for node in NODES:
         other = replace(patient, exponent=patient.division_exponent + deviation * float(node))
-        found.append(solve_states(tree, other, blood).of(patient.state)[1])
-    resistance = np.array([sink_resistances(tree, conditions) for conditions in found])
-    return found[len(NODES) // 2], np.linalg.solve(np.vander(NODES), np.log(resistance)).T
+        found.append(solve_states(tree, other, blood, options).of(patient.state)[1])
+    usual = found[len(NODES) // 2]
+    resistance = np.array([_of_the_same_beds(tree, usual, conditions) for conditions in found])
+    return usual, np.linalg.solve(np.vander(NODES), np.log(resistance)).T
+
+
+def _of_the_same_beds(tree: VesselTree, usual: FlowConditions, other: FlowConditions) -> Array:
+    """(sinks,) resistances by ``other`` of the sinks of ``usual``, Pa s / m^3.
+
+    Another exponent moves a leak by a point or two, and adds or drops the least ones: a dropped one keeps its own.
+    """
+    count = len(tree.outlets)
+    mine, others = sink_resistances(tree, usual), sink_resistances(tree, other)
+    mine[:count] = others[:count]
+    for k, leak in enumerate(usual.leaks):
+        arc = tree[leak.branch].arc
+        near = [
+            (abs(float(arc[one.point] - arc[leak.point])), float(value))
+            for one, value in zip(other.leaks, others[count:], strict=True)
+            if one.branch == leak.branch
+        ]
+        distance, value = min(near, default=(np.inf, 0.0))
+        if distance < SAME_LEAK:
+            mine[count + k] = value
+    return mine
 
 
 def _diameter_modes(tree: VesselTree, doubts: Doubts) -> Array:

@@ -11,7 +11,9 @@ from hemo.errors import InputError
 from hemo.geometry.lesion import measure_lesion
 from hemo.geometry.synthetic.vessels import left_coronary
 from hemo.planning import Stent, opened, plan
-from hemo.reduced import solve, solve_states
+from hemo.reduced import LossOptions, solve, solve_states
+from hemo.reduced.calibration import with_own_law_in
+from hemo.treecalibration import Calibration
 from hemo.units import MMHG
 
 PATIENT = Physiology(systolic=128 * MMHG, diastolic=76 * MMHG, myocardial_mass=0.135)
@@ -39,6 +41,42 @@ def test_nothing_opened_is_the_tree_as_it_is():
     for name in TREE.outlets:
         assert PLAN.before.outlets[name] == pytest.approx(flow.ffr(name)[-1], rel=1e-12)
         assert PLAN.before.flows[name] == pytest.approx(flow.branches[name].flow[-1], rel=1e-12)
+
+
+def own_losses(seed=0):
+    """A calibration with other numbers in every interval."""
+    rng = np.random.default_rng(seed)
+    count = sum(len(branch.points) - 1 for branch in TREE.branches)
+    return LossOptions(
+        calibration=Calibration(
+            rng.uniform(0.8, 1.5, count), rng.uniform(0.5, 2.0, count), rng.uniform(0.0, 0.5, count)
+        )
+    )
+
+
+def test_nothing_opened_is_the_calibrated_tree_and_an_opened_lesion_loses_its_calibration():
+    options = own_losses()
+    found = plan(TREE, CONDITIONS, options=options)
+    flow = solve(TREE, CONDITIONS, options=options)
+    for name in TREE.outlets:
+        assert found.before.outlets[name] == pytest.approx(flow.ffr(name)[-1], rel=1e-12)
+        assert abs(found.before.outlets[name] - PLAN.before.outlets[name]) > 1e-3
+    lad = sum(len(branch.points) - 1 for branch in TREE.branches[: [b.name for b in TREE.branches].index("LAD")])
+    arc = TREE["LAD"].arc
+    first = TREE.lesions[0]
+    inside = np.zeros(len(options.calibration.friction), dtype=bool)
+    inside[lad : lad + len(arc) - 1] = (arc[1:] > first.start) & (arc[:-1] < first.end)
+    assert inside.sum() > 5
+    own = with_own_law_in(TREE, options.calibration, ["LAD_1"])
+    for values, before, law in (
+        (own.friction, options.calibration.friction, 1.0),
+        (own.lesion, options.calibration.lesion, 1.0),
+        (own.kinetic, options.calibration.kinetic, 0.0),
+    ):
+        np.testing.assert_array_equal(values, np.where(inside, law, before))
+    stented = opened(TREE, [Stent("LAD_1")])
+    by_hand = solve(stented, CONDITIONS, options=LossOptions(calibration=own))
+    assert found.single["LAD_1"].outlets["LAD"] == pytest.approx(by_hand.ffr("LAD")[-1], rel=1e-12)
 
 
 def test_all_opened_is_the_healthy_tree():

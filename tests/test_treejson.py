@@ -8,6 +8,7 @@ from hemo.boundary import Physiology, flow_conditions
 from hemo.cli.schema import load_schema
 from hemo.errors import InputError
 from hemo.geometry.synthetic.vessels import left_coronary
+from hemo.treecalibration import Apart, Calibration, Fit, TreeCalibration
 from hemo.treejson import document, parse_trees, tree_to_json
 
 
@@ -58,3 +59,62 @@ def test_bad_tree_files_get_one_sentence(text, message):
     with pytest.raises(InputError, match=message) as caught:
         parse_trees(text, "tree.json")
     assert "tree.json" in str(caught.value) or "tree" in str(caught.value)
+
+
+def calibrated():
+    tree = left_coronary().tree
+    rng = np.random.default_rng(0)
+    count = sum(len(branch.points) - 1 for branch in tree.branches)
+    losses = Calibration(rng.uniform(0.3, 5.0, count), rng.uniform(0.0, 5.0, count), rng.uniform(0.0, 20.0, count))
+    fit = Fit("fem", "rest", 3e-6, 5000, 4.5, 5.0, 9.0, 4, Apart(0.01, 0.02), Apart(0.001, 0.002), "results/left")
+    return tree, TreeCalibration(losses, 1060.0, 3.5e-3, False, 12, (fit, fit))
+
+
+def test_a_calibration_survives_the_round_trip():
+    tree, calibration = calibrated()
+    text = json.dumps(document([tree_to_json(tree, calibration=calibration)]))
+    jsonschema.validate(json.loads(text), load_schema("tree"))
+    (stored,) = parse_trees(text, "test")
+    for name in ("friction", "lesion", "kinetic"):
+        np.testing.assert_allclose(
+            getattr(stored.calibration.losses, name), getattr(calibration.losses, name), atol=1e-6
+        )
+    assert stored.calibration.losses.law == "fitted"
+    assert stored.calibration.fits[0].inlet_flow == pytest.approx(3e-6)
+    assert (stored.calibration.fits[1].state, stored.calibration.pieces) == ("rest", 12)
+    assert stored.calibration.fits[0].after == Apart(0.001, 0.002)
+    assert "2 steady 3D solutions" in stored.calibration.sentence
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda t, b: b["friction_factor"].pop(), "it is of another tree"),
+        (lambda t, b: b.update(friction_factor=[b["friction_factor"]]), "it is of another tree"),
+        (lambda t, b: b["lesion_factor"].__setitem__(0, float("nan")), "finite numbers"),
+        (lambda t, b: b["lesion_factor"].__setitem__(0, None), "finite numbers"),
+        (lambda t, b: b["lesion_factor"].__setitem__(0, "one"), "numbers only"),
+        (lambda t, b: b["lesion_factor"].__setitem__(0, -0.1), "lesion has -0.1, outside 0 to 5"),
+        (lambda t, b: b["friction_factor"].__setitem__(3, 5.1), "friction has 5.1, outside 0.3 to 5"),
+        (lambda t, b: b["kinetic_per_10_mm"].__setitem__(3, 1e13), "kinetic has 1e"),
+        (lambda t, b: b["kinetic_per_10_mm"].__setitem__(0, 10**400), "numbers only"),
+        (lambda t, b: t["calibration"].update(pieces=10**400), "pieces must be a finite number"),
+        (lambda t, b: b.pop("kinetic_per_10_mm"), "'kinetic_per_10_mm' is missing"),
+        (lambda t, b: b.update(more=[1.0]), "the key 'more' is unknown"),
+        (lambda t, b: t["branches"][2].pop("calibration"), "a part is missing"),
+        (lambda t, b: t.pop("calibration"), "a part is missing"),
+        (lambda t, b: t["calibration"].update(law=3), "name of a loss law"),
+        (lambda t, b: t["calibration"].update(solutions=[]), "at least one entry"),
+        (lambda t, b: t["calibration"].update(solutions=[3]), "JSON object"),
+        (lambda t, b: t["calibration"]["solutions"][0].pop("ffr_apart_after"), "JSON object"),
+        (lambda t, b: t["calibration"].pop("viscosity_pa_s"), "viscosity_pa_s must be a finite number"),
+        (lambda t, b: t.update(calibration=[]), "JSON object"),
+        (lambda t, b: t["branches"][0].update(calibration=7), "JSON object"),
+    ],
+)
+def test_a_calibration_that_does_not_fit_is_refused(change, words):
+    tree, calibration = calibrated()
+    data = tree_to_json(tree, calibration=calibration)
+    change(data, data["branches"][1]["calibration"])
+    with pytest.raises(InputError, match=words):
+        parse_trees(json.dumps(data), "test")

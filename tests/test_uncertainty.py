@@ -7,13 +7,14 @@ import pytest
 from scipy.special import ndtri
 
 from hemo.blood import Blood
-from hemo.boundary import Physiology
+from hemo.boundary import Physiology, flow_conditions
 from hemo.errors import InputError
 from hemo.geometry.synthetic.vessels import left_coronary
 from hemo.indices import lesion_pressure
 from hemo.reduced import solve, solve_states
 from hemo.reduced.budget import Spread
-from hemo.uncertainty import CAUSES, Doubts, _diameter_modes, uncertainty
+from hemo.tree import Branch, VesselTree
+from hemo.uncertainty import CAUSES, NODES, Doubts, _diameter_modes, uncertainty
 from hemo.units import MMHG
 
 pytest.importorskip("SALib")
@@ -112,3 +113,20 @@ def test_nonsense_is_named():
         Doubts(common=1.5)
     with pytest.raises(InputError, match="negative"):
         Doubts(viscosity=-0.1)
+
+
+def test_a_leak_that_is_followed_under_some_exponents_only() -> None:
+    """A stretch that hardly tapers leaks just as much as is followed: less under one exponent, more under another."""
+    arc = np.linspace(0.0, 0.02, 81)
+    radius = 1.5e-3 * np.interp(arc, [0.0, 0.005, 0.010, 0.015, 0.020], [1.0, 0.95, 0.95 * (1 - 4.73e-5), 0.9, 0.85])
+    points = np.column_stack([0 * arc, 0 * arc, arc])
+    tree = VesselTree("left", (Branch("LAD", points, radius, np.pi * radius**2, radius),))
+    patient = Physiology(mean_pressure=93 * MMHG, myocardial_mass=0.135)
+    counts = {
+        len(flow_conditions(tree, replace(patient, exponent=value), "hyperaemia", Blood()).leaks)
+        for value in patient.division_exponent + 0.077 * NODES
+    }
+    assert len(counts) == 2
+    found = uncertainty(tree, patient, samples=64).outlets[0]
+    whole = uncertainty(tree, replace(patient, exponent=2.5), samples=64).outlets[0]
+    assert found.value == pytest.approx(whole.value, abs=2e-3) and 0.8 < found.interval[0] < found.value

@@ -43,6 +43,9 @@ BENCHMARKS = (
     "angiogram_frames",
     "qfr_phantoms",
     "qfr_fem",
+    "agreement_coverage",
+    "agreement_size",
+    "wire_traces",
     "beat_steps",
     "ranks",
     "kills",
@@ -55,6 +58,8 @@ BENCHMARKS = (
     "openfoam",
     "openfoam_tree",
     "openfoam_beat",
+    "virtual_study",
+    "page",
 )
 
 

@@ -26,7 +26,7 @@ from hemo.indices import measurement_place
 from hemo.reduced import LossOptions
 from hemo.reduced.lumen import lumen
 from hemo.reduced.prescribed import pressures
-from hemo.reduced.recovery import not_recovered
+from hemo.reduced.recovery import not_recovered, recovery_of
 from hemo.results import TreeFlow
 from hemo.tree import Branch, Lesion
 from validation.lesion_losses import publish_lesions
@@ -127,7 +127,7 @@ def _kinds(one: Solved, branch: Branch, arcs: Array, forked: bool) -> Iterator[s
 def _wakes(one: Solved) -> dict[str, float]:
     """How far behind each lesion pressure comes back, m."""
     through = np.array([_flow(one, lesion, lesion.minimum) for lesion in one.tree.lesions])
-    length = not_recovered(lumen(one.tree), (Blood().density, Blood().viscosity), through)[1]
+    length = not_recovered(recovery_of(lumen(one.tree), (Blood().density, Blood().viscosity)), through)[1]
     return {lesion.id: WAKE * float(value) for lesion, value in zip(one.tree.lesions, length, strict=True)}
 
 

@@ -93,7 +93,7 @@ def _compute_tree(result: Path, item: Mapping[str, Any]) -> None:
     ):
         patient, blood = patient_of(given), blood_of(given)
         trees = [
-            reduced_answer(completed(one), None if tells(given) else one.conditions, patient, blood)
+            reduced_answer(completed(one), None if tells(given) else one.conditions, patient, blood, one.calibration)
             for one in read_trees(path)
         ]
         told = {
@@ -102,7 +102,7 @@ def _compute_tree(result: Path, item: Mapping[str, Any]) -> None:
             "inputs": {path.name: sha256(path)},
             "software": {"hemo": __version__},
             "seconds": round(time.perf_counter() - begin, 3),
-            "warnings": said.messages,
+            "warnings": [*said.messages, *(tree["calibration_note"] for tree in trees if tree["calibration_note"])],
             "trees": trees,
         }
         (work / TREE_RESULT).write_text(json.dumps(told, allow_nan=False), encoding="utf-8")

@@ -14,7 +14,9 @@ from typing import NoReturn
 import click
 
 from hemo import __version__
+from hemo.cli.agree import agree
 from hemo.cli.batch import batch, batch_chunk, batch_gather
+from hemo.cli.calibrate import calibrate
 from hemo.cli.check import check
 from hemo.cli.lines import lines
 from hemo.cli.mesh import mesh
@@ -26,6 +28,7 @@ from hemo.cli.run import run
 from hemo.cli.schema import schema
 from hemo.cli.tree import tree
 from hemo.cli.uncertainty import uncertainty_command
+from hemo.cli.wire import wire
 from hemo.errors import EnvironmentMissing, HemoError, InputError, Interrupted
 
 # Modules whose absence is the environment's fault, not a bug.
@@ -41,6 +44,10 @@ _OPTIONAL = {
     "meshio",
     "dolfinx",
     "SALib",
+    "pandas",
+    "pyarrow",
+    "statsmodels",
+    "sklearn",
 }
 
 
@@ -50,7 +57,9 @@ def cli() -> None:
     """Coronary haemodynamics: CT-FFR, wall shear stress and axial plaque stress. For research, not for diagnosis."""
 
 
-for _command in (run, tree, mesh, reduced, pullback, lines, check, schema, qfr, batch, batch_chunk, batch_gather):
+for _command in (run, tree, mesh, reduced, pullback, lines, check, schema, qfr, calibrate, agree, wire, batch):
+    cli.add_command(_command)
+for _command in (batch_chunk, batch_gather):  # what the jobs of hemo batch run
     cli.add_command(_command)
 cli.add_command(plan_command, "plan")
 cli.add_command(uncertainty_command, "uncertainty")
@@ -82,7 +91,7 @@ def _guarded() -> int:
         name = (error.name or "").split(".")[0]
         if name not in _OPTIONAL:
             raise
-        advice = "run `make setup`, or pip install 'hemo[geometry,mesh]'"
+        advice = "run `make setup`, or pip install 'hemo[geometry,mesh,study]'"
         return _say(EnvironmentMissing(f"the library {name} is not installed; {advice}."))
     except BrokenPipeError:
         sys.stderr.close()

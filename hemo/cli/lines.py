@@ -10,7 +10,7 @@ from typing import Any, Literal
 import click
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from hemo.answers import plan_answer, reduced_answer, uncertainty_answer
+from hemo.answers import losses_of, plan_answer, reduced_answer, uncertainty_answer
 from hemo.cli.plan import stent_of
 from hemo.errors import HemoError, InputError
 from hemo.geometry.lesion import completed
@@ -56,6 +56,7 @@ class Request(BaseModel):
         default_factory=list, description="for plan: LESION or LESION=DIAMETER; every one without"
     )
     expansion: float = Field(1.0, description="for plan: stent area over that of the diameter")
+    uncalibrated: bool = Field(False, description="leave the tree's calibration, if it has one, unused")
     samples: int = Field(256, description="for uncertainty: a power of two")
     seed: int = Field(0, description="for uncertainty")
 
@@ -113,14 +114,17 @@ def _result(request: Request, kept: dict[str, StoredTree]) -> dict[str, Any]:
     stored = _tree(request, kept)
     patient, blood = patient_of(given), blood_of(given)
     conditions = None if tells(given) else stored.conditions
+    own = None if request.uncalibrated else stored.calibration
     if request.command == "plan":
         stents = [stent_of(text, request.expansion) for text in request.stents]
         return plan_answer(
-            stored.tree, conditions, patient, blood, stents or every_lesion(stored.tree, request.expansion)
+            stored.tree, conditions, patient, blood, stents or every_lesion(stored.tree, request.expansion), own
         )
     if request.command == "uncertainty":
-        return uncertainty_answer(uncertainty(stored.tree, patient, blood, samples=request.samples, seed=request.seed))
-    return reduced_answer(stored.tree, conditions, patient, blood)
+        options = losses_of(own)
+        found = uncertainty(stored.tree, patient, blood, samples=request.samples, seed=request.seed, options=options)
+        return uncertainty_answer(found, own)
+    return reduced_answer(stored.tree, conditions, patient, blood, own)
 
 
 def _tree(request: Request, kept: dict[str, StoredTree]) -> StoredTree:

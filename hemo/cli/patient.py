@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from hemo.treecalibration import TreeCalibration
 from hemo.treejson import StoredTree, parse_trees, read_trees
 
 _OPTIONS = (
@@ -31,6 +32,7 @@ _OPTIONS = (
     click.option("--inlet-flow", metavar="FLOW", help="Flow through the inlet, instead of an estimate."),
     click.option("--resistance-reserve", type=float, help="Resting over hyperaemic resistance; 3.0 without it."),
     click.option("--state", type=click.Choice(["rest", "hyperaemia"]), default="hyperaemia", show_default=True),
+    click.option("--uncalibrated", is_flag=True, help="Leave the calibration of the tree's file, if any, unused."),
     click.option("--density", default="1060 kg/m^3", show_default=True),
     click.option("--viscosity", default="3.5 mPa*s", show_default=True),
 )
@@ -41,6 +43,11 @@ def patient_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
+
+
+def calibration_of(stored: StoredTree, given: dict[str, Any]) -> TreeCalibration | None:
+    """The calibration of the tree's file, unless the options say to leave it unused."""
+    return None if given["uncalibrated"] else stored.calibration
 
 
 def stored_trees(source: str) -> tuple[StoredTree, ...]:

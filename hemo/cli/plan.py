@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from hemo.answers import plan_answer
-from hemo.cli.patient import patient_options, stored_trees
+from hemo.cli.patient import calibration_of, patient_options, stored_trees
 from hemo.cli.tree import write_text
 from hemo.errors import InputError
 from hemo.geometry.lesion import completed
@@ -39,7 +39,8 @@ def plan_command(tree: str, output: str, stents: tuple[str, ...], expansion: flo
     """FFR of TREE.json (- reads stdin) with lesions opened, one by one and together.
 
     For every lesion: its gain alone, what falls over it before and after, and for every outlet the order in which to
-    open the lesions on its way. The beds stay as they are at hyperaemia. Boundary conditions as for hemo reduced.
+    open the lesions on its way. The beds stay as they are at hyperaemia. Boundary conditions as for hemo reduced, and
+    a calibration too, which an opened lesion loses.
     """
     wanted = [stent_of(text, expansion) for text in stents]
     patient, blood = patient_of(given), blood_of(given)
@@ -51,7 +52,7 @@ def plan_command(tree: str, output: str, stents: tuple[str, ...], expansion: flo
         left -= own
         if mine:
             conditions = None if tells(given) else stored.conditions
-            rows.append(plan_answer(whole, conditions, patient, blood, mine))
+            rows.append(plan_answer(whole, conditions, patient, blood, mine, calibration_of(stored, given)))
     if left:
         raise InputError(f"--stent {sorted(left)[0]}: no tree has that lesion; hemo reduced lists them.")
     if not rows:

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from hemo.answers import reduced_answer
-from hemo.cli.patient import patient_options, stored_trees
+from hemo.cli.patient import calibration_of, patient_options, stored_trees
 from hemo.cli.tree import write_text
 from hemo.geometry.lesion import completed
 from hemo.given import blood_of, patient_of, tells
@@ -27,10 +27,16 @@ def reduced(tree: str, output: str, **given: Any) -> None:
     Lesions are searched for where the file has no ``lesions`` key. Boundary conditions come from the file's
     ``boundary``, or, where a pressure or a flow is given here, from the options; then the result also holds rest, flow
     reserve, the pressure ratios of a beat at rest (from systolic and diastolic pressure) and FFR's error budget.
+
+    A tree that carries a calibration (hemo run --method both, hemo calibrate) is solved with it, and the result says
+    so.
     """
     stored = stored_trees(tree)
     patient, blood = patient_of(given), blood_of(given)
     results = [
-        reduced_answer(completed(one), None if tells(given) else one.conditions, patient, blood) for one in stored
+        reduced_answer(
+            completed(one), None if tells(given) else one.conditions, patient, blood, calibration_of(one, given)
+        )
+        for one in stored
     ]
     write_text(output, json.dumps({"schema_version": SCHEMA_VERSION, "trees": results}, allow_nan=False))

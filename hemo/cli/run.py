@@ -61,6 +61,9 @@ def show(summary: dict[str, Any], folder: Path) -> None:
     for tree in summary["trees"]:
         if tree["grid_study"]:
             _show_grid(console, tree["name"], tree["grid_study"])
+    for tree in summary["trees"]:
+        if tree["calibration"]:
+            console.print(f"{tree['name']}: {tree['calibration']['sentence']}", markup=False, highlight=False)
     for warning in summary["warnings"]:
         console.print(f"warning: {warning}", markup=False, highlight=False)
     console.print(f"{folder / 'report.html'}  (for research, not for diagnosis)", markup=False, highlight=False)

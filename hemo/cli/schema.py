@@ -8,12 +8,16 @@ from typing import Any
 
 import click
 
+NAMES = ("case", "tree", "summary", "pullback", "contours", "wire", "request", "answer")
+
 
 @click.command(epilog="Example: hemo schema summary > summary.schema.json")
-@click.argument("name", type=click.Choice(["case", "tree", "summary", "pullback", "contours", "request", "answer"]))
+@click.argument(
+    "name", type=click.Choice(["case", "tree", "summary", "pullback", "contours", "wire", "request", "answer"])
+)
 def schema(name: str) -> None:
-    """Print the JSON schema of the case file, tree.json, summary.json, a pullback's or an angiogram's contours, or a
-    line of hemo lines.
+    """Print the JSON schema of the case file, tree.json, summary.json (that of hemo wire is wire), a pullback's or an
+    angiogram's contours, or a line of hemo lines.
     """
     click.echo(json.dumps(load_schema(name), indent=1))
 

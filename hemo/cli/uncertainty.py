@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from hemo.answers import uncertainty_answer
-from hemo.cli.patient import patient_options, stored_trees
+from hemo.answers import losses_of, uncertainty_answer
+from hemo.cli.patient import calibration_of, patient_options, stored_trees
 from hemo.cli.tree import write_text
 from hemo.geometry.lesion import completed
 from hemo.given import blood_of, patient_of
@@ -38,15 +38,18 @@ def uncertainty_command(tree: str, output: str, samples: int, seed: int, **given
     """Distribution of FFR beyond every lesion and at every outlet of TREE.json (- reads stdin).
 
     Gives mean, standard deviation, 95 % interval, the probability of FFR <= 0.80, and each cause's part of the
-    variance: the one with the largest is what to measure better. Pressures and mass (or a flow) must be given.
+    variance: the one with the largest is what to measure better. Pressures and mass (or a flow) must be given. A
+    calibration of the tree is used, and the loss law's range is then narrower.
     """
     doubts = _doubts(given)
     patient, blood = patient_of(given), blood_of(given)
-    found = [
-        uncertainty(completed(one), patient, blood, doubts=doubts, samples=samples, seed=seed)
-        for one in stored_trees(tree)
-    ]
-    trees = [uncertainty_answer(one) for one in found]
+    trees = []
+    for one in stored_trees(tree):
+        own = calibration_of(one, given)
+        found = uncertainty(
+            completed(one), patient, blood, doubts=doubts, samples=samples, seed=seed, options=losses_of(own)
+        )
+        trees.append(uncertainty_answer(found, own))
     write_text(output, json.dumps({"schema_version": SCHEMA_VERSION, "trees": trees}, allow_nan=False))
 
 

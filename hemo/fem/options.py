@@ -67,7 +67,7 @@ class FemOptions:
     viscosity_factor: float = 8.0
     viscosity_reduction: float = 0.7
     level_tolerance: float = 0.05
-    step_tolerance: float = 1e-5
+    step_tolerance: float = 1e-4
     most_beats: int = 6
     periodic: float = 0.01
     settling: float = 2.0

@@ -202,7 +202,8 @@ def _static(
     static = aortic - gone - network.profile * 0.5 * network.fluid[0] * (flow[passing] / area) ** 2
     if network.profile != 1.0:
         everywhere = flow_at_points(vessels, flow)
-        static = static + static_difference(vessels.lumen, network.fluid, flow[vessels.throats], everywhere)[points]
+        through = flow[vessels.throats]
+        static += static_difference(vessels.lumen, network.fluid, network.recovery, through, everywhere)[points]
     share = where.share[:, None]
     near, far = np.split(static, 2)
     return np.asarray((1.0 - share) * near + share * far)

@@ -25,6 +25,7 @@ from hemo.boundary import (
     resistance_reserve,
 )
 from hemo.errors import InputError
+from hemo.reduced.losses import LossOptions
 from hemo.reduced.network import sink_resistances, solve_sinks
 from hemo.results import TreeFlow
 from hemo.tree import VesselTree
@@ -51,7 +52,7 @@ class States:
         return self.rest, self.rest_conditions
 
 
-def solve_states(tree: VesselTree, patient: Physiology, blood: Blood) -> States:
+def solve_states(tree: VesselTree, patient: Physiology, blood: Blood, options: LossOptions | None = None) -> States:
     """Rest and hyperaemia of one patient's tree.
 
     At rest the beds take the flow they ask for as long as they can open (:func:`autoregulated`); at hyperaemia they are
@@ -59,35 +60,47 @@ def solve_states(tree: VesselTree, patient: Physiology, blood: Blood) -> States:
     (:func:`matched`). A prescribed inlet flow is held in both.
     """
     known = demand(tree, patient)
-    rest, open_beds = flow_conditions(tree, patient, "rest", blood), hyperaemic_conditions(tree, patient, blood)
+    rest, open_beds = (
+        flow_conditions(tree, patient, "rest", blood),
+        hyperaemic_conditions(tree, patient, blood, options),
+    )
     if known.prescribed:
-        return States(solve_sinks(tree, rest, blood)[0], rest, solve_sinks(tree, open_beds, blood)[0], open_beds)
+        flows = [solve_sinks(tree, conditions, blood, options)[0] for conditions in (rest, open_beds)]
+        return States(flows[0], rest, flows[1], open_beds)
     asked = known.flows.in_order
     if known.state == "hyperaemia":
         whole = sink_resistances(tree, open_beds) + healthy_tails(tree, known.flows, blood.viscosity).in_order
         drive = aortic_pressure(patient, "rest") - patient.venous
         asked = drive / (whole * resistance_reserve(patient).value)
-    at_rest, rest_conditions = autoregulated(tree, asked, rest, open_beds, blood)
-    return States(at_rest, rest_conditions, solve_sinks(tree, open_beds, blood)[0], open_beds)
+    at_rest, rest_conditions = autoregulated(tree, asked, rest, open_beds, blood, options)
+    return States(at_rest, rest_conditions, solve_sinks(tree, open_beds, blood, options)[0], open_beds)
 
 
-def hyperaemic_conditions(tree: VesselTree, patient: Physiology, blood: Blood) -> FlowConditions:
+def hyperaemic_conditions(
+    tree: VesselTree, patient: Physiology, blood: Blood, options: LossOptions | None = None
+) -> FlowConditions:
     """The conditions with every bed fully open."""
     known, open_beds = demand(tree, patient), flow_conditions(tree, patient, "hyperaemia", blood)
     if known.prescribed or known.state == "rest":
         return open_beds
-    return matched(tree, known.flows.in_order, open_beds, blood)
+    return matched(tree, known.flows.in_order, open_beds, blood, options)
 
 
-def unopened(tree: VesselTree, patient: Physiology, blood: Blood) -> Array:
+def unopened(tree: VesselTree, patient: Physiology, blood: Blood, options: LossOptions | None = None) -> Array:
     """(sinks,) resistance of the beds at rest with nothing narrow before them, Pa s / m^3."""
     if demand(tree, patient).state == "hyperaemia":
-        return resistance_reserve(patient).value * sink_resistances(tree, hyperaemic_conditions(tree, patient, blood))
+        open_beds = hyperaemic_conditions(tree, patient, blood, options)
+        return resistance_reserve(patient).value * sink_resistances(tree, open_beds)
     return sink_resistances(tree, flow_conditions(tree, patient, "rest", blood))
 
 
 def autoregulated(
-    tree: VesselTree, asked: Array, start: FlowConditions, open_beds: FlowConditions, blood: Blood
+    tree: VesselTree,
+    asked: Array,
+    start: FlowConditions,
+    open_beds: FlowConditions,
+    blood: Blood,
+    options: LossOptions | None = None,
 ) -> tuple[TreeFlow, FlowConditions]:
     """The state in which every bed takes the flow it asks for, or is fully open.
 
@@ -109,7 +122,7 @@ def autoregulated(
     resistance = np.maximum(sink_resistances(tree, start), least)
     for _ in range(MAX_ROUNDS):
         conditions = with_resistances(tree, start, resistance)
-        flow, sinks = solve_sinks(tree, conditions, blood)
+        flow, sinks = solve_sinks(tree, conditions, blood, options)
         wanted = np.maximum(resistance * sinks / asked, least)  # (p - Pv) / Q
         if np.abs(wanted / resistance - 1.0).max() <= TOLERANCE:
             break
@@ -117,7 +130,9 @@ def autoregulated(
     return flow, conditions
 
 
-def matched(tree: VesselTree, flows: Array, start: FlowConditions, blood: Blood) -> FlowConditions:
+def matched(
+    tree: VesselTree, flows: Array, start: FlowConditions, blood: Blood, options: LossOptions | None = None
+) -> FlowConditions:
     """The conditions under which every bed takes its flow (sinks,), m^3/s, whatever the vessels before it lose.
 
     For flows measured in a diseased tree: its beds resist less than the flows under the full pressure would say.
@@ -128,7 +143,7 @@ def matched(tree: VesselTree, flows: Array, start: FlowConditions, blood: Blood)
         If the vessels lose so much that the flow cannot reach a bed.
     """
     least = 1e-3 * sink_resistances(tree, start)
-    found = autoregulated(tree, flows, start, with_resistances(tree, start, least), blood)[1]
+    found = autoregulated(tree, flows, start, with_resistances(tree, start, least), blood, options)[1]
     for name, value, floor in zip(tree.outlets, sink_resistances(tree, found), least, strict=False):
         if value <= floor:
             raise InputError(

@@ -4,7 +4,7 @@ The vessels are divided into pieces: at forks and leaks, at the ends and throats
 millimetres. The solutions tell how much total pressure is lost from the ostium to the end of each at their flows; the
 piece's loss becomes
 
-    a R Q + b K |Q| Q + c rho / 2 mean(1/A^2) |Q| Q
+    a R Q + b K |Q| Q + c rho / (2 A^2) |Q| Q  for every 10 mm, A an interval's mean area,
 
 with the friction R and the lesion loss K of the law. What one to three solutions do not tell of a, b and c is left to
 what is usual, by least squares with the parameters' usual spread (ridge) and within bounds that keep the loss rising
@@ -13,7 +13,7 @@ with the flow: so a calibrated tree still has one solution. Further terms of a l
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,21 +23,22 @@ from scipy.optimize import lsq_linear
 
 from hemo.blood import Blood
 from hemo.errors import InputError
-from hemo.reduced.losses import Calibration, LossOptions
+from hemo.reduced.losses import PIECE, LossOptions, kinetic
+from hemo.reduced.lumen import lumen
 from hemo.reduced.network import Network, assembled, below_head
 from hemo.reduced.terms import Losses
 from hemo.reduced.vessels import Vessels, vessels_of
 from hemo.results import TreeFlow
 from hemo.stretches import by_branch
 from hemo.tree import Branch, Lesion, VesselTree
+from hemo.treecalibration import BOUNDS, Calibration
 
 Array = NDArray[Any]
 Indices = NDArray[np.int64]
 
-PIECE = 10e-3  # m, the length of a piece outside lesions
 USUAL = np.array([1.0, 1.0, 0.3])  # a, b, c
 SPREAD = np.array([0.3, 0.3, 1.0])
-LEAST, MOST = np.array([0.3, 0.0, 0.0]), np.array([5.0, 5.0, 20.0])
+LEAST, MOST = np.array(list(BOUNDS.values())).T
 ACCURACY = 5.0  # Pa, of a solution's fall of total pressure from the ostium to the end of a piece
 
 
@@ -69,7 +70,7 @@ def calibrate(
     network = assembled(ready[solutions[0].leaks], (blood.density, blood.viscosity), options)
     losses = network.intervals
     owner, way = _pieces(tree, solutions[0].leaks)
-    dynamic = _dynamic(tree, blood)
+    dynamic = kinetic(ready[solutions[0].leaks].lumen, network.fluid)
     own = Losses(np.zeros_like(losses.linear), losses.quadratic, losses.terms)
     columns, falls = [], []
     for solution in solutions:
@@ -86,16 +87,16 @@ def calibrate(
         (np.repeat(LEAST, count), np.repeat(MOST, count)),
     ).x
     a, b, c = fitted.reshape(3, count)[:, owner]
-    return Calibration(a, b, c * dynamic), (wanted - matrix @ fitted).reshape(len(solutions), count)
+    return Calibration(a, b, c, options.law), (wanted - matrix @ fitted).reshape(len(solutions), count)
 
 
-def _dynamic(tree: VesselTree, blood: Blood) -> Array:
-    """(n,) rho / 2 / A^2 of each interval times its part of its diameter: losses by a unit of c for each diameter."""
-    found = []
-    for branch in tree.branches:
-        area = 0.5 * (branch.area[1:] + branch.area[:-1])
-        found.append(0.5 * blood.density / area**2 * np.diff(branch.arc) / PIECE)
-    return np.concatenate(found)
+def with_own_law_in(tree: VesselTree, calibration: Calibration, lesions: Collection[str]) -> Calibration:
+    """The calibration without what it says of the intervals of some lesions, by their ids, whose lumen is another."""
+    row = lumen(tree).lesions
+    mine = np.array([lesion.id in lesions for lesion in tree.lesions], dtype=bool)
+    inside = np.zeros(len(calibration.friction), dtype=bool)
+    inside[row.interval[mine[row.lesion]]] = True
+    return calibration.outside(inside)
 
 
 def _pieces(tree: VesselTree, leaks: tuple[tuple[str, int], ...]) -> tuple[Indices, Array]:

@@ -23,38 +23,11 @@ from hemo.reduced import laws
 from hemo.reduced.lumen import Lumen, lumen
 from hemo.reduced.terms import Losses, Term, along
 from hemo.tree import VesselTree
+from hemo.treecalibration import Calibration
 
 Array = NDArray[Any]
+PIECE = 10e-3  # m, the length of vessel that a calibration counts by
 LawName = Literal["fitted", "borda_carnot", "young_tsai", "itu", "gould", "huo_kassab"]
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """One tree's own losses, for every interval between centreline points through all branches.
-
-    Attributes
-    ----------
-    friction, lesion
-        (n,) factors on the law's friction and on what lesions lose beyond it.
-    more
-        (n,) coefficient of |Q| Q besides, Pa s^2 / m^6.
-    """
-
-    friction: Array
-    lesion: Array
-    more: Array
-
-    def applied(self, losses: Losses) -> Losses:
-        """The law's losses with these."""
-        if len(self.friction) != len(losses.linear):
-            raise InputError("the calibration is of a tree with other centreline points.")
-        like = losses.linear
-        terms = tuple(
-            replace(term, coefficient=along(self.lesion[term.at], term.coefficient) * term.coefficient)
-            for term in losses.terms
-        )
-        quadratic = along(self.lesion, losses.quadratic) * losses.quadratic + along(self.more, losses.quadratic)
-        return Losses(along(self.friction, like) * like, quadratic, terms)
 
 
 @dataclass(frozen=True)
@@ -64,11 +37,13 @@ class LossOptions:
     Attributes
     ----------
     expansion
-        Factor on what a lesion loses beyond friction, dimensionless: one, or one for each of many lumens.
+        Factor on what a lesion loses beyond friction, dimensionless: one, or one for each of many lumens. With a
+        calibration what it is above 1 is added to that one's own factor: the law's doubt is not less where a fit has
+        laid the lesion's loss to friction or the vessel behind.
     law
         Of lesions.
     calibration
-        Of the one tree that is solved; None without.
+        Of the one tree that is solved, and of this law; None without.
     """
 
     expansion: float | Array = 1.0
@@ -80,6 +55,10 @@ class LossOptions:
             raise InputError(f"{self.law!r} is no loss law; there are {', '.join(get_args(LawName))}.")
         if np.any(np.asarray(self.expansion) < 0.0):
             raise InputError("the factor on the loss behind lesions must not be negative.")
+        if self.calibration is not None and self.calibration.law != self.law:
+            raise InputError(
+                f"the calibration is of the loss law {self.calibration.law!r}, not of {self.law!r}; fit it again."
+            )
 
     @property
     def profile(self) -> float:
@@ -94,8 +73,37 @@ def interval_losses(tree: VesselTree, blood: Blood, options: LossOptions | None 
 
 def lumen_losses(vessels: Lumen, fluid: laws.Fluid, options: LossOptions) -> Losses:
     """The same of a lumen, which may be many, with as many fluids (...)."""
-    lost = _law_losses(vessels, fluid, options)
-    return lost if options.calibration is None else options.calibration.applied(lost)
+    if options.calibration is None:
+        return _law_losses(vessels, fluid, options)
+    return _calibrated(vessels, fluid, options, options.calibration)
+
+
+def _calibrated(vessels: Lumen, fluid: laws.Fluid, options: LossOptions, own: Calibration) -> Losses:
+    """The law's losses with a tree's own; a lesion's part of the law is never less than none."""
+    law = _law_losses(vessels, fluid, replace(options, expansion=1.0))
+    if len(own.friction) != len(law.linear):
+        raise InputError("the calibration is of a tree with other centreline points.")
+    added = np.asarray(options.expansion) - 1.0
+
+    def of_lesions(factor: Array, values: Array) -> Array:
+        return np.asarray(np.maximum(along(factor, values) + added, 0.0) * values)
+
+    terms = []
+    for term in law.terms:
+        factor = own.lesion[term.at]
+        bent = term.shape is laws.curved_shape()
+        scaled = along(factor, term.coefficient) * term.coefficient if bent else of_lesions(factor, term.coefficient)
+        terms.append(replace(term, coefficient=scaled))
+    unit = kinetic(vessels, fluid)
+    quadratic = of_lesions(own.lesion, law.quadratic) + along(own.kinetic, unit) * unit
+    return Losses(along(own.friction, law.linear) * law.linear, quadratic, tuple(terms))
+
+
+def kinetic(vessels: Lumen, fluid: laws.Fluid) -> Array:
+    """(n, ...) kinetic pressure over Q^2 in each interval for every 10 mm of its length, Pa s^2 / m^6."""
+    area = np.pi * vessels.radius**2
+    mean = 0.5 * (area[vessels.point] + area[vessels.point + 1])
+    return np.asarray(0.5 * fluid[0] / mean**2 * along(vessels.step, mean) / PIECE)
 
 
 def _law_losses(vessels: Lumen, fluid: laws.Fluid, options: LossOptions) -> Losses:

@@ -20,7 +20,7 @@ from hemo.reduced.convex import Solution, minimise
 from hemo.reduced.elements import Elements
 from hemo.reduced.laws import Fluid
 from hemo.reduced.losses import LossOptions, lumen_losses
-from hemo.reduced.recovery import LEAST, behind, not_turned, static_difference
+from hemo.reduced.recovery import LEAST, Recovery, behind, not_turned, recovery_of, static_difference
 from hemo.reduced.terms import Losses, along
 from hemo.reduced.vessels import Vessels, vessels_of
 from hemo.results import BranchFlow, Status, TreeFlow
@@ -46,6 +46,10 @@ class Network:
         Kinetic pressure over that of a flat profile.
     fluid
         Density, kg/m^3, and viscosity, Pa s.
+    recovery
+        What the static pressure behind lesions is less, as factors on the flow there.
+    turned
+        (c, ...) kinetic pressure that does not drive branched elements, over the square of the flow that arrives.
     """
 
     intervals: Losses
@@ -54,6 +58,8 @@ class Network:
     connections: Losses
     profile: float
     fluid: Fluid
+    recovery: Recovery
+    turned: Array
 
     def with_beds(self, tree: Elements, resistance: Array) -> Losses:
         """What each of the elements loses with beds of these resistances (k, ...), Pa s / m^3."""
@@ -151,7 +157,10 @@ def assembled(vessels: Vessels, fluid: Fluid, options: LossOptions | None = None
     )
     kinetic = options.profile * 0.5 * fluid[0] / vessels.outlet_area**2
     joined = _connections(vessels, fluid)
-    return Network(intervals, whole, kinetic, joined, options.profile, fluid)
+    turned = not_turned(vessels.lumen, fluid, vessels.forks, vessels.behind)
+    turned = np.where(along(vessels.side, turned), turned, 0.0)
+    recovery = recovery_of(vessels.lumen, fluid)
+    return Network(intervals, whole, kinetic, joined, options.profile, fluid, recovery, turned)
 
 
 def settled(vessels: Vessels, network: Network, losses: Losses, drive: Array, total: Array | float | None) -> Solution:
@@ -179,10 +188,8 @@ def lacking_at(vessels: Vessels, network: Network, flow: Array) -> Array:
     if network.profile == 1.0 or not vessels.coupled:
         return lacking
     jets, arriving = vessels.behind, flow[vessels.elements.parent[vessels.branched]]
-    jet = behind(vessels.lumen, network.fluid, flow[vessels.throats], arriving[jets.point], jets)
-    np.add.at(lacking, jets.point, jet)
-    turned = not_turned(vessels.lumen, network.fluid, arriving, vessels.forks, jets)
-    return lacking + np.where(along(vessels.side, flow), turned, 0.0)
+    np.add.at(lacking, jets.point, behind(network.recovery, flow[vessels.throats], arriving[jets.point], jets))
+    return lacking + along(network.turned, flow) * arriving**2
 
 
 def lacking_before(vessels: Vessels, network: Network, flow: Array) -> Array:
@@ -236,7 +243,8 @@ def distributed(
     between = parts.intervals(through[vessels.elements.stretches])
     lost = network.intervals.loss(between) + inertia
     fallen = np.concatenate([np.zeros((1, *lost.shape[1:])), np.cumsum(lost, axis=0)])
-    below, lacking = _below_head(vessels, network, through)
+    flow = flow_at_points(vessels, through)
+    below, lacking = _below_head(vessels, network, flow, through), lacking_at(vessels, network, through)
     number = {branch.name: i for i, branch in enumerate(tree.branches)}
     begins: list[Array] = []  # head at each branch's first point, and what had fallen there, through all branches
     for i, branch in enumerate(tree.branches):
@@ -250,7 +258,7 @@ def distributed(
     at = np.arange(len(own)) - own  # intervals before each point, through all branches
     shape = (-1, *out.shape[1:])
     pressure = np.reshape(np.stack(begins), shape)[own] - fallen[at] - below
-    return _by_points(vessels, pressure), _by_points(vessels, flow_at_points(vessels, through))
+    return _by_points(vessels, pressure), _by_points(vessels, flow)
 
 
 def below_head(vessels: Vessels, network: Network, through: Array) -> tuple[dict[str, Array], Array]:
@@ -258,18 +266,18 @@ def below_head(vessels: Vessels, network: Network, through: Array) -> tuple[dict
 
     ``through`` (e, ...) is the flow of the elements; the latter (c, ...) is for ``vessels.branched``.
     """
-    below, lacking = _below_head(vessels, network, through)
-    return _by_points(vessels, below), lacking
+    below = _below_head(vessels, network, flow_at_points(vessels, through), through)
+    return _by_points(vessels, below), lacking_at(vessels, network, through)
 
 
-def _below_head(vessels: Vessels, network: Network, through: Array) -> tuple[Array, Array]:
-    """The same, (P, ...) through all branches."""
-    flow = flow_at_points(vessels, through)
+def _below_head(vessels: Vessels, network: Network, flow: Array, through: Array) -> Array:
+    """The former (P, ...) through all branches, where ``flow`` (P, ...) passes the points."""
     area = np.pi * along(vessels.lumen.radius, flow) ** 2
     below = network.profile * 0.5 * network.fluid[0] * (flow / area) ** 2
-    if network.profile != 1.0:
-        below = below - static_difference(vessels.lumen, network.fluid, through[vessels.throats], flow)
-    return np.asarray(below), lacking_at(vessels, network, through)
+    if network.profile == 1.0:
+        return np.asarray(below)
+    throats = through[vessels.throats]
+    return np.asarray(below - static_difference(vessels.lumen, network.fluid, network.recovery, throats, flow))
 
 
 def flow_at_points(vessels: Vessels, through: Array) -> Array:

@@ -153,15 +153,20 @@ class RestingRatios:
 
 
 def tree_beat(
-    tree: VesselTree, patient: Physiology, conditions: FlowConditions, blood: Blood, steps: int = 200
+    tree: VesselTree,
+    patient: Physiology,
+    conditions: FlowConditions,
+    blood: Blood,
+    steps: int = 200,
+    options: LossOptions | None = None,
 ) -> BeatFlow:
     """A patient's beat in a tree, in the state whose resistances, and inlet flow if any, ``conditions`` has."""
     beat = patients_beat(patient, conditions.aortic_pressure, steps)
     if beat.inflow is not None and conditions.inlet_flow is not None:
         beat = replace(beat, inflow=beat.inflow * (conditions.inlet_flow / beat.inflow.mean()))
     squeeze = SQUEEZE[side_of(tree) or "left"] if patient.territory == CORONARY.name else 0.0
-    opening = unopened(tree, patient, blood) / sink_resistances(tree, conditions)
-    return solve_beat(tree, conditions, beat, blood, squeeze, bed_kind(patient), opening)
+    opening = unopened(tree, patient, blood, options) / sink_resistances(tree, conditions)
+    return solve_beat(tree, conditions, beat, blood, squeeze, bed_kind(patient), opening, options)
 
 
 def bed_kind(patient: Physiology) -> BedKind:

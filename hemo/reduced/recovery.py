@@ -16,9 +16,10 @@ H - rho U^2:
   the lesion's end, Re_s = rho U_s 2 R_s / mu.
 
 * at the ostium, where a flat profile enters, it is higher by rho/2 U^2 exp(-x / (0.0075 Re D)) (1 - x / L), L being the
-  length of the first vessel: of what a developing profile loses, K(x+) rho/2 U^2 with x+ = x / (Re D), 63 % is gone at
-  x+ = 0.0075 (Shah 1978, J Fluids Eng 100:177). The head begins at the aortic pressure, so that developing costs
-  rho/2 U^2 besides; by Shah it is 1.25 times that.
+  length of the first vessel, and U in a lesion the velocity at its start: further on the flow is flat in any case. Of
+  what a developing profile loses, K(x+) rho/2 U^2 with x+ = x / (Re D), 63 % is gone at x+ = 0.0075 (Shah 1978, J
+  Fluids Eng 100:177). The head begins at the aortic pressure, so that developing costs rho/2 U^2 besides; by Shah it is
+  1.25 times that.
 
 A vessel that leaves another on its way turns out of its flow: of the kinetic pressure H - p there, the part f does not
 drive it (f = 1: it begins with its parent's static pressure; at the fork in which a vessel ends, 0). In measured
@@ -31,6 +32,7 @@ The constants are fitted to axisymmetric solutions and, of the curvature and f, 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -46,66 +48,95 @@ Indices = NDArray[np.int64]
 LEAST = 1e-15  # m^3/s, a flow that is none
 
 
-def not_recovered(vessels: Lumen, fluid: Fluid, through: Array) -> tuple[Array, Array]:
+@dataclass(frozen=True)
+class Recovery:
+    """Factors on the flow, which lumen and fluid alone determine.
+
+    Attributes
+    ----------
+    spread, whole, length
+        (l, ...) X over |Q|, s / m^3; D / g times the most that g can be, over Q^2, Pa s^2 / m^6; l over |Q|, s / m^2.
+    """
+
+    spread: Array
+    whole: Array
+    length: Array
+
+
+def recovery_of(vessels: Lumen, fluid: Fluid) -> Recovery:
+    """The factors of each lesion of a lumen, which may be many."""
+    constants, lesions, axes = fitted_constants(), vessels.lesions, _axes(vessels, fluid)
+    density, viscosity = fluid
+    throat = along(lesions.throat_area, axes)
+    distal = np.maximum(along(lesions.healthy_distal_area, axes), throat)
+    narrow, wide = np.sqrt(throat / np.pi), np.sqrt(distal / np.pi)
+    reynolds = density * 2.0 * narrow / (throat * viscosity)
+    spread = reynolds * (wide - narrow) / along(np.maximum(lesions.opening, 1e-4), axes)
+    whole = constants["recovery_most"] * density / (throat * distal) * (1.0 - throat / distal)
+    length = constants["recovery_length"] * reynolds * wide * np.sqrt(wide / narrow)
+    return Recovery(spread, whole, length)
+
+
+def not_turned(vessels: Lumen, fluid: Fluid, forks: Indices, jets: Jets) -> Array:
+    """(c, ...) kinetic pressure that does not drive vessels which leave at points ``forks`` (c,) of others, over Q^2.
+
+    Pa s^2 / m^6, Q being the flow that arrives; ``jets`` pairs the forks with the lesions in which they lie.
+    """
+    axes = _axes(vessels, fluid)
+    at, start = ((np.pi * along(vessels.radius, axes)[points] ** 2) ** -2.0 for points in (forks, jets.start))
+    kinetic = fluid[0] * at
+    np.subtract.at(kinetic, jets.point, _flatter(fluid, jets, at[jets.point], start))
+    return np.asarray(fitted_constants()["side_branch"] * np.maximum(kinetic, 0.0))
+
+
+def _axes(vessels: Lumen, fluid: Fluid) -> Array:
+    """Something with as many axes as lumen and fluid together have."""
+    return np.empty((0,) + (1,) * max(vessels.radius.ndim - 1, np.ndim(fluid[0]), np.ndim(fluid[1])))
+
+
+def not_recovered(factors: Recovery, through: Array) -> tuple[Array, Array]:
     """(l, ...) what the pressure lacks at each lesion's end, Pa, and the length over which it comes back, m.
 
     ``through`` (l, ...) is the flow in the throats, m^3/s.
     """
-    constants, lesions = fitted_constants(), vessels.lesions
-    density, viscosity = fluid
-    throat = along(lesions.throat_area, through)
-    distal = np.maximum(along(lesions.healthy_distal_area, through), throat)
-    narrow, wide = np.sqrt(throat / np.pi), np.sqrt(distal / np.pi)
-    reynolds = density * np.abs(through) * 2.0 * narrow / (throat * viscosity)
-    opening = along(np.maximum(lesions.opening, 1e-4), through)
-    spread = reynolds * (wide - narrow) / opening
-    kept = constants["recovery_most"] * spread / (spread + constants["recovery_half"])
-    whole = density * (through / throat) ** 2 * throat / distal * (1.0 - throat / distal)
-    length = constants["recovery_length"] * reynolds * wide * np.sqrt(wide / narrow)
-    return np.asarray(kept * whole), np.asarray(np.maximum(length, 1e-6))
+    size = np.abs(through)
+    spread = along(factors.spread, size) * size
+    lacking = along(factors.whole, size) * size**2 * (spread / (spread + fitted_constants()["recovery_half"]))
+    return lacking, np.maximum(along(factors.length, size) * size, 1e-6)
 
 
-def static_difference(vessels: Lumen, fluid: Fluid, through: Array, flow: Array) -> Array:
+def static_difference(vessels: Lumen, fluid: Fluid, factors: Recovery, through: Array, flow: Array) -> Array:
     """(P, ...) what static pressure is more than H - rho U^2 at every point, Pa; ``flow`` (P, ...), m^3/s."""
     jets = vessels.jets
     shape = np.broadcast_shapes(vessels.radius.shape[1:], flow.shape[1:], np.shape(fluid[0]))
     difference = np.zeros((len(flow), *shape))
-    np.subtract.at(difference, jets.point, behind(vessels, fluid, through, flow[jets.point], jets))
+    np.subtract.at(difference, jets.point, behind(factors, through, flow[jets.point], jets))
     radius = along(vessels.radius, flow)
     speed = flow / (np.pi * radius**2)
-    np.add.at(difference, jets.point, _flatter(fluid, jets, speed[jets.point], speed[jets.start]))
+    np.add.at(difference, jets.point, _flatter(fluid, jets, speed[jets.point] ** 2, speed[jets.start] ** 2))
     root = along(vessels.from_ostium, flow)
     count = len(root)
     reynolds = 2.0 * fluid[0] * np.abs(flow[0]) / (np.pi * radius[0] * fluid[1])
     developed = np.maximum(fitted_constants()["development"] * reynolds * 2.0 * radius[0], 1e-6)
     developing = np.exp(-root / developed) * (1.0 - root / root[-1])  # over at the vessel's end, where a bed may begin
-    difference[:count] += 0.5 * fluid[0] * speed[:count] ** 2 * developing
+    # In a lesion the profile is flat but for the excess that it had at the lesion's start, and had not there.
+    excess = speed[:count] ** 2
+    inside = (jets.point < count) & (jets.beyond <= 0.0)
+    point, start = jets.point[inside], jets.start[inside]
+    excess[point] = np.minimum(excess[point], speed[start] ** 2)
+    difference[:count] += 0.5 * fluid[0] * excess * developing
     return difference
 
 
-def _flatter(fluid: Fluid, jets: Jets, speed: Array, start: Array) -> Array:
-    """(q, ...) what static pressure is more within a lesion, Pa, at speeds (q, ...) there and at its start, m/s."""
-    more = 0.5 * fluid[0] * np.maximum(speed**2 - start**2, 0.0)
-    return np.where(along(jets.beyond, speed) > 0.0, 0.0, more)
+def _flatter(fluid: Fluid, jets: Jets, here: Array, start: Array) -> Array:
+    """(q, ...) what static pressure is more within a lesion, Pa, at squared speeds (q, ...) there and at its start."""
+    more = 0.5 * fluid[0] * np.maximum(here - start, 0.0)
+    return np.where(along(jets.beyond, here) > 0.0, 0.0, more)
 
 
-def behind(vessels: Lumen, fluid: Fluid, through: Array, here: Array, jets: Jets) -> Array:
+def behind(factors: Recovery, through: Array, here: Array, jets: Jets) -> Array:
     """(q, ...) what the pressure lacks at each pair of a point and a lesion before it, Pa; ``here`` (q, ...) flows."""
-    lacking, length = not_recovered(vessels, fluid, through)
+    lacking, length = not_recovered(factors, through)
     opened, beyond = along(jets.opened, through), along(jets.beyond, through)
-    left = np.minimum(np.abs(here) / np.maximum(np.abs(through[jets.lesion]), LEAST), 1.0)
+    left = np.minimum(np.abs(here) / np.maximum(np.abs(through), LEAST)[jets.lesion], 1.0)
     return np.asarray(opened * left * lacking[jets.lesion] * np.exp(-beyond / length[jets.lesion]))
-
-
-def not_turned(vessels: Lumen, fluid: Fluid, arriving: Array, forks: Indices, jets: Jets) -> Array:
-    """(c, ...) kinetic pressure that does not drive vessels which leave at points ``forks`` (c,) of others, Pa.
-
-    ``arriving`` (c, ...) is the flow there, m^3/s; ``jets`` pairs the forks with the lesions in which they lie.
-    """
-    speed, start = (
-        flow / (np.pi * along(vessels.radius[at], flow) ** 2)
-        for flow, at in ((arriving, forks), (arriving[jets.point], jets.start))
-    )
-    kinetic = fluid[0] * speed**2
-    np.subtract.at(kinetic, jets.point, _flatter(fluid, jets, speed[jets.point], start))
-    return np.asarray(fitted_constants()["side_branch"] * np.maximum(kinetic, 0.0))

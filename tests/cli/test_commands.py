@@ -26,10 +26,10 @@ def run(*arguments, **kwargs):
     )
 
 
-@pytest.mark.parametrize(
-    "command",
-    ["run", "tree", "mesh", "reduced", "uncertainty", "plan", "pullback", "qfr", "lines", "check", "schema", "batch"],
-)
+COMMANDS = "run tree mesh reduced calibrate uncertainty plan pullback qfr lines check schema agree batch"
+
+
+@pytest.mark.parametrize("command", COMMANDS.split())
 def test_help_has_an_example(command):
     done = run(command, "--help")
     assert done.returncode == 0

@@ -8,9 +8,12 @@ import sys
 import time
 from pathlib import Path
 
+import jsonschema
 import numpy as np
 import pytest
 
+from hemo.cli.schema import load_schema
+from hemo.treejson import read_trees
 from hemo.vtkio import read_polydata
 
 CASE = Path(__file__).resolve().parents[2] / "cases" / "left_coronary"
@@ -85,6 +88,49 @@ def test_flow_is_conserved_at_the_bifurcations(run):
     flow = {branch["name"]: branch["fem"] for branch in run[1]["trees"][0]["branches"]}
     daughters = sum(flow[name]["flow_ml_min"] for name in ("LAD", "LCX"))
     assert flow["LM"]["distal_flow_ml_min"] == pytest.approx(daughters, rel=1e-6)
+
+
+def test_the_reduced_model_is_fitted_to_3d_and_reported_without(run):
+    folder, summary = run
+    jsonschema.validate(summary, load_schema("summary"))
+    (tree,) = summary["trees"]
+    (fit,) = tree["calibration"]["solutions"]
+    before, after = fit["ffr_apart_before"], fit["ffr_apart_after"]
+    assert after["mean_absolute"] < 0.5 * before["mean_absolute"]
+    assert after["mean_absolute"] < 0.005
+    assert fit["ffr_places"] == 1 + sum(branch["is_outlet"] for branch in tree["branches"])
+    reported = {branch["name"]: branch["reduced"]["ffr"] for branch in tree["branches"]}
+    true = {branch["name"]: branch["fem"]["ffr"] for branch in tree["branches"]}
+    own, plain = (answer(folder / "tree.json", *more) for more in ([], ["--uncalibrated"]))
+    assert (own["calibrated"], plain["calibrated"]) == (True, False)
+    for branch in plain["branches"]:
+        assert branch["ffr"] == pytest.approx(reported[branch["name"]], abs=1e-5)
+    outlets = {branch["name"]: branch["ffr"] for branch in own["branches"] if branch["name"] in ("LAD", "LCX", "D1")}
+    assert max(abs(ffr - true[name]) for name, ffr in outlets.items()) <= after["largest"] + 1e-5
+    assert "Reduced model fitted to 3D" in (folder / "report.html").read_text()
+
+
+def test_hemo_calibrate_finds_the_same_from_the_folder(run):
+    folder, summary = run
+    output = folder.parent / "calibrated.json"
+    command = [sys.executable, "-m", "hemo", "calibrate", str(folder), "-o", str(output), "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    (told,), (kept,) = json.loads(done.stdout)["trees"], summary["trees"]
+    assert told["solutions"][0]["state"] == kept["calibration"]["solutions"][0]["state"] == "hyperaemia"
+    for key in ("ffr_apart_after", "residual_rms_pa", "cells", "cells_per_diameter", "inlet_flow_ml_min"):
+        assert told["solutions"][0][key] == pytest.approx(kept["calibration"]["solutions"][0][key], rel=1e-3)
+    one, other = (read_trees(path)[0].calibration.losses for path in (output, folder / "tree.json"))
+    for name in ("friction", "lesion", "kinetic"):
+        np.testing.assert_allclose(getattr(one, name), getattr(other, name), atol=1e-3)
+
+
+def answer(tree, *options):
+    done = subprocess.run(
+        [sys.executable, "-m", "hemo", "reduced", str(tree), *options], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)["trees"][0]
 
 
 def test_the_files_hold_the_solution(run):

@@ -11,7 +11,9 @@ from hemo.errors import InputError
 from hemo.geometry.synthetic.vessels import left_coronary
 from hemo.reduced import LossOptions, solve, solve_states
 from hemo.reduced.batch import CHUNK, same_for_all, solve_samples, solve_trees
+from hemo.reduced.losses import kinetic
 from hemo.reduced.lumen import lumen
+from hemo.treecalibration import Calibration
 from hemo.units import MMHG
 
 PATIENT = Physiology(systolic=128 * MMHG, diastolic=76 * MMHG, myocardial_mass=0.135)
@@ -30,6 +32,30 @@ def test_one_sample_is_the_solution():
     found = solve_samples(TREE, CONDITIONS.leak_places, SAME, 1, PLACES)
     assert found.converged.all()
     assert found.pressure[:, 0] == pytest.approx(read(solve(TREE, CONDITIONS)), rel=1e-9)
+
+
+def test_a_calibrations_further_loss_goes_with_lumen_and_density():
+    """Samples with other lumens are trees with those lumens and the same calibration: c rho / (2 A^2)."""
+    count = len(LUMEN.point)
+    own = LossOptions(calibration=Calibration(np.full(count, 1.2), np.full(count, 0.7), np.full(count, 0.4)))
+    factor, density = np.array([0.9, 1.0, 1.1]), np.array([1000.0, 1060.0, 1100.0])
+    samples = replace(SAME, density=density, radius=lambda part: np.ones((len(LUMEN.radius), 1)) * factor[part])
+    found = solve_samples(TREE, CONDITIONS.leak_places, samples, 3, PLACES, own)
+    for i in range(3):
+        branches = tuple(
+            replace(one, radius=factor[i] * one.radius, area=factor[i] ** 2 * one.area) for one in TREE.branches
+        )
+        lesions = tuple(
+            replace(one, minimal_lumen_area=factor[i] ** 2 * one.minimal_lumen_area) for one in TREE.lesions
+        )
+        tree = replace(TREE, branches=branches, lesions=lesions)
+        alone = solve(tree, CONDITIONS, Blood(density[i]), own)
+        assert found.pressure[:, i] == pytest.approx(read(alone), rel=1e-9)
+    unit = kinetic(LUMEN, (1060.0, 3.5e-3))
+    thin = kinetic(LUMEN.resized(np.full(len(LUMEN.radius), 0.5)), (2120.0, 3.5e-3))
+    np.testing.assert_allclose(thin, 32.0 * unit, rtol=1e-12)
+    area, step = TREE.root.area, np.diff(TREE.root.arc)
+    assert unit[0] == pytest.approx(0.5 * 1060.0 / (0.5 * (area[0] + area[1])) ** 2 * step[0] / 10e-3)
 
 
 def test_each_sample_is_its_own_solution():

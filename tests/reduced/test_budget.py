@@ -7,8 +7,9 @@ from hemo.blood import Blood
 from hemo.boundary import Physiology
 from hemo.geometry.synthetic.vessels import left_coronary, straight_stenosis
 from hemo.indices import Reading, lesion_pressure
-from hemo.reduced import solve, solve_states
+from hemo.reduced import LossOptions, solve, solve_states
 from hemo.reduced.budget import Spread, error_budget, flow_spread
+from hemo.treecalibration import Calibration
 from hemo.units import ML_PER_MIN, MMHG
 
 BLOOD = Blood()
@@ -28,6 +29,22 @@ def test_parts_add_as_squares_and_the_largest_is_named():
     assert budget.largest("reduced") == "flow"  # an unmeasured reserve: the largest single choice
     assert all(part > 0.0 for part in parts)
     assert budget.total("fem") < budget.total("reduced")
+
+
+def test_a_calibration_narrows_the_laws_part_as_far_as_trees_at_another_flow_do():
+    tree = left_coronary(0.6).tree
+    plain, _ = budget_of(tree)
+    count = sum(len(branch.points) - 1 for branch in tree.branches)
+    neutral = LossOptions(calibration=Calibration(np.ones(count), np.ones(count), np.zeros(count)))
+    own, _ = budget_of(tree, options=neutral)
+    assert own.loss_law == pytest.approx(0.7 * plain.loss_law, rel=0.01)
+    elsewhere = LossOptions(calibration=Calibration(1.5 * np.ones(count), np.zeros(count), np.zeros(count)))
+    states = solve_states(tree, PATIENT, BLOOD, elsewhere)
+    flow, conditions = states.hyperaemia, states.hyperaemia_conditions
+    (without,) = error_budget(tree, PATIENT, BLOOD, conditions, flow, options=elsewhere).values()
+    assert without.loss_law > 0.69 * plain.loss_law  # not 0 where a fit has put all of it down to friction
+    for part in ("lumen", "flow", "location", "discretisation"):
+        assert getattr(own, part) == pytest.approx(getattr(plain, part), rel=1e-6)
 
 
 def test_a_tighter_lesion_is_less_sure():

@@ -12,8 +12,9 @@ from hemo.geometry.synthetic.vessels import left_coronary
 from hemo.reduced import LossOptions, solve_states
 from hemo.reduced.beds import with_resistances
 from hemo.reduced.calibration import LEAST, MOST, Solution, calibrate
-from hemo.reduced.losses import Calibration, interval_losses
+from hemo.reduced.losses import interval_losses
 from hemo.reduced.network import sink_resistances, solve_sinks
+from hemo.treecalibration import Calibration
 from hemo.units import MMHG
 
 PATIENT = Physiology(systolic=128 * MMHG, diastolic=76 * MMHG, myocardial_mass=0.135)
@@ -25,11 +26,8 @@ def other_losses():
     """Friction 30 % more, lesions 60 % more, and a loss by every diameter."""
     plain = interval_losses(TREE, Blood())
     rng = np.random.default_rng(0)
-    area = np.concatenate([0.5 * (branch.area[1:] + branch.area[:-1]) for branch in TREE.branches])
-    step = np.concatenate([np.diff(branch.arc) for branch in TREE.branches])
-    more = 0.5 * 1060.0 / area**2 * step / 10e-3 * rng.uniform(0.2, 0.6)
     n = len(plain.linear)
-    return LossOptions(calibration=Calibration(np.full(n, 1.3), np.full(n, 1.6), more))
+    return LossOptions(calibration=Calibration(np.full(n, 1.3), np.full(n, 1.6), np.full(n, rng.uniform(0.2, 0.6))))
 
 
 TRUTH = other_losses()
@@ -92,7 +90,7 @@ def test_a_pressure_that_rises_leaves_losses_within_bounds():
     solution = Solution(replace(flow, branches=noisy), sinks, CONDITIONS.leak_places)
     calibration, residual = calibrate(TREE, [solution])
     assert (calibration.friction >= LEAST[0] - 1e-9).all() and (calibration.friction <= MOST[0] + 1e-9).all()
-    assert (calibration.more >= 0.0).all()
+    assert (calibration.kinetic >= 0.0).all()
     assert np.abs(residual).max() > 0.0
     assert solve_sinks(TREE, CONDITIONS, options=LossOptions(calibration=calibration))[0].status.usable
 

@@ -17,7 +17,7 @@ from hemo.reduced.laws import fitted_constants
 from hemo.reduced.lumen import lumen
 from hemo.reduced.network import solve_sinks
 from hemo.reduced.prescribed import pressures
-from hemo.reduced.recovery import behind
+from hemo.reduced.recovery import behind, recovery_of
 from hemo.results import Status
 from hemo.tree import Branch, VesselTree
 
@@ -78,12 +78,13 @@ def test_no_other_law_and_no_vessels_end_takes_anything_at_a_fork() -> None:
 def test_a_jet_gives_back_less_by_the_part_of_its_flow_that_has_left() -> None:
     row = lumen(forked(150, 0.5))
     through = np.full(len(row.lesions.length), 2e-6)
-    whole = behind(row, FLUID, through, np.full(len(row.jets.point), 2e-6), row.jets)
-    part = behind(row, FLUID, through, np.full(len(row.jets.point), 0.5e-6), row.jets)
-    more = behind(row, FLUID, through, np.full(len(row.jets.point), 3e-6), row.jets)
+    factors = recovery_of(row, FLUID)
+    whole = behind(factors, through, np.full(len(row.jets.point), 2e-6), row.jets)
+    part = behind(factors, through, np.full(len(row.jets.point), 0.5e-6), row.jets)
+    more = behind(factors, through, np.full(len(row.jets.point), 3e-6), row.jets)
     assert whole.max() > 50.0
     assert part == pytest.approx(0.25 * whole) and more == pytest.approx(whole)
-    assert not behind(row, FLUID, 0.0 * through, np.zeros(len(row.jets.point)), row.jets).any()
+    assert not behind(factors, 0.0 * through, np.zeros(len(row.jets.point)), row.jets).any()
 
 
 @pytest.mark.parametrize("severity", [0.0, 0.5, 0.8, 0.95])
@@ -110,3 +111,20 @@ def test_samples_of_a_tree_with_side_branches_are_the_tree_solved_alone() -> Non
     for k, (name, arc) in enumerate(places):
         there = np.interp(arc, tree[name].arc, alone.branches[name].pressure)
         assert found.pressure[k] == pytest.approx(np.full(5, there), rel=1e-9), json.dumps(places[k])
+
+
+@pytest.mark.parametrize("place", [0.003, 0.005])
+def test_in_a_lesion_at_the_ostium_pressure_falls_by_no_less_than_bernoulli(place: float) -> None:
+    """The profile enters flat and stays so: its speeding up costs what a flat one's does, not half of it."""
+    arc = np.linspace(0.0, 0.04, 321)
+    narrowed = 1.0 - 0.25 * (1.0 + np.cos(2 * np.pi * (arc - place) / 0.008)) * (abs(arc - place) < 4e-3)
+    main = straight("RCA", WIDE * narrowed, [0.0, 0.0, 1.0], np.zeros(3))
+    tree = with_reference_and_lesions(VesselTree("ostial", (main,)))
+    assert len(tree.lesions) == 1
+    flow = 1.8e-6
+    found = pressures(tree, np.array([flow]), (), AORTIC).branches["RCA"].pressure
+    throat = int(np.argmin(narrowed))
+    kinetic = 0.5 * FLUID[0] * (flow / main.area[throat]) ** 2
+    friction = 8 * FLUID[1] * flow / np.pi * np.trapezoid(1.0 / main.radius[: throat + 1] ** 4, arc[: throat + 1])
+    assert AORTIC - found[throat] >= kinetic
+    assert AORTIC - found[throat] == pytest.approx(kinetic + friction, rel=0.1)
