@@ -17,6 +17,7 @@ from hemo import __version__
 from hemo.cli.check import check
 from hemo.cli.lines import lines
 from hemo.cli.mesh import mesh
+from hemo.cli.outcome import outcome
 from hemo.cli.plan import plan_command
 from hemo.cli.pullback import pullback
 from hemo.cli.qfr import qfr
@@ -40,6 +41,11 @@ _OPTIONAL = {
     "meshio",
     "dolfinx",
     "SALib",
+    "pandas",
+    "pyarrow",
+    "statsmodels",
+    "sklearn",
+    "lifelines",
 }
 
 
@@ -49,7 +55,7 @@ def cli() -> None:
     """Coronary haemodynamics: CT-FFR, wall shear stress and axial plaque stress. For research, not for diagnosis."""
 
 
-for _command in (run, tree, mesh, reduced, pullback, lines, check, schema, qfr):
+for _command in (run, tree, mesh, reduced, pullback, lines, check, schema, qfr, outcome):
     cli.add_command(_command)
 cli.add_command(plan_command, "plan")
 cli.add_command(uncertainty_command, "uncertainty")
@@ -81,7 +87,7 @@ def _guarded() -> int:
         name = (error.name or "").split(".")[0]
         if name not in _OPTIONAL:
             raise
-        advice = "run `make setup`, or pip install 'hemo[geometry,mesh]'"
+        advice = "run `make setup`, or pip install 'hemo[geometry,mesh,study]'"
         return _say(EnvironmentMissing(f"the library {name} is not installed; {advice}."))
     except BrokenPipeError:
         sys.stderr.close()

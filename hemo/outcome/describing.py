@@ -97,9 +97,7 @@ def _described(values: pd.Series, column: str, group: str) -> Described:
         counts = as_text(values).dropna().value_counts().sort_index()
         told = {str(name): int(count) for name, count in counts.items()}
         if len(told) > 20:
-            raise InputError(
-                f"[summary]: {column} has {len(told)} different texts; it is neither measure nor category."
-            )
+            raise InputError(f"[summary]: {column} has {len(told)} different texts; it is no category.")
         return Described(column, group, len(values), missing, None, None, None, None, told)
     known = values.dropna().to_numpy(float)
     if set(np.unique(known)) <= {0.0, 1.0}:
@@ -113,7 +111,7 @@ def _described(values: pd.Series, column: str, group: str) -> Described:
 
 
 def _test(frame: pd.DataFrame, column: str, labels: pd.Series, groups: list[str], several: bool) -> float | None:
-    """Kruskal-Wallis (Mann-Whitney of two groups), or chi-square of categories; none where patients have several rows."""
+    """Kruskal-Wallis (Mann-Whitney of two groups), chi-square of categories; none with several rows a patient."""
     if several:
         return None
     parts = [frame.loc[labels == group, column].dropna() for group in groups]

@@ -168,8 +168,9 @@ def _cox(sample: Sample, scaled: Array, thorough: bool) -> _Parts:
         found = CoxPHFitter().fit(frame, "time", "event", **options)
         tested = np.zeros(0)
         if thorough:
-            plain = CoxPHFitter().fit(frame.drop(columns="patient"), "time", "event") if options else found
-            tested = np.atleast_1d(proportional_hazard_test(plain, frame, time_transform="rank").p_value)
+            alone = frame.drop(columns="patient", errors="ignore")
+            plain = CoxPHFitter().fit(alone, "time", "event") if options else found
+            tested = np.atleast_1d(proportional_hazard_test(plain, alone, time_transform="rank").p_value)
     except (ConvergenceError, ValueError, np.linalg.LinAlgError) as error:
         raise NotFitted("the partial likelihood has no maximum at finite coefficients") from error
     hazard = found.baseline_cumulative_hazard_

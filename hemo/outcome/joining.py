@@ -32,6 +32,8 @@ class Joined:
         Of the finest table.
     tables
         Every declared table by name, as it was read.
+    table_keys
+        Of each of them.
     counts
         For each joined table: its rows, and how many rows of the joint table found none in it.
     patient
@@ -41,6 +43,7 @@ class Joined:
     frame: pd.DataFrame
     keys: tuple[str, ...]
     tables: Mapping[str, pd.DataFrame]
+    table_keys: Mapping[str, tuple[str, ...]]
     counts: tuple[dict[str, Any], ...]
     patient: str
 
@@ -71,7 +74,8 @@ def join(study: Study, path: Path) -> Joined:
         if name in frame.columns:
             raise InputError(f"{path}: derived.{name}: a table has a column of that name; choose another.")
         frame[name] = derived(frame, rule)
-    return Joined(frame, tuple(sections[0].keys), tables, tuple(counts), study.study.patient)
+    keys = {one.name: tuple(one.keys) for one in study.tables}
+    return Joined(frame, tuple(sections[0].keys), tables, keys, tuple(counts), study.study.patient)
 
 
 def _merged(frame: pd.DataFrame, table: pd.DataFrame, section: TableSection) -> pd.DataFrame:

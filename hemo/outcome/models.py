@@ -137,7 +137,7 @@ def event_models(joined: Joined, study: Study) -> EventModels:
 
 def _result(validation: Validation, name: str, fitted: Fitted) -> ModelResult:
     sample = validation.whole.columns(validation.columns[name])
-    apparent = measures(predicted(fitted, sample, validation.section.horizon))
+    apparent = measures(predicted(fitted, sample, validation.section.horizon), own=True)
     lost = (
         np.nanmean(validation.own[name] - validation.original[name], axis=0)
         if len(validation.own[name])

@@ -120,10 +120,15 @@ def brier(found: Predicted) -> float:
     return float(np.mean(weight * (risk - had) ** 2))
 
 
-def measures(found: Predicted, fold: Array | None = None) -> dict[str, float]:
-    """All of :data:`MEASURES`."""
+def measures(found: Predicted, fold: Array | None = None, own: bool = False) -> dict[str, float]:
+    """All of :data:`MEASURES`; ``own``: of the rows the model was fitted on, where the slope is 1."""
     happened = observed(found.sample, found.horizon).value
-    values = (discrimination(found, fold), slope(found), happened / float(found.risk.mean()), brier(found))
+    values = (
+        discrimination(found, fold),
+        1.0 if own else slope(found),
+        happened / float(found.risk.mean()),
+        brier(found),
+    )
     return dict(zip(MEASURES, values, strict=True))
 
 

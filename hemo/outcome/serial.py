@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,11 +13,10 @@ from scipy import stats
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.proportion import confint_proportions_2indep
 
-from hemo.errors import InputError
 from hemo.outcome.estimates import LEVEL, UNKNOWN, Estimate, proportion
 from hemo.outcome.joining import Joined
+from hemo.outcome.serialtable import column_of, groups_of, long_table, wide_table
 from hemo.outcome.study import SerialSection
-from hemo.outcome.tables import as_text, listed, numbers
 
 Array = NDArray[Any]
 ALL = "all"
@@ -44,8 +42,8 @@ class Level:
 class Change:
     """From the baseline to a later time within a group, of those measured at both.
 
-    ``mean`` has the t interval and p (robust to patients with several places where there are such); ``signed_rank_p`` is
-    Wilcoxon's, ``gate_p`` McNemar's exact one of passing the gate, with ``gained`` and ``lost`` the discordant pairs.
+    ``mean`` has the t interval and p (robust to patients with several places, where there are any); ``signed_rank_p``
+    is Wilcoxon's, ``gate_p`` McNemar's exact one of passing the gate; ``gained`` and ``lost`` are the discordant pairs.
     """
 
     measure: str
@@ -104,8 +102,8 @@ def serial(joined: Joined, section: SerialSection) -> Serial:
         If a column is lacking, a place has a time point twice, or its group differs between time points.
     """
     where = f"[[serial]] {section.name!r}"
-    wide, keys = _wide(joined, section, where)
-    groups = _groups(wide, section, where)
+    wide, keys = wide_table(joined, section, where)
+    groups = groups_of(wide, section, where)
     clustered = bool(wide[joined.patient].duplicated().any())
     names = [ALL] if not groups else [ALL, *groups]
     levels, changes, contrasts = [], [], []
@@ -120,7 +118,7 @@ def serial(joined: Joined, section: SerialSection) -> Serial:
             contrasts += [
                 _contrast(wide, measure, name, groups[0], time, section, joined.patient) for time in section.order
             ]
-    rows = _long(wide, keys, section)
+    rows = long_table(wide, keys, section)
     return Serial(
         section.name,
         tuple(section.order),
@@ -133,69 +131,8 @@ def serial(joined: Joined, section: SerialSection) -> Serial:
     )
 
 
-def _column(measure: str, time: str) -> str:
-    return f"{measure} @ {time}"
-
-
-def _wide(joined: Joined, section: SerialSection, where: str) -> tuple[pd.DataFrame, list[str]]:
-    """One row a place, with a column for each measure and time; the group is ``_group``."""
-    frame = joined.tables[section.table].copy()
-    wanted = [section.time, *section.measures]
-    for column in wanted:
-        if column not in frame.columns:
-            raise InputError(f"{where}: its table has no column {column!r}; there are {listed(frame.columns)}.")
-    keys = [key for key in joined.keys if key in frame.columns and key != section.time] or [joined.patient]
-    keys = list(dict.fromkeys([joined.patient, *keys]))
-    frame["_time"] = as_text(frame[section.time])
-    frame = frame[frame["_time"].isin(section.order)]
-    for time in section.order:
-        if not (frame["_time"] == time).any():
-            raise InputError(f"{where}: no row has {section.time} = {time!r}; check order.")
-    twice = frame.duplicated([*keys, "_time"])
-    if twice.any():
-        row = frame.loc[twice.idxmax()]
-        raise InputError(
-            f"{where}: {row[joined.patient]} has {row['_time']!r} twice; add a key to the first table, or correct it."
-        )
-    for measure in section.measures:
-        frame[measure] = numbers(frame, measure, where)
-    columns = {
-        _column(m, t): frame[frame["_time"] == t].set_index(keys)[m] for m in section.measures for t in section.order
-    }
-    wide = pd.DataFrame(columns).reset_index()
-    if section.group is not None:
-        wide = wide.merge(_group_of(joined, frame, keys, section, where), how="left", on=[k for k in keys])
-    return wide, keys
-
-
-def _group_of(joined: Joined, frame: pd.DataFrame, keys: list[str], section: SerialSection, where: str) -> pd.DataFrame:
-    """Keys and ``_group``, from the table itself or from the joint table."""
-    group = str(section.group)
-    source = frame if group in frame.columns else joined.frame
-    if group not in source.columns or not set(keys) <= set(source.columns):
-        raise InputError(f"{where}: there is no column {group!r}; there are {listed(source.columns)}.")
-    words = source[keys].assign(_group=as_text(source[group])).dropna().drop_duplicates()
-    twice = words.duplicated(keys)
-    if twice.any():
-        raise InputError(f"{where}: {group} differs between the rows of {words.loc[twice.idxmax(), keys[0]]}.")
-    return words
-
-
-def _groups(wide: pd.DataFrame, section: SerialSection, where: str) -> list[str]:
-    if section.group is None:
-        return []
-    present = sorted(wide["_group"].dropna().unique())
-    groups = section.groups or present
-    for name in groups:
-        if name not in present:
-            raise InputError(f"{where}: no row has {section.group} = {name!r}; there are {listed(present)}.")
-    if len(groups) > 10:
-        raise InputError(f"{where}: {section.group} has {len(groups)} values; name those to compare in groups.")
-    return list(groups)
-
-
 def _level(part: pd.DataFrame, measure: str, group: str, time: str, gate: float | None) -> Level:
-    values = part[_column(measure, time)]
+    values = part[column_of(measure, time)]
     known = values.dropna().to_numpy(float)
     mean, sd = (float(known.mean()) if len(known) else np.nan, float(known.std(ddof=1)) if len(known) > 1 else np.nan)
     low, median, high = np.quantile(known, [0.25, 0.5, 0.75]) if len(known) else (np.nan, np.nan, np.nan)
@@ -207,8 +144,8 @@ def _level(part: pd.DataFrame, measure: str, group: str, time: str, gate: float 
 def _change(
     part: pd.DataFrame, measure: str, group: str, time: str, section: SerialSection, patient: str
 ) -> Change | None:
-    first = _column(measure, section.order[0])
-    pairs = part[[patient, first, _column(measure, time)]].dropna()
+    first = column_of(measure, section.order[0])
+    pairs = part[[patient, first, column_of(measure, time)]].dropna()
     if pairs.empty:
         return None
     before, after = pairs.iloc[:, 1].to_numpy(float), pairs.iloc[:, 2].to_numpy(float)
@@ -227,7 +164,7 @@ def _contrast(
     wide: pd.DataFrame, measure: str, group: str, reference: str, time: str, section: SerialSection, patient: str
 ) -> Contrast:
     both = wide[wide["_group"].isin([group, reference])]
-    column, first = _column(measure, time), _column(measure, section.order[0])
+    column, first = column_of(measure, time), column_of(measure, section.order[0])
     known = both.dropna(subset=[column])
     tested = (known["_group"] == group).to_numpy(float)
     values = known[column].to_numpy(float)
@@ -290,25 +227,3 @@ def _shares(tested: Array, reference: Array) -> Estimate | None:
     table = [[counts[0], counts[1] - counts[0]], [counts[2], counts[3] - counts[2]]]
     value = counts[0] / counts[1] - counts[2] / counts[3]
     return Estimate(value, float(low), float(high), float(stats.fisher_exact(table)[1]))
-
-
-def _long(wide: pd.DataFrame, keys: list[str], section: SerialSection) -> pd.DataFrame:
-    """A row for each place and time point, with changes from the baseline."""
-    parts = []
-    for time in section.order:
-        part = wide[keys].copy()
-        if "_group" in wide.columns:
-            part[str(section.group)] = wide["_group"]
-        part[section.time] = time
-        for measure in section.measures:
-            part[measure] = wide[_column(measure, time)]
-            if time != section.order[0]:
-                part[f"{measure}_change"] = part[measure] - wide[_column(measure, section.order[0])]
-            if measure in section.gate:
-                part[f"{measure}_above_gate"] = (part[measure] > section.gate[measure]).where(part[measure].notna())
-        parts.append(part[part[list(section.measures)].notna().any(axis=1)])
-    order: Mapping[str, int] = {time: place for place, time in enumerate(section.order)}
-    found = pd.concat(parts, ignore_index=True)
-    return (
-        found.assign(_o=found[section.time].map(order)).sort_values([*keys, "_o"], ignore_index=True).drop(columns="_o")
-    )

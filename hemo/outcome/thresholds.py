@@ -7,9 +7,9 @@ Biometrical Journal 47:458; not confirmed), with Silverman's bandwidth of each c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,34 +90,43 @@ class Measured:
         return Measured(self.value[chosen], self.positive[chosen], Patients(self.patients.code[chosen]))
 
 
-Rule = Callable[[Array, Array], float]
+class Rule(Protocol):
+    """How a threshold is chosen."""
+
+    def __call__(self, value: Array, positive: Array, fold: Array, folds: int) -> Array:
+        """(folds + 1,) thresholds: on all rows, then on those outside each fold; ``fold`` (n,) is each row's."""
 
 
 def youden_rule(sample: Measured) -> Rule:
-    """The threshold of greatest smoothed Youden index; grid and bandwidths are those of the whole sample.
-
-    Returns
-    -------
-    A function of values (n,) and truths (n,).
-    """
+    """The threshold of greatest smoothed Youden index; grid and bandwidths are those of the whole sample."""
     grid = np.linspace(sample.value.min(), sample.value.max(), GRID)
-    step = grid[1] - grid[0]
+    step = max(grid[1] - grid[0], 1e-12)
     kernels = [norm.cdf((grid[:, None] - grid) / bandwidth(sample.value[sample.positive == k])) for k in (True, False)]
 
-    def rule(value: Array, positive: Array) -> float:
-        place = np.clip(np.rint((value - grid[0]) / step).astype(int), 0, GRID - 1)
-        counts = [np.bincount(place[positive == k], minlength=GRID) for k in (True, False)]
-        if min(count.sum() for count in counts) == 0:
-            return np.nan
-        height = kernels[0] @ counts[0] / counts[0].sum() - kernels[1] @ counts[1] / counts[1].sum()
-        best = int(height.argmax())
-        if not 0 < best < GRID - 1:
-            return float(grid[best])
-        left, middle, right = height[best - 1 : best + 2]
-        bend = left - 2.0 * middle + right
-        return float(grid[best] + (0.5 * step * (left - right) / bend if bend < 0.0 else 0.0))
+    def rule(value: Array, positive: Array, fold: Array, folds: int) -> Array:
+        place = np.clip(np.rint((value - grid[0]) / step).astype(int), 0, GRID - 1) * folds + fold
+        height = np.zeros((GRID, folds + 1))
+        with np.errstate(invalid="ignore", divide="ignore"):
+            for kernel, sign in zip(kernels, (1.0, -1.0), strict=True):
+                held = np.bincount(place[positive == (sign > 0.0)], minlength=GRID * folds).reshape(GRID, folds)
+                total = held.sum(axis=1, keepdims=True)
+                counts = np.hstack([total, total - held])
+                height += sign * (kernel @ counts) / counts.sum(axis=0)
+        return np.array([_peak(column, grid) for column in height.T])
 
     return rule
+
+
+def _peak(height: Array, grid: Array) -> float:
+    """Where a curve on a grid is highest, by the parabola through the highest point and its neighbours."""
+    if not np.isfinite(height).all():
+        return np.nan
+    best = int(height.argmax())
+    if not 0 < best < len(grid) - 1:
+        return float(grid[best])
+    left, middle, right = height[best - 1 : best + 2]
+    bend = left - 2.0 * middle + right
+    return float(grid[best] + (0.5 * (grid[1] - grid[0]) * (left - right) / bend if bend < 0.0 else 0.0))
 
 
 def bandwidth(value: Array) -> float:
@@ -130,8 +139,9 @@ def bandwidth(value: Array) -> float:
 def sensitivity_rule(least: float) -> Rule:
     """The lowest threshold that finds the share ``least`` of the positive ones: their quantile."""
 
-    def rule(value: Array, positive: Array) -> float:
-        return float(np.quantile(value[positive], least)) if positive.any() else np.nan
+    def rule(value: Array, positive: Array, fold: Array, folds: int) -> Array:
+        parts = [value[positive & (fold != number)] for number in range(-1, folds)]
+        return np.array([np.quantile(part, least) if len(part) else np.nan for part in parts])
 
     return rule
 
@@ -144,14 +154,14 @@ def scores(called: Array, positive: Array) -> Array:
     return np.array([sensitivity, specificity, (called == positive).mean(), sensitivity + specificity - 1.0])
 
 
-def crossed_scores(sample: Measured, rule: Rule, folds: int, rng: np.random.Generator) -> Array:
-    """(4,) scores of calls by thresholds chosen on the other folds; a patient's rows share a fold."""
+def crossed(sample: Measured, rule: Rule, folds: int, rng: np.random.Generator) -> Array:
+    """(5,) the threshold on all rows, then the scores of calls by thresholds chosen on the other folds.
+
+    A patient's rows share a fold.
+    """
     fold = sample.patients.folds(folds, rng)
-    limit = np.empty(len(fold))
-    for number in range(folds):
-        other = fold != number
-        limit[~other] = rule(sample.value[other], sample.positive[other])
-    return scores(sample.value <= limit, sample.positive)
+    chosen = rule(sample.value, sample.positive, fold, folds)
+    return np.concatenate([chosen[:1], scores(sample.value <= chosen[1:][fold], sample.positive)])
 
 
 def threshold_in(group: str, sample: Measured, section: ThresholdSection, study: StudySection) -> ThresholdResult:
@@ -168,10 +178,8 @@ def threshold_in(group: str, sample: Measured, section: ThresholdSection, study:
 
     def everything(rows: Array) -> Array:
         drawn = sample.rows(rows)
-        chosen = crossed_scores(drawn, rule, section.folds, rng)
-        return np.concatenate(
-            [[rule(drawn.value, drawn.positive)], chosen, scores(drawn.value <= fixed, drawn.positive)]
-        )
+        given = scores(drawn.value <= fixed, drawn.positive)
+        return np.concatenate([crossed(drawn, rule, section.folds, rng), given])
 
     rng = np.random.default_rng(study.seed)
     repeats = np.array([everything(np.arange(len(sample.value))) for _ in range(20)])
@@ -245,9 +253,11 @@ def _differences(
 
     def each(rows: Array) -> Array:
         chosen = [rows[inside[rows]] for inside in usable.values()]
-        return np.array(
-            [rule(whole.value[x], whole.positive[x]) for rule, x in zip(rules.values(), chosen, strict=True)]
-        )
+        found = [
+            rule(whole.value[x], whole.positive[x], np.zeros(len(x), int), 1)[0]
+            for rule, x in zip(rules.values(), chosen, strict=True)
+        ]
+        return np.array(found)
 
     told = turn * each(np.arange(len(whole.value)))
     draws = turn * bootstrap(each, whole.patients, study.resamples, study.seed)

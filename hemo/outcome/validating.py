@@ -96,7 +96,7 @@ def optimism(
             except NotFitted:
                 continue
             for target, rows in ((own, drawn), (original, sample)):
-                told = measures(predicted(again, rows.columns(chosen), section.horizon))
+                told = measures(predicted(again, rows.columns(chosen), section.horizon), own=rows is drawn)
                 target[name][number] = [told[key] for key in MEASURES]
     return own, original
 
