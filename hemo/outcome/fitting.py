@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from statsmodels.tools.sm_exceptions import PerfectSeparationError
 
 from hemo.outcome.estimates import Patients
+from hemo.outcome.partial import fit_partial
 
 Array = NDArray[Any]
 Method = Literal["logistic", "cox"]
@@ -157,20 +158,31 @@ def _logistic(sample: Sample, scaled: Array, thorough: bool) -> _Parts:
 
 
 def _cox(sample: Sample, scaled: Array, thorough: bool) -> _Parts:
+    return _cox_reported(sample, scaled) if thorough else _cox_alone(sample, scaled)
+
+
+def _cox_alone(sample: Sample, scaled: Array) -> _Parts:
+    assert sample.time is not None
+    found = fit_partial(scaled, sample.time, sample.event)
+    if found is None:
+        raise NotFitted("the partial likelihood has no maximum at finite coefficients")
+    return found.coefficients, found.covariance, 0.0, found.steps, found.log_likelihood, np.zeros(0)
+
+
+def _cox_reported(sample: Sample, scaled: Array) -> _Parts:
+    """By lifelines, with robust variances where patients have several rows, and the test of proportional hazards."""
     names = [f"x{k}" for k in range(scaled.shape[1])]
     frame = pd.DataFrame(scaled, columns=names)
     frame["time"], frame["event"] = sample.time, sample.event.astype(int)
     options: dict[str, Any] = {}
-    if thorough and sample.patients.several:
+    if sample.patients.several:
         frame["patient"] = sample.patients.code
         options = {"cluster_col": "patient"}
     try:
         found = CoxPHFitter().fit(frame, "time", "event", **options)
-        tested = np.zeros(0)
-        if thorough:
-            alone = frame.drop(columns="patient", errors="ignore")
-            plain = CoxPHFitter().fit(alone, "time", "event") if options else found
-            tested = np.atleast_1d(proportional_hazard_test(plain, alone, time_transform="rank").p_value)
+        alone = frame.drop(columns="patient", errors="ignore")
+        plain = CoxPHFitter().fit(alone, "time", "event") if options else found
+        tested = np.atleast_1d(proportional_hazard_test(plain, alone, time_transform="rank").p_value)
     except (ConvergenceError, ValueError, np.linalg.LinAlgError) as error:
         raise NotFitted("the partial likelihood has no maximum at finite coefficients") from error
     hazard = found.baseline_cumulative_hazard_
