@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from statsmodels.tools.sm_exceptions import PerfectSeparationError
 
 from hemo.outcome.estimates import Patients
-from hemo.outcome.partial import fit_partial
+from hemo.outcome.partial import Partial, clustered_covariance, fit_partial
 
 Array = NDArray[Any]
 Method = Literal["logistic", "cox"]
-_FARTHEST = 15.0  # a coefficient of a standardised predictor beyond this is no estimate: the predictor separates
+_FARTHEST = 8.0  # a coefficient of a standardised predictor beyond this is no estimate: the predictor separates
 
 
 class NotFitted(Exception):
@@ -170,24 +170,24 @@ def _cox_alone(sample: Sample, scaled: Array) -> _Parts:
 
 
 def _cox_reported(sample: Sample, scaled: Array) -> _Parts:
-    """By lifelines, with robust variances where patients have several rows, and the test of proportional hazards."""
+    """By lifelines; with the test of proportional hazards.
+
+    Where patients have several rows the covariance is robust (:func:`~hemo.outcome.partial.clustered_covariance`).
+    """
     names = [f"x{k}" for k in range(scaled.shape[1])]
     frame = pd.DataFrame(scaled, columns=names)
     frame["time"], frame["event"] = sample.time, sample.event.astype(int)
-    options: dict[str, Any] = {}
-    if sample.patients.several:
-        frame["patient"] = sample.patients.code
-        options = {"cluster_col": "patient"}
     try:
-        found = CoxPHFitter().fit(frame, "time", "event", **options)
-        alone = frame.drop(columns="patient", errors="ignore")
-        plain = CoxPHFitter().fit(alone, "time", "event") if options else found
-        tested = np.atleast_1d(proportional_hazard_test(plain, alone, time_transform="rank").p_value)
+        found = CoxPHFitter().fit(frame, "time", "event")
+        tested = np.atleast_1d(proportional_hazard_test(found, frame, time_transform="rank").p_value)
     except (ConvergenceError, ValueError, np.linalg.LinAlgError) as error:
         raise NotFitted("the partial likelihood has no maximum at finite coefficients") from error
+    beta, covariance = found.params_[names].to_numpy(float), found.variance_matrix_.to_numpy(float)
     hazard = found.baseline_cumulative_hazard_
     steps = np.vstack([hazard.index.to_numpy(float), hazard.iloc[:, 0].to_numpy(float)])
-    beta = found.params_[names].to_numpy(float)
-    covariance = found.variance_matrix_.to_numpy(float)
+    if sample.patients.several:
+        assert sample.time is not None
+        alone = Partial(beta, covariance, float(found.log_likelihood_), steps)
+        covariance = clustered_covariance(alone, scaled, sample.time, sample.event, sample.patients.code)
     shift = -float(found._norm_mean[names].to_numpy(float) @ beta)
     return beta, covariance, shift, steps, float(found.log_likelihood_), np.asarray(tested, float)

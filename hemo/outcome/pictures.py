@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -56,6 +57,7 @@ def survival_figure(one: Comparison, arms: tuple[str, str], section: TrialSectio
     lower.set_title("number at risk", fontsize=8, loc="left")
     lower.spines[["left", "bottom"]].set_visible(False)
     lower.tick_params(length=0, labelsize=8)
+    lower.tick_params(axis="y", pad=14)  # room for the number at the start
     for panel in (upper, lower):
         _plain(panel)
     return svg(figure)
@@ -134,7 +136,7 @@ def calibration_figure(found: EventModels, section: EventSection) -> str:
             panel.plot(*drawn.smooth, color=DARK, lw=1.0, ls="--")
         panel.plot([0.0, 1.0], [0.0, 1.0], color="#999999", lw=0.8)
         panel.set(xlim=(0.0, min(1.0, 1.05 * top)), ylim=(0.0, min(1.0, 1.05 * top)), aspect="equal")
-        panel.set_title(f"{one.name}: slope {one.cross_validated['slope']:.2f}", fontsize=9, loc="left")
+        panel.set_title(f"{fill(one.name, 32)}\nslope {one.cross_validated['slope']:.2f}", fontsize=8, loc="left")
         panel.set(xlabel="predicted risk", ylabel="observed")
         _plain(panel)
     for panel in panels[count:]:

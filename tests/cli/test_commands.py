@@ -27,7 +27,8 @@ def run(*arguments, **kwargs):
 
 
 @pytest.mark.parametrize(
-    "command", ["run", "tree", "mesh", "reduced", "uncertainty", "plan", "pullback", "qfr", "lines", "check", "schema"]
+    "command",
+    ["run", "tree", "mesh", "reduced", "uncertainty", "plan", "pullback", "qfr", "lines", "check", "schema", "outcome"],
 )
 def test_help_has_an_example(command):
     done = run(command, "--help")
