@@ -99,19 +99,36 @@ def _baseline(beta: Array, x: Array, time: Array, event: Array) -> Array:
 def clustered_covariance(found: Partial, x: Array, time: Array, event: Array, code: Array) -> Array:
     """(p, p) covariance robust to rows of one patient being alike: score residuals by patient (Lin and Wei 1989).
 
-    ``code`` (n,) numbers each row's patient; tied events are treated as Breslow does.
+    ``code`` (n,) numbers each row's patient. Tied events share their risk set as in Efron's likelihood: a row that dies
+    with others is at risk for a share of each of them alone (Therneau and Grambsch 2000, section 4.6; not confirmed).
     """
-    weight = np.exp(x @ found.coefficients)
-    order = np.argsort(-time, kind="stable")
-    when, counts = np.unique(time[event], return_counts=True)
-    last = np.searchsorted(-time[order], -when, side="right") - 1
-    at_risk = np.cumsum(weight[order])[last]
-    mean = np.cumsum((weight[:, None] * x)[order], axis=0)[last] / at_risk[:, None]
-    hazard = np.concatenate([[0.0], np.cumsum(counts / at_risk)])
-    drift = np.vstack([np.zeros(x.shape[1]), np.cumsum((counts / at_risk)[:, None] * mean, axis=0)])
-    until = np.searchsorted(when, time, side="right")
-    score = -weight[:, None] * (x * hazard[until][:, None] - drift[until])
-    score[event] += x[event] - mean[np.searchsorted(when, time[event])]
     summed = np.zeros((int(code.max()) + 1, x.shape[1]))
-    np.add.at(summed, code, score @ found.covariance)
+    np.add.at(summed, code, _score_residuals(found.coefficients, x, time, event) @ found.covariance)
     return np.asarray(summed.T @ summed)
+
+
+def _score_residuals(beta: Array, x: Array, time: Array, event: Array) -> Array:
+    """(n, p) of rows in their own order."""
+    order = np.argsort(-time, kind="stable")
+    sorted_x, sorted_event = x[order], event[order]
+    last, group, share = _ties(time[order], sorted_event)
+    weight = np.exp(sorted_x @ beta)
+    zero = _less_tied(weight, sorted_event, last, group, share)
+    mean = _less_tied(weight[:, None] * sorted_x, sorted_event, last, group, share) / zero[:, None]
+    count = int(group.max()) + 1
+
+    def by_time(values: Array) -> Array:
+        total = np.zeros((count, *values.shape[1:]))
+        np.add.at(total, group, values)
+        return total[::-1]  # times ascending
+
+    rates = np.column_stack([np.ones(len(zero)), mean]) / zero[:, None]  # of hazard, and of hazard times mean
+    whole, tied_mean = by_time(rates), by_time(mean) / by_time(np.ones(len(zero)))[:, None]
+    own_less = by_time(share[:, None] * rates)
+    upto = np.vstack([np.zeros(whole.shape[1]), np.cumsum(whole, axis=0)])
+    when = np.unique(time[event])
+    gone = upto[np.searchsorted(when, time, side="right")]
+    gone[event] -= own_less[np.searchsorted(when, time[event])]
+    score = -np.exp(x @ beta)[:, None] * (x * gone[:, :1] - gone[:, 1:])
+    score[event] += x[event] - tied_mean[np.searchsorted(when, time[event])]
+    return np.asarray(score)
