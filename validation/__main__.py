@@ -43,6 +43,7 @@ BENCHMARKS = (
     "angiogram_frames",
     "qfr_phantoms",
     "qfr_fem",
+    "outcome_simulation",
     "beat_steps",
     "ranks",
     "kills",

@@ -7,13 +7,15 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from hemo.errors import InputError
 from hemo.files import sha256
 from hemo.outcome.describing import Description, describe
 from hemo.outcome.estimates import plain
-from hemo.outcome.joining import Joined, join
+from hemo.outcome.joining import JOINT, Joined, join
 from hemo.outcome.models import FEW_EVENTS, EventModels, event_models
 from hemo.outcome.serial import Serial, serial
 from hemo.outcome.study import Study
+from hemo.outcome.tables import listed
 from hemo.outcome.thresholds import ThresholdStudy, thresholds
 from hemo.outcome.trial import Trial, trial
 from hemo.summary import software
@@ -53,6 +55,7 @@ def analyse(study: Study, path: Path, stage: Callable[[str], None] = lambda _: N
     """
     stage("Reading and joining the tables")
     joined = join(study, path)
+    _check_columns(study, joined)
     stage("Describing the joint table")
     description = None if study.summary is None else describe(joined, study)
     over_time = tuple(serial(joined, section) for section in study.serial)
@@ -67,6 +70,20 @@ def analyse(study: Study, path: Path, stage: Callable[[str], None] = lambda _: N
         models = event_models(joined, study)
     told = (description, models, over_time, compared, tuple(levels))
     return Analysis(study, joined, *told, warnings=tuple(_warnings(study, joined, *told)))
+
+
+def _check_columns(study: Study, joined: Joined) -> None:
+    """Every column that is named stands in the joint table: said before anything is computed."""
+    named: list[tuple[str, list[str | None]]] = []
+    if study.event is not None:
+        named.append(("[event]", [study.event.column, study.event.time]))
+    named += [(f"[[models]] {one.name!r}", list(one.predictors)) for one in study.models]
+    named += [(f"[[thresholds]] {x.name!r}", [x.measure, x.reference, *x.subgroups]) for x in study.thresholds]
+    for where, columns in named:
+        for column in columns:
+            if column is not None and column not in joined.frame.columns:
+                there = listed(joined.frame.columns)
+                raise InputError(f"{where}: {JOINT} has no column {column!r}; there are {there}.")
 
 
 def _warnings(

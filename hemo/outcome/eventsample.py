@@ -25,9 +25,6 @@ def outcome(
     """The complete rows with ``_event`` and ``_time``, what was missing, and how many outcomes are not known."""
     frame = joined.frame.assign(_event=binary(joined.frame, section.column, JOINT))
     used = list(dict.fromkeys(name for model in models for name in model.predictors))
-    for name in used:
-        if name not in frame.columns:
-            numbers(frame, name, JOINT)  # says what there is
     needed = [section.column, *used]
     if section.time is not None:
         frame["_time"] = numbers(frame, section.time, JOINT)

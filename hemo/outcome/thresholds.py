@@ -212,9 +212,6 @@ def thresholds(joined: Joined, section: ThresholdSection, study: StudySection) -
     else:
         reference = numbers(frame, section.reference, JOINT)
         frame["_truth"] = (reference <= section.reference_at_most).astype(float).where(reference.notna())
-    for column in section.subgroups:
-        if column not in frame.columns:
-            numbers(frame, column, JOINT)  # says what there is
     kept, missing = complete(frame, [section.measure, section.reference])
     if kept.empty:
         raise InputError(f"[[thresholds]] {section.name!r}: no row has {section.measure} and {section.reference}.")
