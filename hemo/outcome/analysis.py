@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -53,6 +54,12 @@ def analyse(study: Study, path: Path, stage: Callable[[str], None] = lambda _: N
     InputError
         If a table or a column is not what the study file says.
     """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the libraries: what matters of them is told in Analysis.warnings
+        return _analysed(study, path, stage)
+
+
+def _analysed(study: Study, path: Path, stage: Callable[[str], None]) -> Analysis:
     stage("Reading and joining the tables")
     joined = join(study, path)
     _check_columns(study, joined)

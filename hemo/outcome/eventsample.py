@@ -30,6 +30,10 @@ def outcome(
         frame["_time"] = numbers(frame, section.time, JOINT)
         if (frame["_time"] < 0.0).any():
             raise InputError(f"[event]: {section.time} is negative in a row; times run from the start of follow-up.")
+        if section.horizon is not None and not (frame["_time"] >= section.horizon).any():
+            raise InputError(
+                f"[event]: nobody is followed to the horizon of {section.horizon:g} {section.unit}; lower it."
+            )
         needed.append(section.time)
     kept, missing = complete(frame, needed)
     if section.method == "cox" or section.horizon is None:

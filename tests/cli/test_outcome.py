@@ -107,6 +107,7 @@ BAD = [
     (('column = "lesion_event"', 'column = "vessel"'), "which is no number"),
     (('name = "plaque + CT-FFR"', 'name = "plaque"'), "two models are called 'plaque'"),
     (("horizon = 730", "horizon = -1"), "trial.horizon"),
+    (("horizon = 1095", "horizon = 99999"), "nobody is followed to the horizon of 99999 days"),
 ]  # fmt: skip
 
 
