@@ -146,14 +146,14 @@ def calibration_figure(found: EventModels, section: EventSection) -> str:
 
 def roc_figure(found: EventModels) -> str:
     """ROC of cross-validated predictions of all models."""
-    figure = _figure(4.4, 4.2)
+    figure = _figure(7.2, 4.2)
     panel = figure.subplots()
     for one, colour in zip(found.results, COLOURS * 10, strict=False):
-        label = f"{one.name}: {one.cross_validated['discrimination']:.2f}"
+        label = fill(f"{one.name}: {one.cross_validated['discrimination']:.2f}", 30)
         panel.plot(*one.roc, color=colour, lw=1.4, label=label)
     panel.plot([0.0, 1.0], [0.0, 1.0], color="#999999", lw=0.8)
-    panel.set(xlim=(0.0, 1.0), ylim=(0.0, 1.0), aspect="equal", xlabel="1 - specificity", ylabel="sensitivity")
-    panel.legend(fontsize=8, frameon=False, loc="lower right", title="AUC, cross-validated", title_fontsize=8)
+    panel.set(xlim=(0.0, 1.0), ylim=(0.0, 1.0), box_aspect=1.0, xlabel="1 - specificity", ylabel="sensitivity")
+    figure.legend(fontsize=8, frameon=False, loc="outside right center", title="AUC, cross-validated", title_fontsize=8)
     _plain(panel)
     return svg(figure)
 
