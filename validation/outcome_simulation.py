@@ -18,17 +18,18 @@ from numpy.typing import NDArray
 from hemo.outcome.estimates import Estimate, Patients, Z, bootstrap, from_draws
 from hemo.outcome.fitting import Sample, fit
 from hemo.outcome.models import ratios
+from hemo.outcome.partial import fit_partial
 from hemo.outcome.performance import discrimination, measures
-from hemo.outcome.study import EventSection, TrialSection
-from hemo.outcome.survival import Episodes, hazard_ratio
+from hemo.outcome.study import EventSection
+from hemo.outcome.survival import Episodes, hazard_ratio, risk_difference
 from hemo.outcome.thresholds import Measured, youden_rule
-from hemo.outcome.trial import compare
+from hemo.outcome.trial import verdict
 from hemo.outcome.validating import folds_of, optimism, predicted, unseen_predictions
 from validation.table import Table, publish
 
 Array = NDArray[Any]
-COVER, WRONG, OFF = (0.93, 0.97), 0.035, 0.01
-TRIALS, CROSSED, CLUSTERED, THRESHOLDS, MODELS = 1000, 400, 1000, 400, 60
+COVER, WRONG, OFF, ALPHA = (0.93, 0.97), 0.035, 0.01, 0.025
+TRIALS, CROSSED, CLUSTERED, THRESHOLDS, MODELS = 4000, 400, 1000, 500, 50
 HORIZON, RATE, RATIO = 1.0, 0.12, 1.4  # years, events a year in the reference, hazard ratio of the arm tested
 
 
@@ -55,36 +56,41 @@ def within(found: Estimate, truth: float) -> bool:
 
 
 def trials() -> list[Found]:
-    """An arm worse by exactly both margins: coverage, and false claims of non-inferiority."""
+    """An arm worse by exactly both margins: coverage, and false claims of non-inferiority.
+
+    Cox's model is that of the resamples, which takes a hundredth of the time; that the reported one says the same is
+    asserted on the first trials.
+    """
     risks = -np.expm1(-HORIZON * RATE * np.array([1.0, RATIO]))
     truth = float(risks[1] - risks[0])
-    section = TrialSection(
-        arm="a",
-        arms=("A", "B"),
-        event="e",
-        time="t",
-        horizon=HORIZON,
-        margin_risk_difference=truth,
-        margin_hazard_ratio=RATIO,
-    )
     rng = np.random.default_rng(1)
     rows = []
-    for _ in range(TRIALS):
+    for number in range(TRIALS):
         n = 900
         arm = rng.permutation(n) % 2
         event = rng.exponential(1.0 / (RATE * np.where(arm == 1, RATIO, 1.0)))
         end = rng.uniform(0.7, 2.5, n)
-        one = compare("", _episodes(np.minimum(event, end), event <= end, arm), section)
-        assert one.ratio is not None and one.by_difference is not None and one.by_ratio is not None
-        claims = (one.by_difference.non_inferior, one.by_ratio.non_inferior)
-        rows.append((within(one.risk.difference, truth), within(one.ratio.ratio, RATIO), *claims))
-    difference, ratio, *claims = (list(column) for column in zip(*rows, strict=True))
+        episodes = _episodes(np.minimum(event, end), event <= end, arm)
+        risk = risk_difference(episodes, HORIZON)
+        fitted = fit_partial(arm[:, None].astype(float), episodes.exit, episodes.event)
+        assert fitted is not None
+        log_ratio, error = float(fitted.coefficients[0]), float(np.sqrt(fitted.covariance[0, 0]))
+        if number < 20:
+            reported = hazard_ratio(episodes)
+            assert reported is not None
+            assert np.allclose([reported.log_ratio, reported.error], [log_ratio, error], atol=1e-5)
+        claims = (
+            verdict(truth, risk.difference.value, risk.error, ALPHA).non_inferior,
+            verdict(float(np.log(RATIO)), log_ratio, error, ALPHA).non_inferior,
+        )
+        rows.append((within(risk.difference, truth), abs(log_ratio - np.log(RATIO)) < Z * error, *claims))
+    difference, ratio, *claimed = (list(column) for column in zip(*rows, strict=True))
     text = f"450 patients an arm, risks {risks[0]:.3f} and {risks[1]:.3f}"
     return [
         covered(f"risk difference ({text})", difference),
         covered(f"hazard ratio {RATIO:g} (the same)", ratio),
-        _false("non-inferior by the difference, at the margin", claims[0]),
-        _false("non-inferior by the hazard ratio, at the margin", claims[1]),
+        _false("non-inferior by the difference, at the margin", claimed[0]),
+        _false("non-inferior by the hazard ratio, at the margin", claimed[1]),
     ]
 
 
@@ -106,7 +112,7 @@ def crossovers() -> list[Found]:
     """Treatment halves the hazard while it is given; a third of the reference cross to it at random times."""
     rng = np.random.default_rng(2)
     hits, naive = [], []
-    for _ in range(CROSSED):
+    for number in range(CROSSED):
         n, truth = 800, 0.5
         arm = rng.permutation(n) % 2
         switch = np.where((arm == 0) & (rng.random(n) < 0.35), rng.uniform(0.1, 1.5, n), np.inf)
@@ -122,10 +128,13 @@ def crossovers() -> list[Found]:
         parts = _episodes(before, happened & ~later, arm)
         after = _episodes(time[later], happened[later], np.ones(later.sum(), int), switch[later], np.flatnonzero(later))
         split = Episodes(*(np.concatenate([getattr(parts, k), getattr(after, k)]) for k in vars(parts)))
-        found, ever = hazard_ratio(split), hazard_ratio(_episodes(time, happened, np.where(later, 1, arm)))
-        assert found is not None and ever is not None
+        found = hazard_ratio(split)
+        assert found is not None
         hits.append(within(found.ratio, truth))
-        naive.append(ever.log_ratio)
+        if number < 100:
+            ever = fit_partial(np.where(later, 1.0, arm)[:, None], time, happened)
+            assert ever is not None
+            naive.append(float(ever.coefficients[0]))
     said = f"{np.exp(np.mean(naive)):.2f}"
     return [
         covered(f"hazard ratio 0.5 as treated, crossing over in time (by 'ever treated' it would be {said})", hits),

@@ -213,13 +213,12 @@ def _worst(known: pd.DataFrame, lost: pd.DataFrame, horizon: float) -> Episodes:
 def compare(name: str, episodes: Episodes, section: TrialSection) -> Comparison:
     """The arms in one population, against the margins."""
     risk, ratio = risk_difference(episodes, section.horizon), hazard_ratio(episodes)
-    z = float(stats.norm.ppf(1.0 - section.alpha))
     by_difference = by_ratio = None
     if section.margin_risk_difference is not None and risk.error > 0.0:
-        by_difference = _verdict(section.margin_risk_difference, risk.difference.value, risk.error, z, section.alpha)
+        by_difference = verdict(section.margin_risk_difference, risk.difference.value, risk.error, section.alpha)
     if section.margin_hazard_ratio is not None and ratio is not None:
         margin = float(np.log(section.margin_hazard_ratio))
-        logs = _verdict(margin, ratio.log_ratio, ratio.error, z, section.alpha)
+        logs = verdict(margin, ratio.log_ratio, ratio.error, section.alpha)
         by_ratio = Verdict(section.margin_hazard_ratio, logs.p, float(np.exp(logs.upper)), logs.non_inferior)
     split = [episodes.of_arm(arm) for arm in (0, 1)]
     patients = [len(np.unique(part.patient)) for part in split]
@@ -228,7 +227,7 @@ def compare(name: str, episodes: Episodes, section: TrialSection) -> Comparison:
     return Comparison(name, episodes, (patients[0], patients[1]), events, crossed, risk, ratio, by_difference, by_ratio)
 
 
-def _verdict(margin: float, value: float, error: float, z: float, alpha: float) -> Verdict:
+def verdict(margin: float, value: float, error: float, alpha: float) -> Verdict:
     """H0, that the arm tested is worse by the margin or more, is rejected where p < alpha."""
-    p = float(stats.norm.cdf((value - margin) / error))
+    p, z = float(stats.norm.cdf((value - margin) / error)), float(stats.norm.ppf(1.0 - alpha))
     return Verdict(margin, p, value + z * error, p < alpha)
