@@ -14,6 +14,7 @@ from hemo.outcome.describing import Description, describe
 from hemo.outcome.estimates import plain
 from hemo.outcome.joining import JOINT, Joined, join
 from hemo.outcome.models import FEW_EVENTS, EventModels, event_models
+from hemo.outcome.ownresults import fingerprint
 from hemo.outcome.serial import Serial, serial
 from hemo.outcome.study import Study
 from hemo.outcome.tables import listed
@@ -169,13 +170,18 @@ def _of_trial(study: Study, compared: Trial) -> list[str]:
 def summary(found: Analysis, path: Path) -> dict[str, Any]:
     """Everything as plain JSON values; ``path`` is the study file's."""
     study = found.study
-    files = {one.file: resolve_path(path, one.file) for one in study.tables if one.file is not None}
+    inputs = {path.name: sha256(path)}
+    for one in study.tables:
+        if one.file is not None:
+            inputs[one.file] = sha256(resolve_path(path, one.file))
+        elif one.results is not None:
+            inputs[one.results] = fingerprint(resolve_path(path, one.results))
     joined = found.joined
     return {
         "schema_version": SCHEMA_VERSION,
         "study": study.study.name,
         "software": software("pandas", "statsmodels", "scikit-learn", "lifelines"),
-        "inputs": {path.name: sha256(path)} | {name: sha256(file) for name, file in files.items()},
+        "inputs": inputs,
         "declared": study.model_dump(mode="json", exclude_none=True),
         "warnings": list(found.warnings),
         "multiplicity": MULTIPLICITY,

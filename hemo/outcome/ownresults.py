@@ -6,6 +6,7 @@ Which of the three a ``summary.json`` is, its keys say. Nested keys are joined b
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -15,6 +16,7 @@ from typing import Any
 import pandas as pd
 
 from hemo.errors import InputError
+from hemo.files import sha256
 from hemo.qfrsummary import study_row
 
 
@@ -37,7 +39,15 @@ def collected(pattern: Path, rows: str = "lesions") -> pd.DataFrame:
     found = [captured | row for path, captured in _files(pattern) for row in _rows(path, rows)]
     if not found:
         raise InputError(f"{pattern}: the results there hold no {rows}; choose other rows, or check the pattern.")
-    return pd.DataFrame(found)
+    frame = pd.DataFrame(found)
+    empty = frame.columns[frame.isna().all()]
+    return frame.astype(dict.fromkeys(empty, float))
+
+
+def fingerprint(pattern: Path) -> str:
+    """SHA-256 of the hashes of all files that a pattern names, in the order of their paths."""
+    hashes = "".join(sha256(path) for path, _ in _files(pattern))
+    return hashlib.sha256(hashes.encode("ascii")).hexdigest()
 
 
 def _files(pattern: Path) -> list[tuple[Path, dict[str, str]]]:

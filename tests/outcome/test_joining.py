@@ -8,7 +8,7 @@ import pytest
 
 from hemo.errors import InputError
 from hemo.outcome.joining import complete, derived, join
-from hemo.outcome.ownresults import collected
+from hemo.outcome.ownresults import collected, fingerprint
 from hemo.outcome.study import Derived, check_study
 from hemo.qfrsummary import COLUMNS
 
@@ -100,6 +100,9 @@ def test_runs_of_hemo_are_a_table(tmp_path):
     assert frame["reduced_ffr_distal"].tolist() == [0.75, 0.88]
     assert frame["reduced_ffr_interval_low"].tolist() == pytest.approx([0.72, 0.85])
     assert frame["fem_aps_gauge_mean_pa"].tolist() == [150.0, 150.0]
+    before = fingerprint(pattern)
+    (tmp_path / "B" / "summary.json").write_text(json.dumps(told | {"case": "other"}))
+    assert fingerprint(pattern) != before
     assert collected(pattern, "branches")["reduced_ffr"].tolist() == pytest.approx([0.73, 0.86])
 
 
