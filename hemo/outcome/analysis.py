@@ -158,7 +158,10 @@ def _of_trial(study: Study, compared: Trial) -> list[str]:
         if one.risk.difference.value != one.risk.difference.value:
             found.append(f"trial, {one.name}: an arm is not followed to {section.horizon:g} {section.unit}.")
         if one.ratio is None:
-            found.append(f"trial, {one.name}: an arm has no event, so that there is no hazard ratio.")
+            found.append(
+                f"trial, {one.name}: an arm has no event: there is no hazard ratio, and the difference's interval is too "
+                "narrow."
+            )
         elif one.ratio.proportional_p is not None and one.ratio.proportional_p < NOT_PROPORTIONAL:
             found.append(f"trial, {one.name}: the arms' hazards are not proportional (p < 0.05); read the difference.")
     verdicts = {one.by_difference.non_inferior for one in compared.comparisons if one.by_difference is not None}
