@@ -159,8 +159,8 @@ def _of_trial(study: Study, compared: Trial) -> list[str]:
             found.append(f"trial, {one.name}: an arm is not followed to {section.horizon:g} {section.unit}.")
         if one.ratio is None:
             found.append(
-                f"trial, {one.name}: an arm has no event: there is no hazard ratio, and the difference's interval is too "
-                "narrow."
+                f"trial, {one.name}: an arm has no event: there is no hazard ratio, and the difference's interval is "
+                "too narrow."
             )
         elif one.ratio.proportional_p is not None and one.ratio.proportional_p < NOT_PROPORTIONAL:
             found.append(f"trial, {one.name}: the arms' hazards are not proportional (p < 0.05); read the difference.")
