@@ -29,7 +29,7 @@ from validation.table import Table, publish
 
 Array = NDArray[Any]
 COVER, WRONG, OFF, ALPHA = (0.93, 0.97), 0.035, 0.01, 0.025
-TRIALS, CROSSED, CLUSTERED, THRESHOLDS, MODELS = 4000, 400, 1000, 500, 50
+TRIALS, CROSSED, CLUSTERED, THRESHOLDS, MODELS = 3000, 300, 1000, 400, 40
 HORIZON, RATE, RATIO = 1.0, 0.12, 1.4  # years, events a year in the reference, hazard ratio of the arm tested
 
 
@@ -198,7 +198,7 @@ def best_thresholds() -> list[Found]:
             def on(chosen: Array, rule: Callable[..., Array] = rule, sample: Measured = sample) -> float:
                 return float(rule(sample.value[chosen], sample.positive[chosen], np.zeros(len(chosen), int), 1)[0])
 
-            draws = bootstrap(on, sample.patients, 500, number)
+            draws = bootstrap(on, sample.patients, 300, number)
             found = from_draws(on(np.arange(len(value))), draws)
             hits.append(within(found, truth))
             errors.append(found.value - truth)

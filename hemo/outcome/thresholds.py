@@ -98,8 +98,11 @@ class Rule(Protocol):
 
 
 def youden_rule(sample: Measured) -> Rule:
-    """The threshold of greatest smoothed Youden index; grid and bandwidths are those of the whole sample."""
-    grid = np.linspace(sample.value.min(), sample.value.max(), GRID)
+    """The threshold of greatest smoothed Youden index; grid and bandwidths are those of the whole sample.
+
+    The grid leaves out half a per cent at either end, so that a value far off does not make it coarse.
+    """
+    grid = np.linspace(*np.quantile(sample.value, [0.005, 0.995]), GRID)
     step = max(grid[1] - grid[0], 1e-12)
     kernels = [norm.cdf((grid[:, None] - grid) / bandwidth(sample.value[sample.positive == k])) for k in (True, False)]
 
