@@ -102,7 +102,8 @@ def youden_rule(sample: Measured) -> Rule:
 
     The grid leaves out half a per cent at either end, so that a value far off does not make it coarse.
     """
-    grid = np.linspace(*np.quantile(sample.value, [0.005, 0.995]), GRID)
+    low, high = (float(end) for end in np.quantile(sample.value, [0.005, 0.995]))
+    grid = np.linspace(low, high, GRID)
     step = max(grid[1] - grid[0], 1e-12)
     kernels = [norm.cdf((grid[:, None] - grid) / bandwidth(sample.value[sample.positive == k])) for k in (True, False)]
 
