@@ -64,7 +64,8 @@ def outcome(study: Path, out: Path | None, quiet: bool, as_json: bool) -> None:
 
 def _show(found: Analysis) -> None:
     """Print the tables that answer the study's questions; the others are in the folder."""
-    from hemo.outcome.telling import cell, tables
+    from hemo.outcome.tabletext import cell
+    from hemo.outcome.telling import tables
 
     console = Console()
     for made in tables(found):

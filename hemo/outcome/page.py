@@ -20,7 +20,8 @@ from hemo.outcome.pictures import (
     threshold_figure,
 )
 from hemo.outcome.study import EventSection, TrialSection
-from hemo.outcome.telling import cell, tables, write_csv
+from hemo.outcome.tabletext import cell, write_csv
+from hemo.outcome.telling import tables
 from hemo.outcome.trial import Trial
 from hemo.pictures import kept
 

@@ -5,7 +5,7 @@ import pytest
 
 from hemo.outcome.describing import describe
 from hemo.outcome.estimates import Estimate, Patients, bootstrap, from_draws, plain, proportion
-from hemo.outcome.telling import cell, write_csv
+from hemo.outcome.tabletext import cell, write_csv
 
 
 def test_an_estimate_is_several_columns_of_a_file(tmp_path):
