@@ -48,7 +48,10 @@ class Cell:
 
 @dataclass(frozen=True)
 class Description:
-    """What is told of the joint table; ``correlations`` and ``pairs`` (c, c) are Spearman's, of the numeric columns."""
+    """What is told of the joint table; ``correlations`` and ``pairs`` (c, c) are Spearman's, of the numeric columns.
+
+    ``group`` and ``cross`` are the columns that make the groups and the cells.
+    """
 
     groups: tuple[str, ...]
     described: tuple[Described, ...]
@@ -57,6 +60,8 @@ class Description:
     correlations: Array
     pairs: Array
     cells: tuple[Cell, ...]
+    group: str | None
+    cross: tuple[str, str] | None
 
 
 def describe(joined: Joined, study: Study) -> Description:
@@ -88,7 +93,17 @@ def describe(joined: Joined, study: Study) -> Description:
     correlations = table.corr(method="spearman", min_periods=5).to_numpy(float) if numeric else np.zeros((0, 0))
     known = table.notna().to_numpy(int)
     cells = _cells(joined, study, section)
-    return Description(tuple(groups), tuple(described), p, tuple(numeric), correlations, known.T @ known, cells)
+    return Description(
+        tuple(groups),
+        tuple(described),
+        p,
+        tuple(numeric),
+        correlations,
+        known.T @ known,
+        cells,
+        section.group,
+        section.cross,
+    )
 
 
 def _described(values: pd.Series, column: str, group: str) -> Described:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from hemo.outcome.analysis import Analysis
-from hemo.outcome.describing import Description
+from hemo.outcome.describing import ALL, Description
 from hemo.outcome.models import EventModels
 from hemo.outcome.serial import Serial
 from hemo.outcome.tabletext import Row, Table
@@ -35,7 +35,8 @@ def description_tables(found: Description) -> list[Table]:
     """Columns by group, rank correlations, events by two categories."""
     rows = []
     for one in found.described:
-        head = {"column": one.column, "group": one.group, "rows": one.rows, "missing": one.missing}
+        group = one.group if one.group == ALL else f"{found.group} = {one.group}"
+        head = {"column": one.column, "group": group, "rows": one.rows, "missing": one.missing}
         if one.counts is None:
             low, high = one.quartiles or (None, None)
             spread = {"mean": one.mean, "sd": one.sd, "median": one.median, "quartile_1": low, "quartile_3": high}
@@ -47,15 +48,16 @@ def description_tables(found: Description) -> list[Table]:
             head | {"category": name, "count": count, "percent": 100.0 * count / total} | empty
             for name, count in one.counts.items()
         ]
-    rows = [row | {"p": found.p[str(row["column"])] if row["group"] == "all" else None} for row in rows]
+    rows = [row | {"p": found.p[str(row["column"])] if row["group"] == ALL else None} for row in rows]
     pairs = [
         {"column": a, "with": b, "spearman": float(found.correlations[i, j]), "rows": int(found.pairs[i, j])}
         for i, a in enumerate(found.numeric)
         for j, b in enumerate(found.numeric)
         if i < j
     ]
+    first, second = found.cross or ("", "")
     cells = [
-        {"row": one.row, "column": one.column, "rows": one.rows, "events": one.events, "share": one.share}
+        {first: one.row, second: one.column, "rows": one.rows, "events": one.events, "share": one.share}
         for one in found.cells
     ]
     return [
