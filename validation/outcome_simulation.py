@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hemo.outcome.estimates import Estimate, Patients, Z, bootstrap, from_draws
+from hemo.outcome.estimates import Estimate, Patients, Z, around, bootstrap, from_draws
 from hemo.outcome.fitting import Sample, fit
 from hemo.outcome.models import ratios
 from hemo.outcome.partial import fit_partial
@@ -29,7 +29,7 @@ from validation.table import Table, publish
 
 Array = NDArray[Any]
 COVER, WRONG, OFF, ALPHA = (0.93, 0.97), 0.035, 0.01, 0.025
-TRIALS, CROSSED, CLUSTERED, THRESHOLDS, MODELS = 3000, 300, 1000, 400, 40
+TRIALS, CROSSED, CLUSTERED, THRESHOLDS, MODELS = 3000, 300, 1000, 400, 80
 HORIZON, RATE, RATIO = 1.0, 0.12, 1.4  # years, events a year in the reference, hazard ratio of the arm tested
 
 
@@ -229,14 +229,14 @@ def discriminations() -> list[Found]:
     for number in range(MODELS):
         sample = cohort(150)
         fitted = fit("logistic", sample)
-        own, original = optimism(sample, {"m": list(names)}, section, 60, number)
+        own, original = optimism(sample, {"m": list(names)}, section, 40, number)
         apparent = measures(predicted(fitted, sample, None), own=True)["discrimination"]
         lost = float(np.nanmean(own["m"][:, 0] - original["m"][:, 0]))
         fold = folds_of(sample, section, number)[0]
         crossed = discrimination(unseen_predictions(sample, fold, section), fold)
         true = measures(predicted(fitted, new, None))
         slope = 1.0 - float(np.nanmean(own["m"][:, 1] - original["m"][:, 1]))
-        interval = from_draws(apparent - lost, own["m"][:, 0], -lost)
+        interval = around(apparent - lost, own["m"][:, 0])
         rows.append(
             (
                 true["discrimination"],

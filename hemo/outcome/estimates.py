@@ -42,6 +42,11 @@ def from_draws(value: float, draws: Array, shift: float = 0.0) -> Estimate:
     return Estimate(value, float(low + shift), float(high + shift))
 
 
+def around(value: float, draws: Array) -> Estimate:
+    """The spread of draws (n,) about their own mean, laid round a value from which a bias was taken."""
+    return from_draws(value, draws, value - float(np.nanmean(draws)))
+
+
 def proportion(count: int, total: int) -> Estimate:
     """A share with Wilson's interval (Wilson 1927, as statsmodels computes it)."""
     if total == 0:

@@ -12,7 +12,7 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 from hemo.errors import InputError
-from hemo.outcome.estimates import Estimate, Z, from_draws
+from hemo.outcome.estimates import Estimate, Z, around
 from hemo.outcome.eventsample import columns_of, event_sample, outcome
 from hemo.outcome.fitting import Fitted, NotFitted, fit
 from hemo.outcome.joining import Joined
@@ -159,7 +159,7 @@ def _result(validation: Validation, name: str, fitted: Fitted) -> ModelResult:
         corrected,
         validation.crossed[name],
         intercept(unseen),
-        from_draws(corrected["discrimination"], validation.own[name][:, 0], -optimism["discrimination"]),
+        around(corrected["discrimination"], validation.own[name][:, 0]),
         int(np.isnan(validation.own[name][:, 0]).sum()),
         calibration_curve(unseen),
         roc(unseen),

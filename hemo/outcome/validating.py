@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold
 
-from hemo.outcome.estimates import Estimate, bootstrap, from_draws
+from hemo.outcome.estimates import Estimate, around, bootstrap, from_draws
 from hemo.outcome.fitting import Fitted, NotFitted, Sample, fit
 from hemo.outcome.performance import MEASURES, Predicted, Reclassification, measures, reclassified
 from hemo.outcome.study import EventSection, StudySection
@@ -57,7 +57,8 @@ class Validation:
         """Of corrected discrimination, on the same resamples."""
         own = self.own[name][:, 0] - self.own[against][:, 0]
         lost = own - (self.original[name][:, 0] - self.original[against][:, 0])
-        return from_draws(value - float(np.nanmean(lost)), own, -float(np.nanmean(lost)))
+        gain = value - float(np.nanmean(lost))
+        return around(gain, own)
 
     def reclassification(self, name: str, against: str) -> Reclassification | None:
         """Of cross-validated predictions of logistic models."""
