@@ -137,8 +137,8 @@ def _peak(height: Array, grid: Array) -> float:
 def bandwidth(value: Array) -> float:
     """0.9 times the lesser of standard deviation and IQR / 1.34 (Silverman 1986, eq. 3.31), times n^(-1/3).
 
-    Silverman's n^(-1/5) suits a density; it moves the threshold of skewed measures by a quarter of its standard error,
-    so that intervals hold too seldom (92 %). The narrower kernel leaves a bias that does not matter beside the spread.
+    Silverman's n^(-1/5) suits a density; it moves the threshold of skewed measures by a quarter of its standard error.
+    The narrower kernel leaves a bias of less than a tenth of it.
     """
     low, high = np.quantile(value, [0.25, 0.75])
     spread = min(x for x in (float(value.std(ddof=1)), (high - low) / 1.34, np.inf) if x > 0.0)
