@@ -5,9 +5,6 @@ pydantic checks the shape, pint the units; everything is SI once :func:`read_cas
 
 from __future__ import annotations
 
-import difflib
-import os
-import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -33,6 +30,7 @@ from hemo.errors import InputError
 from hemo.geometry.mesh.extensions import ExtensionLength
 from hemo.geometry.mesh.layers import LayerOptions
 from hemo.indices import Reading
+from hemo.tomlfile import problems, read_toml, resolve_path
 from hemo.units import parse
 
 SCHEMA_VERSION = 1
@@ -366,16 +364,7 @@ def read_case(path: Path) -> Case:
         Missing file, bad TOML, an unknown key (with the nearest known one), a value out of range, or a waveform that is
         no beat.
     """
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: is not a text file; a case file is TOML.") from error
-    except OSError as error:
-        raise InputError(f"{path}: cannot read the case file ({error.strerror}); check the path.") from error
-    try:
-        data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{path}: not valid TOML ({error}); correct that place.") from error
+    data = read_toml(path, "case file")
     return check_case(data, str(path)).with_waveforms(path)
 
 
@@ -384,7 +373,7 @@ def check_case(data: Mapping[str, Any], where: str) -> Case:
     try:
         return Case.model_validate(data)
     except ValidationError as error:
-        raise InputError(f"{where}: {problems(error)[0]}") from error
+        raise InputError(f"{where}: {problems(error, Case)[0]}") from error
 
 
 def with_extensions(case: Case, flow_extension: str | None, inlet_extension: str | None) -> Case:
@@ -402,49 +391,3 @@ def with_extensions(case: Case, flow_extension: str | None, inlet_extension: str
         except ValueError as error:
             raise InputError(f"--{key.replace('_', '-')}: {error}.".replace("..", ".")) from error
     return case.model_copy(update={"geometry": case.geometry.model_copy(update=changes)})
-
-
-def problems(error: ValidationError) -> list[str]:
-    """Every complaint of pydantic as one plain sentence naming the key."""
-    return list(dict.fromkeys(_sentence(item) for item in error.errors()))
-
-
-def _sentence(first: Mapping[str, Any]) -> str:
-    place = [str(part) for part in first["loc"]]
-    key = ".".join(place) or "the file"
-    if first["type"] == "extra_forbidden":
-        known = _known_keys(place[:-1])
-        near = difflib.get_close_matches(place[-1], known, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"known keys here are {', '.join(known)}."
-        return f"the key {key} is unknown; {hint}"
-    if first["type"] == "missing":
-        return f"{key} is missing; add it."
-    message = first["msg"].removeprefix("Value error, ").rstrip(".")
-    return f"{key}: {message}."
-
-
-def _known_keys(place: list[str]) -> list[str]:
-    model: type[BaseModel] = Case
-    for part in place:
-        annotation: Any = model.model_fields[part].annotation if part in model.model_fields else None
-        options = [annotation, *getattr(annotation, "__args__", ())]
-        models = [item for item in options if isinstance(item, type) and issubclass(item, BaseModel)]
-        if not models:
-            return []
-        model = models[0]
-    return sorted(model.model_fields)
-
-
-def resolve_path(case_path: Path, text: str) -> Path:
-    """A path of the case file: environment variables expanded, relative to the case file's folder.
-
-    Raises
-    ------
-    InputError
-        If a variable is not set.
-    """
-    expanded = os.path.expandvars(text)
-    if "$" in expanded:
-        name = expanded[expanded.index("$") + 1 :].split("/")[0].strip("{}")
-        raise InputError(f"{case_path}: {text!r} uses the environment variable {name}, which is not set; set it.")
-    return (Path(case_path).parent / Path(expanded).expanduser()).resolve()

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from hemo.beatstage import check_beat
 from hemo.boundary import aortic_pressure
-from hemo.case import Case, resolve_path
+from hemo.case import Case
 from hemo.errors import InputError
 from hemo.geometry.centreline.renaming import rename
 from hemo.geometry.centreline.simvascular import contour_files
@@ -25,6 +25,7 @@ from hemo.geometry.lumen.surface import Surface
 from hemo.geometry.synthetic.vessels import straight_stenosis
 from hemo.geometry.truncate import truncate
 from hemo.reduced.pulsatile import bed_kind
+from hemo.tomlfile import resolve_path
 from hemo.tree import VesselTree
 from hemo.treejson import document, parse_trees, read_trees, tree_to_json
 

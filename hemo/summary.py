@@ -64,11 +64,11 @@ def overall_status(results: Sequence[TreeResult]) -> Status:
     return min(bad, key=lambda status: status.usable, default=Status.CONVERGED)
 
 
-def software() -> dict[str, str]:
-    """Versions of hemo and of the libraries a result depends on, where they are installed."""
+def software(*more: str) -> dict[str, str]:
+    """Versions of hemo and of the libraries a result depends on, where they are installed; ``more`` names others."""
     found = {"hemo": __version__, "python": platform.python_version()}
     names = ("numpy", "scipy", "fenics-dolfinx", "petsc4py", "mpi4py", "gmsh", "vtk", "SimpleITK", "scikit-image")
-    for name in names:
+    for name in (*names, *more):
         try:
             found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:

@@ -3,9 +3,10 @@ from dataclasses import astuple
 import pytest
 
 from hemo.blood import CarreauYasuda
-from hemo.case import check_case, read_case, resolve_path
+from hemo.case import check_case, read_case
 from hemo.errors import InputError
 from hemo.stages import check_case as refuse_what_cannot_work
+from hemo.tomlfile import resolve_path
 from hemo.units import MMHG
 
 GOOD = """

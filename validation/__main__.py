@@ -46,6 +46,7 @@ BENCHMARKS = (
     "agreement_coverage",
     "agreement_size",
     "wire_traces",
+    "outcome_simulation",
     "beat_steps",
     "ranks",
     "kills",

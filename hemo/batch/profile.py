@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -10,8 +9,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from hemo.batch.cohort import megabytes, seconds
-from hemo.case import problems
 from hemo.errors import InputError
+from hemo.tomlfile import problems, read_toml
 
 
 def _quantity(reader: Callable[[str, str], float]) -> BeforeValidator:
@@ -86,24 +85,8 @@ def read_profile(path: Path | None) -> Profile:
     """
     if path is None:
         return Profile()
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: is not a text file; a profile is TOML.") from error
-    except OSError as error:
-        raise InputError(f"{path}: cannot read the profile ({error.strerror}); check the path.") from error
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{path}: not valid TOML ({error}); correct that place.") from error
+    data = read_toml(path, "profile")
     try:
         return Profile.model_validate(data)
     except ValidationError as error:
-        raise InputError(f"{path}: {_sentence(error)}") from error
-
-
-def _sentence(error: ValidationError) -> str:
-    first = error.errors()[0]
-    if first["type"] == "extra_forbidden":
-        section = getattr(Profile(), str(first["loc"][0]), Profile()) if len(first["loc"]) > 1 else Profile()
-        known = ", ".join(type(section).model_fields)
-        return f"the key {'.'.join(map(str, first['loc']))} is unknown; known keys here are {known}."
-    return problems(error)[0]
+        raise InputError(f"{path}: {problems(error, Profile)[0]}") from error

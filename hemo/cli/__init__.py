@@ -20,6 +20,7 @@ from hemo.cli.calibrate import calibrate
 from hemo.cli.check import check
 from hemo.cli.lines import lines
 from hemo.cli.mesh import mesh
+from hemo.cli.outcome import outcome
 from hemo.cli.plan import plan_command
 from hemo.cli.pullback import pullback
 from hemo.cli.qfr import qfr
@@ -48,6 +49,7 @@ _OPTIONAL = {
     "pyarrow",
     "statsmodels",
     "sklearn",
+    "lifelines",
 }
 
 
@@ -57,7 +59,7 @@ def cli() -> None:
     """Coronary haemodynamics: CT-FFR, wall shear stress and axial plaque stress. For research, not for diagnosis."""
 
 
-for _command in (run, tree, mesh, reduced, pullback, lines, check, schema, qfr, calibrate, agree, wire, batch):
+for _command in (run, tree, mesh, reduced, pullback, lines, check, schema, qfr, calibrate, agree, wire, batch, outcome):
     cli.add_command(_command)
 for _command in (batch_chunk, batch_gather):  # what the jobs of hemo batch run
     cli.add_command(_command)

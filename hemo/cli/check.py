@@ -61,14 +61,18 @@ def _plan(path: Path, methods: tuple[str, ...], wrong: list[str]) -> tuple[dict[
 
     from hemo import stages
     from hemo.boundary import aortic_pressure
-    from hemo.case import problems, read_case
+    from hemo.case import Case, read_case
+    from hemo.tomlfile import problems
     from hemo.units import MILLIMETRE, MMHG
 
     try:
         case = read_case(path)
     except InputError as error:
         cause = error.__cause__
-        wrong += [f"{path}: {text}" for text in problems(cause)] if isinstance(cause, ValidationError) else [str(error)]
+        if isinstance(cause, ValidationError):
+            wrong += [f"{path}: {text}" for text in problems(cause, Case)]
+        else:
+            wrong.append(str(error))
         return {"case": None, "files": [], "methods": list(methods)}, None
     files = _attempt(wrong, lambda: stages.input_files(case, path))
     pressure = _attempt(wrong, lambda: aortic_pressure(case.physiology()))
@@ -112,7 +116,7 @@ def lumen_facts(case: Case, path: Path) -> dict[str, Any] | None:
     InputError
         What reading the file for a run would raise.
     """
-    from hemo.case import resolve_path
+    from hemo.tomlfile import resolve_path
     from hemo.units import MILLIMETRE
 
     source = case.geometry

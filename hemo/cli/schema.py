@@ -8,16 +8,14 @@ from typing import Any
 
 import click
 
-NAMES = ("case", "tree", "summary", "pullback", "contours", "wire", "request", "answer")
+NAMES = ("case", "tree", "summary", "pullback", "contours", "wire", "outcome", "request", "answer")
 
 
 @click.command(epilog="Example: hemo schema summary > summary.schema.json")
-@click.argument(
-    "name", type=click.Choice(["case", "tree", "summary", "pullback", "contours", "wire", "request", "answer"])
-)
+@click.argument("name", type=click.Choice(NAMES))
 def schema(name: str) -> None:
     """Print the JSON schema of the case file, tree.json, summary.json (that of hemo wire is wire), a pullback's or an
-    angiogram's contours, or a line of hemo lines.
+    angiogram's contours, the study file of hemo outcome, or a line of hemo lines.
     """
     click.echo(json.dumps(load_schema(name), indent=1))
 
@@ -32,6 +30,10 @@ def load_schema(name: str) -> dict[str, Any]:
         from hemo.geometry.intravascular.contourjson import JsonPullback
 
         return JsonPullback.model_json_schema()
+    if name == "outcome":
+        from hemo.outcome.study import Study
+
+        return Study.model_json_schema()
     if name in ("request", "answer"):
         from hemo.cli.lines import Answer, Request
 

@@ -26,7 +26,7 @@ def run(*arguments, **kwargs):
     )
 
 
-COMMANDS = "run tree mesh reduced calibrate uncertainty plan pullback qfr lines check schema agree batch"
+COMMANDS = "run tree mesh reduced calibrate uncertainty plan pullback qfr lines check schema agree batch outcome"
 
 
 @pytest.mark.parametrize("command", COMMANDS.split())
