@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import maximum_filter1d
 
 from hemo.errors import InputError
 from hemo.qfr.cine import Contours
@@ -242,9 +243,19 @@ def _as_trace(midline: Array, fit: LumenFit, step: float, warnings: tuple[str, .
     def there(values: Array) -> Array:
         return np.column_stack([np.interp(places, arc, column) for column in np.atleast_2d(values.T)])
 
-    contours = Contours(0, there(middle), there(left), there(right))
+    contours = Contours(0, there(middle), there(left), there(right), doubt=there(_doubt(fit))[:, 0])
     quality = there(np.column_stack([2.0 * fit.error, fit.depth / fit.noise]))
     return Trace(contours, quality[:, 0], quality[:, 1], fit.blur, warnings, frames)
+
+
+def _doubt(fit: LumenFit) -> Array:
+    """(n,) by how much widths may be off for what lies over the vessel, pixels.
+
+    If a covering vessel's absorption were taken for the lumen's, the area would grow by dA and the width by
+    2 dA / (pi r). It draws the edges over a length of about its own width to either side.
+    """
+    wider = 2.0 * fit.unexplained / (np.pi * fit.radius)
+    return np.asarray(maximum_filter1d(wider, 2 * int(np.ceil(np.median(fit.radius))) + 1, mode="nearest"))
 
 
 def side_branch(

@@ -238,14 +238,15 @@ def _finished(
 ) -> Reconstruction:
     """Sections along a centreline, and the tree."""
     along = arc_length(points)
-    half, normals, sine = (np.empty((len(views), len(points), *own)) for own in ((), (3,), ()))
+    half, normals, sine, doubt = (np.empty((len(views), len(points), *own)) for own in ((), (3,), (), ()))
     for number, (view, guess) in enumerate(zip(views, guesses, strict=True)):
         seen = extents(view.camera, view.contours, points, tangent, guess)
         size = KNOT * float(np.median(view.camera.pixel_at(points)))
         half[number] = np.maximum(smoothed(seen.arc, seen.half, along, knot=size), 0.5 * seen.half.min())
+        doubt[number] = np.interp(along, seen.arc, seen.doubt)
         normals[number], sine[number] = across(view.camera, points, tangent)
     one = transported_normals(points, tangent)
-    sections = fit_sections(half, normals, sine, (one, np.cross(tangent, one)), options.sections)
+    sections = fit_sections(half, normals, sine, (one, np.cross(tangent, one)), options.sections, doubt)
     short = sections.semi_axes[:, 1]
     branch = Branch(name, points, short, sections.area, np.sqrt(sections.area / np.pi), perimeter=sections.perimeter)
     side = side_branches(views, branch)
