@@ -75,7 +75,8 @@ class QfrOptions:
         step down at side branches.
     lumen_sd
         Standard deviation of a diameter (the same error along the vessel), m, for the interval; where two views show a
-        throat unlike each other, a quarter of the difference if that is more.
+        throat unlike each other, a quarter of the difference if that is more, and where every view shows another
+        vessel over it, what that may make of it.
     timing_sd, model_sd
         What timing leaves open of a velocity besides its own standard deviation, relative, and what the losses and the
         division of flow leave open of the ratio. All three are by virtual angiograms (docs/benchmarks.md).
@@ -160,7 +161,7 @@ def analyse(views: Sequence[MarkedView], options: QfrOptions | None = None) -> Q
         vessel = replace(vessel, tree=with_stepped_reference(vessel.tree, options.exponent))
     timed = tuple(_timed(view, vessel, number, options) for number, view in enumerate(views))
     measured = _measured(timed, options)
-    options = replace(options, lumen_sd=max(options.lumen_sd, 0.25 * _unlike(vessel)))
+    options = replace(options, lumen_sd=max(options.lumen_sd, 0.25 * _unlike(vessel), _covered(vessel)))
     modes: dict[Mode, ModeResult] = {}
     chosen: Mode = "fixed"
     if measured is not None:
@@ -194,6 +195,12 @@ def _unlike(vessel: Reconstruction) -> float:
     return float(max(2.0 * np.ptp(vessel.sections.semi_axes[at], axis=1), default=0.0))
 
 
+def _covered(vessel: Reconstruction) -> float:
+    """By how much the diameter of a throat may be off, at most, that no view shows freely, m."""
+    at = [int(np.argmin(np.abs(vessel.branch.arc - lesion.minimum))) for lesion in vessel.tree.lesions]
+    return float(np.max(vessel.doubt[:, at].min(axis=0), initial=0.0))
+
+
 def _timed(view: MarkedView, vessel: Reconstruction, number: int, options: QfrOptions) -> Velocity | str:
     """The velocity timed on a view, or why there is none."""
     if not options.timed or options.velocity is not None:
@@ -204,6 +211,8 @@ def _timed(view: MarkedView, vessel: Reconstruction, number: int, options: QfrOp
     contours = replace(
         view.contours, **{name: getattr(view.contours, name)[inside] for name in ("midline", "left", "right")}
     )
+    if contours.doubt is not None:
+        contours = replace(contours, doubt=contours.doubt[inside])
     try:
         found = contrast_velocity(view.cine, contours, along, VelocityOptions(beat=beat, density=density))
     except InputError as error:

@@ -13,7 +13,7 @@ from hemo.errors import InputError
 from hemo.geometry.lesion import LesionOptions, with_reference_and_lesions
 from hemo.qfr.bundle import Bundle, BundleOptions, bundle
 from hemo.qfr.camera import Camera, angle_between
-from hemo.qfr.findings import of_oval_lesions, warnings_of
+from hemo.qfr.findings import of_covered_lesions, of_oval_lesions, warnings_of
 from hemo.qfr.marked import SideMark, View, side_branches
 from hemo.qfr.matching import MatchOptions, height_direction, match
 from hemo.qfr.midline import KNOT, Midline, smooth_midline, smoothed
@@ -81,6 +81,8 @@ class Reconstruction:
         (n,) between the directions across which both views show how wide the sections are, rad, 0 to pi / 2.
     matched
         (views,) fraction of each midline that was used.
+    doubt
+        (views, n) by how much diameters may be off for what else lies there, m.
     warnings
         Sentences for the user.
     """
@@ -95,6 +97,7 @@ class Reconstruction:
     angle: float
     section_angle: Array
     matched: Array
+    doubt: Array
     warnings: tuple[str, ...]
 
     @property
@@ -256,9 +259,9 @@ def _finished(
     lost, drawn = 1.0 - sine, [view.contours for view in views]
     sides = np.arccos(np.minimum(1.0, np.abs((normals[0] * normals[-1]).sum(axis=1))))
     found = warnings_of(tree, cameras, drawn, offset, residual, lost, angle, sides, matched)
-    found += tuple(of_oval_lesions(tree, sections.semi_axes))
+    found = (*of_covered_lesions(tree, 2.0 * doubt), *found, *of_oval_lesions(tree, sections.semi_axes))
     return Reconstruction(
-        tree, sections, cameras, offset, residual, residual * pixel, lost, angle, sides, matched, found
+        tree, sections, cameras, offset, residual, residual * pixel, lost, angle, sides, matched, 2.0 * doubt, found
     )
 
 
