@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.integrate import cumulative_trapezoid
 
 from hemo.blood import Blood
 from hemo.boundary import Assumption
@@ -44,6 +45,7 @@ FlowArea = Literal["transit", "mean_reference", "proximal_reference", "mean_lume
 Reference = Literal["tapered", "stepped"]
 TRANSIT_ROUNDS = 4
 MOST_FLOW = 700.0 * ML_PER_MIN  # whole hearts: 668 +- 185 mL/min (Fournier et al. 2021, EuroIntervention 17:e309)
+LEAST_LEFT = 1e-3  # of the inflow, anywhere along the vessel
 UNSURE_END = 2.0  # diameters at the end of the contours, where tracing is worst: QFR is not read there
 HEART_MOVES = 25.0 / 512.0  # of the image's width: how far from its midline a vessel is looked for over the beat
 
@@ -214,13 +216,32 @@ def _timed(view: MarkedView, vessel: Reconstruction, number: int, options: QfrOp
     if contours.doubt is not None:
         contours = replace(contours, doubt=contours.doubt[inside])
     try:
-        found = contrast_velocity(view.cine, contours, along, VelocityOptions(beat=beat, density=density))
+        way = np.interp(along, vessel.branch.arc, carried_along(vessel.tree, options))
+        found = contrast_velocity(view.cine, contours, way, VelocityOptions(beat=beat, density=density))
     except InputError as error:
         log.warning("view %d: %s", number + 1, error)
         return str(error)
     for sentence in found.warnings:
         log.warning("view %d: %s", number + 1, sentence)
     return found
+
+
+def carried_along(tree: VesselTree, options: QfrOptions) -> Array:
+    """(n,) how far contrast has been carried at the vessel's points, m: the volume before them, and in all its length.
+
+    Where a lumen is narrower contrast runs faster; where side branches have taken some of the flow, slower. With
+    U = Q(t) s(x) / A(x), s being the part of the inflow that is left, fluid at the relative radius r moves by
+    dx / dt = v(r) U, so that y = int A / s dx obeys dy / dt = v(r) Q(t): a front in a vessel of even velocity, which is
+    what is fitted.
+    """
+    branch = tree.root
+    usual = options.flow.fixed * float(np.trapezoid(branch.area, branch.arc)) / branch.length
+    try:
+        flow = flow_along(tree, _drive(usual, options), options.blood, options.losses).branches[branch.name].flow
+    except InputError:  # so narrow that the usual flow does not pass
+        flow = np.ones(len(branch.arc))
+    volume = cumulative_trapezoid(branch.area / np.maximum(flow / flow[0], LEAST_LEFT), branch.arc, initial=0.0)
+    return np.asarray(volume * branch.length / volume[-1])
 
 
 def along_vessel(midline: Array, vessel: Reconstruction, number: int) -> tuple[Array, Array]:
@@ -303,7 +324,7 @@ def flow_of_transit(tree: VesselTree, velocity: float, options: QfrOptions) -> f
     entering = velocity * float(np.trapezoid(branch.area, branch.arc)) / branch.length
     for _ in range(TRANSIT_ROUNDS):
         along = flow_along(tree, _drive(entering, options), options.blood, options.losses).branches[branch.name].flow
-        left = np.maximum(along / along[0], 1e-3)
+        left = np.maximum(along / along[0], LEAST_LEFT)
         entering = velocity / branch.length * float(np.trapezoid(branch.area / left, branch.arc))
     return entering
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -124,9 +124,7 @@ def trace(frame: Array, points: Array, options: TraceOptions | None = None) -> C
     return found.contours
 
 
-def traced(
-    frame: Array, points: Array, options: TraceOptions | None = None, others: Sequence[Array] = ()
-) -> Trace:
+def traced(frame: Array, points: Array, options: TraceOptions | None = None, others: Sequence[Array] = ()) -> Trace:
     """As ``trace``, with errors and warnings.
 
     Parameters
@@ -159,13 +157,20 @@ def traced(
     radius, midline = fit.radius, _recentred(midline, fit.centre, ROUNDED)
     radius = _carried(radius, len(midline))
     offsets = _offsets(radius, options)
-    pictures = (log_brightness(other, options.logarithmic, options.gain) for other in others)
-    profile, count = followed_mean(picture, pictures, midline, radius, offsets, options.follow)
+    profile, count = followed_mean(picture, _pictures(others, options), midline, radius, offsets, options.follow)
     fit = _fit(profile, offsets, np.zeros(len(midline)), radius, blur, sought, options)
     check_sections(midline, fit.centre - fit.radius, fit.centre + fit.radius, picture.shape, options.reach)
     assumed = options.blur is None and not sought
     warnings = remarks(fit, midline, moved, assumed, options.snap)
     return _as_trace(midline, fit, options.step, warnings, count)
+
+
+def _pictures(others: Sequence[Array], options: TraceOptions) -> Iterator[Array]:
+    for other in others:
+        try:
+            yield log_brightness(other, options.logarithmic, options.gain)
+        except InputError:  # black before the beam is on
+            continue
 
 
 def _fitted(

@@ -103,8 +103,8 @@ def of_covered_lesions(tree: VesselTree, doubt: Array) -> list[str]:
             )
         elif np.any(covered):
             found.append(
-                f"view {where} does not show lesion {lesion.id} freely (another vessel or a branch lies over its throat "
-                "or beside it): its calibre is from the other view."
+                f"view {where} does not show lesion {lesion.id} freely (another vessel or a branch lies over its "
+                "throat or beside it): its calibre is from the other view."
             )
     return found
 

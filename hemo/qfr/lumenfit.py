@@ -39,7 +39,6 @@ OUTLYING = 3.0  # of the noise: a residual so large weighs a quarter
 TELLING = 2.5  # blurs: half-width of a section that tells how wide the blur is
 BESIDE = 2.0  # pixels beyond the edges: what lies there widens them
 NEARBY = 3.0  # pixels: over which a bend is judged
-STEEPEST = 0.15  # per pixel: no change of log a is taken for usual beyond it
 SHARPEST = 0.015  # of the half-width per pixel^2: no prior is wider than such a bend, or a faint lesion swells
 QUADRATURE = 1.3  # of the blur: how far apart the nodes may lie for a trapezoidal sum over a Gaussian (error 1e-5)
 
@@ -199,7 +198,7 @@ def fit_lumen(
         weights = window * robust * ((offsets[1] - offsets[0]) / noise**2)
         if settled or count == rounds - 1:
             break
-        penalty = prior.about(state)
+        penalty = prior.about(state[:, 1])
         if seek_blur:
             by_blur = by_blur * (state[:, 1:2] > TELLING * blur)
         moves, widen = _step(residual, slopes, by_blur, weights, penalty, state, guess - np.log(blur), priors.blur)
@@ -210,7 +209,7 @@ def fit_lumen(
         state = _limited(state, moves, float(np.abs(offsets).max()))
         window = _window(known, offsets, state[:, 0], state[:, 1], margin) if count < 10 else window
         settled = count > PLAIN_ROUNDS + 1 and bool(np.max(np.abs(state[:, 1] - before)) < SETTLED)
-    error = _radius_error(slopes, weights, prior.about(state))
+    error = _radius_error(slopes, weights, prior.about(state[:, 1]))
     return LumenFit(
         state[:, 0],
         state[:, 1],
@@ -302,31 +301,27 @@ class _Penalty:
 
     A half-width bends as the prior says and as it does about here already, rounded over ``NEARBY``: calibre is smooth
     along most of a vessel and turns sharply in a short lesion, which one number cannot say (a Gaussian mixture of
-    scales, as in edge-preserving smoothing). So does log a: contrast mixes over centimetres, but the absorption that a
-    view shows per length across changes within millimetres where the vessel turns towards the beam.
+    scales, as in edge-preserving smoothing).
     """
 
     def __init__(self, priors: Priors, count: int) -> None:
-        self.usual, self.density = priors.bend_radius, priors.density
-        self.first, self.second = (_differences(k, count) for k in (1, 2))
+        self.usual = priors.bend_radius
+        first, self.second = (_differences(k, count) for k in (1, 2))
         own = [np.inf] * 5 + [priors.flat]
         bends = [priors.bend_centre, np.inf, np.inf, priors.level, priors.slope, priors.curvature]
+        wanders = [np.inf, np.inf, priors.density, np.inf, np.inf, np.inf]
         fixed = sparse.kron(sparse.eye_array(count), _precision(own))
-        self.fixed = (fixed + sparse.kron(self.second.T @ self.second, _precision(bends))).tocsc()
+        fixed = fixed + sparse.kron(self.second.T @ self.second, _precision(bends))
+        self.fixed = (fixed + sparse.kron(first.T @ first, _precision(wanders))).tocsc()
 
-    def about(self, state: Array) -> Any:
-        """The matrix where sections are about these (n, 6)."""
-        typical = float(np.median(state[:, 1]))
-        bend = self._held(1, state, self.second, self.usual * typical, SHARPEST * typical)
-        return self.fixed + bend + self._held(2, state, self.first, self.density, STEEPEST)
-
-    def _held(self, unknown: int, state: Array, differences: Any, usual: float, most: float) -> Any:
-        """Of one unknown whose differences are as usual, or as large as they are about here already, up to a limit."""
-        rounded = gaussian_filter1d(state[:, unknown], NEARBY, mode="nearest")
-        here = np.minimum(gaussian_filter1d((differences @ rounded) ** 2, NEARBY), most**2)
-        held = (differences.T @ sparse.diags_array((usual**2 + here) ** -1.0) @ differences).tocoo()
-        places = tuple(UNKNOWNS * index + unknown for index in held.coords)
-        return sparse.coo_array((held.data, places), shape=self.fixed.shape).tocsc()
+    def about(self, radius: Array) -> Any:
+        """The matrix where half-widths are about these (n,)."""
+        here = gaussian_filter1d((self.second @ gaussian_filter1d(radius, NEARBY, mode="nearest")) ** 2, NEARBY)
+        typical = np.median(radius)
+        scale = ((self.usual * typical) ** 2 + np.minimum(here, (SHARPEST * typical) ** 2)) ** -1.0
+        bend = (self.second.T @ sparse.diags_array(scale) @ self.second).tocoo()
+        places = tuple(UNKNOWNS * index + 1 for index in bend.coords)
+        return self.fixed + sparse.coo_array((bend.data, places), shape=self.fixed.shape).tocsc()
 
 
 def _differences(order: int, count: int) -> Any:

@@ -28,7 +28,7 @@ STIFF = 0.05  # of a correlation: what a shift pays for moving by half a pixel b
 PLACES = 3  # pixels along the vessel between places at which shifts are looked for
 WOBBLE = 8.0  # pixels: over which what no shifted and stretched plane explains is smoothed
 STRETCH = 0.05  # usual size of the plane's gradients: holds what few places tell
-CLICKED = 12  # pixels: a vessel's surroundings for the correlation end so far from its middle at most
+SURROUNDINGS = 12  # pixels: how far from its middle a vessel is compared at most
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ class _Template:
 
     @classmethod
     def of(cls, picture: Array, midline: Array, radius: Array) -> _Template:
-        half = min(float(np.ceil(np.percentile(radius, 90.0) + 4.0)), float(CLICKED))
+        half = min(float(np.ceil(np.percentile(radius, 90.0) + 4.0)), float(SURROUNDINGS))
         across = np.arange(-half, half + 0.5 * STEP, STEP)
         places = np.arange(0, len(midline), PLACES)
         window = (np.abs(across) <= radius[places, None] + 4.0).astype(float)
@@ -163,10 +163,10 @@ class _Template:
     def compared(self, picture: Array, line: Array) -> tuple[float, float]:
         """Correlation over the most that noise allows, and the contrast where the vessel is filled least."""
         seen = _centred(_along(straightened(picture, line, self.across, order=1), ALONG)[self.places], self.window)
-        alike = float((seen * self.profile).sum() / np.sqrt((seen**2).sum() * (self.profile**2).sum()))
+        alike = float((seen * self.profile).sum() / np.sqrt((seen**2).sum() * (self.profile**2).sum() + 1e-30))
         product = gaussian_filter1d((seen * self.profile).sum(axis=1), 5.0, mode="nearest")
         square = gaussian_filter1d((self.profile**2).sum(axis=1), 5.0, mode="nearest")
-        return alike / max(1.0 - self.noise, 0.5), float(np.percentile(product / square, 10.0))
+        return alike / max(1.0 - self.noise, 0.5), float(np.percentile(product / (square + 1e-30), 10.0))
 
 
 def _along(profile: Array, length: float) -> Array:
