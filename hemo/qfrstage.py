@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.integrate import cumulative_trapezoid
 
 from hemo.blood import Blood
 from hemo.boundary import Assumption
@@ -44,6 +45,7 @@ FlowArea = Literal["transit", "mean_reference", "proximal_reference", "mean_lume
 Reference = Literal["tapered", "stepped"]
 TRANSIT_ROUNDS = 4
 MOST_FLOW = 700.0 * ML_PER_MIN  # whole hearts: 668 +- 185 mL/min (Fournier et al. 2021, EuroIntervention 17:e309)
+LEAST_LEFT = 1e-3  # of the inflow, anywhere along the vessel
 UNSURE_END = 2.0  # diameters at the end of the contours, where tracing is worst: QFR is not read there
 HEART_MOVES = 25.0 / 512.0  # of the image's width: how far from its midline a vessel is looked for over the beat
 
@@ -75,7 +77,8 @@ class QfrOptions:
         step down at side branches.
     lumen_sd
         Standard deviation of a diameter (the same error along the vessel), m, for the interval; where two views show a
-        throat unlike each other, a quarter of the difference if that is more.
+        throat unlike each other, a quarter of the difference if that is more, and where every view shows another
+        vessel over it, what that may make of it.
     timing_sd, model_sd
         What timing leaves open of a velocity besides its own standard deviation, relative, and what the losses and the
         division of flow leave open of the ratio. All three are by virtual angiograms (docs/benchmarks.md).
@@ -160,7 +163,7 @@ def analyse(views: Sequence[MarkedView], options: QfrOptions | None = None) -> Q
         vessel = replace(vessel, tree=with_stepped_reference(vessel.tree, options.exponent))
     timed = tuple(_timed(view, vessel, number, options) for number, view in enumerate(views))
     measured = _measured(timed, options)
-    options = replace(options, lumen_sd=max(options.lumen_sd, 0.25 * _unlike(vessel)))
+    options = replace(options, lumen_sd=max(options.lumen_sd, 0.25 * _unlike(vessel), _covered(vessel)))
     modes: dict[Mode, ModeResult] = {}
     chosen: Mode = "fixed"
     if measured is not None:
@@ -194,6 +197,12 @@ def _unlike(vessel: Reconstruction) -> float:
     return float(max(2.0 * np.ptp(vessel.sections.semi_axes[at], axis=1), default=0.0))
 
 
+def _covered(vessel: Reconstruction) -> float:
+    """By how much the diameter of a throat may be off, at most, that no view shows freely, m."""
+    at = [int(np.argmin(np.abs(vessel.branch.arc - lesion.minimum))) for lesion in vessel.tree.lesions]
+    return float(np.max(vessel.doubt[:, at].min(axis=0), initial=0.0))
+
+
 def _timed(view: MarkedView, vessel: Reconstruction, number: int, options: QfrOptions) -> Velocity | str:
     """The velocity timed on a view, or why there is none."""
     if not options.timed or options.velocity is not None:
@@ -204,14 +213,35 @@ def _timed(view: MarkedView, vessel: Reconstruction, number: int, options: QfrOp
     contours = replace(
         view.contours, **{name: getattr(view.contours, name)[inside] for name in ("midline", "left", "right")}
     )
+    if contours.doubt is not None:
+        contours = replace(contours, doubt=contours.doubt[inside])
     try:
-        found = contrast_velocity(view.cine, contours, along, VelocityOptions(beat=beat, density=density))
+        way = np.interp(along, vessel.branch.arc, carried_along(vessel.tree, options))
+        found = contrast_velocity(view.cine, contours, way, VelocityOptions(beat=beat, density=density))
     except InputError as error:
         log.warning("view %d: %s", number + 1, error)
         return str(error)
     for sentence in found.warnings:
         log.warning("view %d: %s", number + 1, sentence)
     return found
+
+
+def carried_along(tree: VesselTree, options: QfrOptions) -> Array:
+    """(n,) how far contrast has been carried at the vessel's points, m: the volume before them, and in all its length.
+
+    Where a lumen is narrower contrast runs faster; where side branches have taken some of the flow, slower. With
+    U = Q(t) s(x) / A(x), s being the part of the inflow that is left, fluid at the relative radius r moves by
+    dx / dt = v(r) U, so that y = int A / s dx obeys dy / dt = v(r) Q(t): a front in a vessel of even velocity, which is
+    what is fitted.
+    """
+    branch = tree.root
+    usual = options.flow.fixed * float(np.trapezoid(branch.area, branch.arc)) / branch.length
+    try:
+        flow = flow_along(tree, _drive(usual, options), options.blood, options.losses).branches[branch.name].flow
+    except InputError:  # so narrow that the usual flow does not pass
+        flow = np.ones(len(branch.arc))
+    volume = cumulative_trapezoid(branch.area / np.maximum(flow / flow[0], LEAST_LEFT), branch.arc, initial=0.0)
+    return np.asarray(volume * branch.length / volume[-1])
 
 
 def along_vessel(midline: Array, vessel: Reconstruction, number: int) -> tuple[Array, Array]:
@@ -294,7 +324,7 @@ def flow_of_transit(tree: VesselTree, velocity: float, options: QfrOptions) -> f
     entering = velocity * float(np.trapezoid(branch.area, branch.arc)) / branch.length
     for _ in range(TRANSIT_ROUNDS):
         along = flow_along(tree, _drive(entering, options), options.blood, options.losses).branches[branch.name].flow
-        left = np.maximum(along / along[0], 1e-3)
+        left = np.maximum(along / along[0], LEAST_LEFT)
         entering = velocity / branch.length * float(np.trapezoid(branch.area / left, branch.arc))
     return entering
 

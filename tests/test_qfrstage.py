@@ -15,9 +15,9 @@ from hemo.qfr.cine import Cine, Contours
 from hemo.qfr.flowmodes import FlowOptions
 from hemo.qfr.marked import SideMark
 from hemo.qfr.viewfile import MarkedView
-from hemo.qfrstage import QfrOptions, analyse, flow_of_transit
+from hemo.qfrstage import QfrOptions, analyse, carried_along, flow_of_transit
 from hemo.qfrsummary import COLUMNS, TimePoint, summary, write_study_table
-from hemo.tree import Branch, VesselTree
+from hemo.tree import Branch, SideBranch, VesselTree
 from hemo.units import MMHG
 
 PRESSURE = 95.0 * MMHG
@@ -129,3 +129,18 @@ def test_the_summary_and_the_study_table_hold_each_time_point(tmp_path) -> None:
     assert rows[0].split(",") == list(COLUMNS)
     assert [row.split(",")[0] for row in rows[1:]] == ["pre", "post"]
     assert float(rows[1].split(",")[2]) == pytest.approx(pre["qfr"], abs=1e-4)
+
+
+def test_contrast_is_carried_by_volume_and_faster_before_flow_has_left() -> None:
+    plain = with_reference_and_lesions(vessel(0.0))
+    carried = carried_along(plain, QfrOptions())
+    assert carried == pytest.approx(plain.root.arc, abs=1e-9)  # even calibre, no side branch: arc length
+    narrowed = with_reference_and_lesions(vessel(0.55))
+    area, arc = narrowed.root.area, narrowed.root.arc
+    volume = np.concatenate([[0.0], np.cumsum(0.5 * (area[1:] + area[:-1]) * np.diff(arc))])
+    assert carried_along(narrowed, QfrOptions()) == pytest.approx(arc[-1] * volume / volume[-1], rel=1e-3)
+    branching = replace(plain, side_branches=(SideBranch("LAD", 0.025, 2.0e-3),))
+    halves = np.interp([0.025, 0.05], plain.root.arc, carried_along(branching, QfrOptions()))
+    assert halves[0] < 0.45 * halves[1]  # behind it contrast is slower, which counts as a longer way
+    tight = with_reference_and_lesions(vessel(0.95))
+    assert np.all(np.diff(carried_along(tight, QfrOptions())) > 0.0)

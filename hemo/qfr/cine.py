@@ -55,6 +55,8 @@ class Contours:
         (n, 2) the edges where they face each midline point, left and right when looking distally on the image.
     calibration
         Metres a pixel where the vessel is, when a catheter gives it; None to take the view's geometry.
+    doubt
+        (n,) by how much the width may be off because of what else is seen there, pixels; None where nothing is.
     """
 
     frame: int
@@ -62,6 +64,7 @@ class Contours:
     left: Array
     right: Array
     calibration: float | None = None
+    doubt: Array | None = None
 
     @property
     def width(self) -> Array:

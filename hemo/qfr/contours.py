@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import maximum_filter1d
 
 from hemo.errors import InputError
 from hemo.qfr.cine import Contours
 from hemo.qfr.edges import steepest_edges, straightened
 from hemo.qfr.lumenfit import ROUNDS, TELLING, LumenFit, Priors, fit_lumen
+from hemo.qfr.manyframes import FollowOptions, followed_mean
 from hemo.qfr.path import at_equal_steps, minimal_path, normals, smoothed
 from hemo.qfr.ridge import log_brightness, ridge
 from hemo.qfr.tracechecks import check_points, check_sections, remarks
@@ -56,6 +59,8 @@ class TraceOptions:
         How far beyond the edges the background is looked at, pixels.
     priors
         How smooth vessel and background are.
+    follow
+        Which other frames are used.
     """
 
     logarithmic: bool = False
@@ -67,6 +72,7 @@ class TraceOptions:
     step: float = 1.0
     margin: float = 7.0
     priors: Priors = field(default_factory=Priors)
+    follow: FollowOptions = field(default_factory=FollowOptions)
 
 
 @dataclass(frozen=True)
@@ -85,6 +91,8 @@ class Trace:
         Standard deviation that was given, found or assumed, pixels.
     warnings
         One sentence each, for a person who looks at the contours.
+    frames
+        How many frames the edges are from.
     """
 
     contours: Contours
@@ -92,6 +100,7 @@ class Trace:
     contrast_to_noise: Array
     blur: float
     warnings: tuple[str, ...]
+    frames: int = 1
 
 
 def trace(frame: Array, points: Array, options: TraceOptions | None = None) -> Contours:
@@ -115,8 +124,13 @@ def trace(frame: Array, points: Array, options: TraceOptions | None = None) -> C
     return found.contours
 
 
-def traced(frame: Array, points: Array, options: TraceOptions | None = None) -> Trace:
+def traced(frame: Array, points: Array, options: TraceOptions | None = None, others: Sequence[Array] = ()) -> Trace:
     """As ``trace``, with errors and warnings.
+
+    Parameters
+    ----------
+    others
+        Other frames of the cine, as brightness: those that show the vessel alike take noise off the edges.
 
     Raises
     ------
@@ -142,11 +156,21 @@ def traced(frame: Array, points: Array, options: TraceOptions | None = None) -> 
         sought = np.count_nonzero(fit.radius > TELLING * blur) >= TELLING_LENGTH
     radius, midline = fit.radius, _recentred(midline, fit.centre, ROUNDED)
     radius = _carried(radius, len(midline))
-    fit = _fitted(picture, midline, np.zeros(len(midline)), radius, blur, sought, options)
+    offsets = _offsets(radius, options)
+    profile, count = followed_mean(picture, _pictures(others, options), midline, radius, offsets, options.follow)
+    fit = _fit(profile, offsets, np.zeros(len(midline)), radius, blur, sought, options)
     check_sections(midline, fit.centre - fit.radius, fit.centre + fit.radius, picture.shape, options.reach)
     assumed = options.blur is None and not sought
     warnings = remarks(fit, midline, moved, assumed, options.snap)
-    return _as_trace(midline, fit, options.step, warnings)
+    return _as_trace(midline, fit, options.step, warnings, count)
+
+
+def _pictures(others: Sequence[Array], options: TraceOptions) -> Iterator[Array]:
+    for other in others:
+        try:
+            yield log_brightness(other, options.logarithmic, options.gain)
+        except InputError:  # black before the beam is on
+            continue
 
 
 def _fitted(
@@ -159,11 +183,28 @@ def _fitted(
     options: TraceOptions,
     rounds: int = ROUNDS,
 ) -> LumenFit:
-    widest = min(options.reach, 1.5 * float(radius.max()) + 2.0)
-    half = np.ceil(widest + options.margin + 3.0)
-    offsets = np.arange(-half, half + 1.0)
+    offsets = _offsets(radius, options)
+    return _fit(straightened(picture, midline, offsets), offsets, centre, radius, blur, seek, options, rounds)
+
+
+def _offsets(radius: Array, options: TraceOptions) -> Array:
+    """Pixels to the left at which a vessel of such half-widths is looked at."""
+    half = np.ceil(min(options.reach, 1.5 * float(radius.max()) + 2.0) + options.margin + 3.0)
+    return np.arange(-half, half + 1.0)
+
+
+def _fit(
+    profile: Array,
+    offsets: Array,
+    centre: Array,
+    radius: Array,
+    blur: float,
+    seek: bool,
+    options: TraceOptions,
+    rounds: int = ROUNDS,
+) -> LumenFit:
     return fit_lumen(
-        straightened(picture, midline, offsets),
+        profile,
         offsets,
         centre,
         radius,
@@ -195,7 +236,7 @@ def _carried(values: Array, count: int) -> Array:
     return np.interp(np.linspace(0.0, 1.0, count), np.linspace(0.0, 1.0, len(values)), values)
 
 
-def _as_trace(midline: Array, fit: LumenFit, step: float, warnings: tuple[str, ...]) -> Trace:
+def _as_trace(midline: Array, fit: LumenFit, step: float, warnings: tuple[str, ...], frames: int) -> Trace:
     """At equal steps along the line in the middle of the edges."""
     across = normals(midline)
     middle, left, right = (
@@ -207,9 +248,19 @@ def _as_trace(midline: Array, fit: LumenFit, step: float, warnings: tuple[str, .
     def there(values: Array) -> Array:
         return np.column_stack([np.interp(places, arc, column) for column in np.atleast_2d(values.T)])
 
-    contours = Contours(0, there(middle), there(left), there(right))
+    contours = Contours(0, there(middle), there(left), there(right), doubt=there(_doubt(fit))[:, 0])
     quality = there(np.column_stack([2.0 * fit.error, fit.depth / fit.noise]))
-    return Trace(contours, quality[:, 0], quality[:, 1], fit.blur, warnings)
+    return Trace(contours, quality[:, 0], quality[:, 1], fit.blur, warnings, frames)
+
+
+def _doubt(fit: LumenFit) -> Array:
+    """(n,) by how much widths may be off for what lies over the vessel, pixels.
+
+    If a covering vessel's absorption were taken for the lumen's, the area would grow by dA and the width by
+    2 dA / (pi r). It draws the edges over a length of about its own width to either side.
+    """
+    wider = 2.0 * fit.unexplained / (np.pi * fit.radius)
+    return np.asarray(maximum_filter1d(wider, 2 * int(np.ceil(np.median(fit.radius))) + 1, mode="nearest"))
 
 
 def side_branch(

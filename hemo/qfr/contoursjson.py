@@ -26,7 +26,7 @@ SCHEMA_VERSION = 1
 FEWEST = 10  # points of a contour
 
 _LINES = ("midline_px", "left_px", "right_px")
-_KEYS = {"schema_version", "frame", "calibration_mm_per_pixel", *_LINES, "side_branches", "landmarks"}
+_KEYS = {"schema_version", "frame", "calibration_mm_per_pixel", *_LINES, "doubt_px", "side_branches", "landmarks"}
 _POINTS_KEYS = {"schema_version", "frame", "calibration_mm_per_pixel", "points_px", "side_branches", "landmarks"}
 _SIDE_BRANCH_KEYS = {"name", "index", "diameter_px"}
 _LANDMARK_KEYS = {"name", "place_px"}
@@ -96,6 +96,8 @@ def contours_to_json(view: ViewContours) -> dict[str, Any]:
         result["calibration_mm_per_pixel"] = contours.calibration / MILLIMETRE
     for key, line in zip(_LINES, (contours.midline, contours.left, contours.right), strict=True):
         result[key] = np.round(line, 3).tolist()
+    if contours.doubt is not None and np.any(contours.doubt > 0.0):
+        result["doubt_px"] = np.round(contours.doubt, 3).tolist()
     if view.side_branches:
         result["side_branches"] = [
             {"name": one.name, "index": one.index, "diameter_px": one.diameter} for one in view.side_branches
@@ -180,7 +182,7 @@ def parse_view(text: str, where: str) -> ViewContours | ViewPoints:
             f"{where}: midline_px, left_px and right_px have {len(midline)}, {len(left)} and {len(right)} points; each "
             "point of the midline needs the edges that face it."
         )
-    contours = Contours(frame, midline, left, right, calibration)
+    contours = Contours(frame, midline, left, right, calibration, _doubt(data, len(midline), where))
     check_sides(contours, where)
     marks = tuple(_side_branch(one, len(midline), place) for one, place in _entries(data, "side_branches", where))
     return ViewContours(contours, marks, landmarks)
@@ -212,6 +214,18 @@ def check_sides(contours: Contours, where: str) -> None:
             f"{where}: the edges cross each other or the midline at point {int(np.argmax(crossed))} (from 0); left_px "
             "must lie left of the midline and right_px right of it, looking distally."
         )
+
+
+def _doubt(data: dict[str, Any], count: int, where: str) -> Array | None:
+    if "doubt_px" not in data:
+        return None
+    value = data["doubt_px"]
+    if not isinstance(value, list) or len(value) != count:
+        raise InputError(f"{where}: doubt_px must be a list of {count} numbers, one for each point of the midline.")
+    found = np.array([_number(one, f"{where}: doubt_px[{number}]") for number, one in enumerate(value)])
+    if np.any(found < 0.0):
+        raise InputError(f"{where}: doubt_px[{int(np.argmax(found < 0.0))}] must not be below 0.")
+    return found
 
 
 def _once(pairs: list[tuple[str, Any]], where: str) -> dict[str, Any]:

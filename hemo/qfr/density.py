@@ -70,6 +70,8 @@ class DensityMap:
         (k, n) how far the vessel lies to the left of the midline that was drawn, pixels.
     length
         m, of the whole midline.
+    covered
+        (n,) how much of the density may be that of another vessel, as a part of it; None where nobody looked.
     """
 
     arc: Array
@@ -79,6 +81,7 @@ class DensityMap:
     onset: int
     offset: Array
     length: float
+    covered: Array | None = None
 
 
 def density_map(cine: Cine, contours: Contours, arc: Array, options: DensityOptions | None = None) -> DensityMap:
@@ -110,7 +113,13 @@ def density_map(cine: Cine, contours: Contours, arc: Array, options: DensityOpti
             f"the vessel's contrast is {plateau / max(noise, 1e-30):.1f} times the noise along the midline and "
             f"{options.least_contrast_to_noise:g} are needed; use one with more contrast or count frames by eye."
         )
-    return DensityMap(along @ members, cine.times, density, noise, onset, offset @ members, float(along[-1] - along[0]))
+    covered = None
+    if contours.doubt is not None:  # a width that is off by so much makes an area, and a density, off by twice that
+        share = np.minimum(2.0 * contours.doubt / contours.width, 1.0)
+        covered = np.interp(along, np.asarray(arc, dtype=float), share) @ members
+    return DensityMap(
+        along @ members, cine.times, density, noise, onset, offset @ members, float(along[-1] - along[0]), covered
+    )
 
 
 def _strips(cine: Cine, contours: Contours, arc: Array, options: DensityOptions) -> tuple[Array, Array, Array, Array]:

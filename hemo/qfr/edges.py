@@ -17,10 +17,13 @@ STIFF = 0.15  # of the typical gradient: what an edge pays for moving by one can
 SMOOTH = (2.0, 1.0)  # pixels, along and across: against the noise, before the gradient is taken
 
 
-def straightened(picture: Array, midline: Array, offsets: Array) -> Array:
-    """(n, m) brightness at offsets (m,) in pixels to the left of the midline (n, 2); NaN outside the picture."""
+def straightened(picture: Array, midline: Array, offsets: Array, order: int = 3) -> Array:
+    """(n, m) brightness at offsets (m,) in pixels to the left of the midline (n, 2); NaN outside the picture.
+
+    ``order`` is that of the interpolating spline.
+    """
     places = midline[:, None, :] + offsets[None, :, None] * normals(midline)[:, None, :]
-    sampled = map_coordinates(picture, [places[..., 1], places[..., 0]], order=3, mode="nearest")
+    sampled = map_coordinates(picture, [places[..., 1], places[..., 0]], order=order, mode="nearest")
     limits = np.array(picture.shape[::-1]) - 1.0
     outside = np.any((places < 0.0) | (places > limits), axis=-1)
     return np.where(outside, np.nan, sampled)
@@ -40,7 +43,7 @@ def steepest_edges(picture: Array, midline: Array, reach: float) -> tuple[Array,
     for side in (-1.0, 1.0):
         allowed = np.flatnonzero((side * offsets >= SPACING) & (side * offsets <= reach))
         outwards = side * gradient[:, allowed]
-        lane = _best_lane(outwards, STIFF * float(np.median(np.max(outwards, axis=1))))
+        lane = best_lane(outwards, STIFF * float(np.median(np.max(outwards, axis=1))))
         found.append(_between(offsets[allowed], outwards, lane))
     return found[0], found[1]
 
@@ -56,7 +59,7 @@ def _filled(profile: Array) -> Array:
     return profile
 
 
-def _best_lane(gain: Array, stiffness: float) -> Array:
+def best_lane(gain: Array, stiffness: float) -> Array:
     """(n,) the column on every row for the largest sum, moving by at most two columns from row to row."""
     rows, columns = gain.shape
     total, came = gain[0], np.zeros((rows, columns), dtype=int)

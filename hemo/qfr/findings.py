@@ -25,6 +25,7 @@ ONE_SIDED = np.radians(30.0)  # between the directions in which two views show h
 USED = 0.75  # of a midline
 DISAGREEING = 0.10  # of two calibrations
 OVAL = 0.65  # short over long diameter of a throat below which the views are said to disagree
+COVERED, COVERED_SHARE = 0.15e-3, 0.1  # m, and of a throat's diameter, that what lies over it may make it wider
 FLAT, FLAT_LENGTH = 0.2, 8e-3  # a stretch that follows the epipolar plane: sine of the angle between, and length, m
 
 
@@ -83,6 +84,27 @@ def of_oval_lesions(tree: VesselTree, semi_axes: Array) -> list[str]:
             found.append(
                 f"the views show lesion {lesion.id} {short:.1f} and {long:.1f} mm wide: unless it is so oval, "
                 "another vessel overlaps it in one view, or its contours are off; look at both, or take another view."
+            )
+    return found
+
+
+def of_covered_lesions(tree: VesselTree, doubt: Array) -> list[str]:
+    """Lesions over whose throat another vessel lies, in one view or in all; ``doubt`` (views, n) of diameters, m."""
+    found = []
+    for lesion in tree.lesions:
+        at = int(np.argmin(np.abs(tree.root.arc - lesion.minimum)))
+        covered = doubt[:, at] > max(COVERED, COVERED_SHARE * float(tree.root.diameter[at]))
+        where = " and ".join(str(number) for number in np.flatnonzero(covered) + 1)
+        if np.all(covered):
+            found.append(
+                f"lesion {lesion.id} cannot be judged: another vessel or a branch lies over its throat or beside it in "
+                f"view {where}, so that its diameter may be off by {1e3 * doubt[:, at].min():.1f} mm; take a view that "
+                "shows it freely, or draw its edges by hand."
+            )
+        elif np.any(covered):
+            found.append(
+                f"view {where} does not show lesion {lesion.id} freely (another vessel or a branch lies over its "
+                "throat or beside it): its calibre is from the other view."
             )
     return found
 

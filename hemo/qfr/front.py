@@ -193,7 +193,8 @@ class _Model:
         times = found.times[used] - found.times[found.onset]
         data = found.density[used]
         plateau = np.maximum(np.quantile(data, 0.9, axis=0), found.noise)
-        sigma = options.alike * np.hypot(found.noise, options.model_error * plateau) * np.ones_like(data)
+        missed = np.hypot(options.model_error, 0.0 if found.covered is None else found.covered)
+        sigma = options.alike * np.hypot(found.noise, missed * plateau) * np.ones_like(data)
         clock = np.arange(0.0, times[-1] + STEP, STEP)
 
         def waves(t: Array) -> Array:

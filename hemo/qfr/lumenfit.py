@@ -37,6 +37,7 @@ SETTLED = 0.01  # pixels: no half-width moves further in a round
 PLAIN_ROUNDS = 3  # before residuals are weighed down
 OUTLYING = 3.0  # of the noise: a residual so large weighs a quarter
 TELLING = 2.5  # blurs: half-width of a section that tells how wide the blur is
+BESIDE = 2.0  # pixels beyond the edges: what lies there widens them
 NEARBY = 3.0  # pixels: over which a bend is judged
 SHARPEST = 0.015  # of the half-width per pixel^2: no prior is wider than such a bend, or a faint lesion swells
 QUADRATURE = 1.3  # of the blur: how far apart the nodes may lie for a trapezoidal sum over a Gaussian (error 1e-5)
@@ -96,6 +97,9 @@ class LumenFit:
         (n, m) of the samples, 0 to 1; 0 outside the window.
     residual
         (n, m) in log brightness; NaN where the picture has none.
+    unexplained
+        (n,) absorption in and just beside the lumen that is not the vessel's, as the area of lumen that would absorb as
+        much, pixel^2: another vessel's, over it or beside it.
     settled
         Whether the half-widths had stopped moving.
     """
@@ -110,6 +114,7 @@ class LumenFit:
     error: Array
     weights: Array
     residual: Array
+    unexplained: Array
     settled: bool
 
 
@@ -216,6 +221,7 @@ def fit_lumen(
         error,
         window * robust,
         np.where(known, residual, np.nan),
+        _unexplained(np.where(window > 0.0, residual, 0.0), offsets, state, noise),
         settled,
     )
 
@@ -279,6 +285,15 @@ def _trust(residual: Array, window: Array) -> Array:
     darker = np.maximum(-gaussian_filter(residual * (window > 0.0), 1.0, mode="nearest"), 0.0)
     usual = _noise(gaussian_filter(residual, 1.0, mode="nearest")[window > 0.5])
     return np.asarray((1.0 + np.maximum(darker / (OUTLYING * usual) - 0.5, 0.0) ** 2) ** -2)
+
+
+def _unexplained(residual: Array, offsets: Array, state: Array, noise: float) -> Array:
+    """(n,) absorption beyond the model's in and about the lumen, over what a pixel^2 of the lumen absorbs."""
+    step = offsets[1] - offsets[0]
+    near = np.abs(offsets - state[:, :1]) <= state[:, 1:2] + BESIDE
+    excess = gaussian_filter1d(-(residual * near).sum(axis=1) * step, NEARBY, mode="nearest")
+    chance = noise * np.sqrt(near.sum(axis=1) * step / (2.0 * np.sqrt(np.pi) * NEARBY))
+    return np.asarray(np.maximum(excess - 2.0 * chance, 0.0) / np.exp(state[:, 2]))
 
 
 class _Penalty:

@@ -13,7 +13,7 @@ from hemo.errors import InputError
 from hemo.geometry.lesion import LesionOptions, with_reference_and_lesions
 from hemo.qfr.bundle import Bundle, BundleOptions, bundle
 from hemo.qfr.camera import Camera, angle_between
-from hemo.qfr.findings import of_oval_lesions, warnings_of
+from hemo.qfr.findings import of_covered_lesions, of_oval_lesions, warnings_of
 from hemo.qfr.marked import SideMark, View, side_branches
 from hemo.qfr.matching import MatchOptions, height_direction, match
 from hemo.qfr.midline import KNOT, Midline, smooth_midline, smoothed
@@ -81,6 +81,8 @@ class Reconstruction:
         (n,) between the directions across which both views show how wide the sections are, rad, 0 to pi / 2.
     matched
         (views,) fraction of each midline that was used.
+    doubt
+        (views, n) by how much diameters may be off for what else lies there, m.
     warnings
         Sentences for the user.
     """
@@ -95,6 +97,7 @@ class Reconstruction:
     angle: float
     section_angle: Array
     matched: Array
+    doubt: Array
     warnings: tuple[str, ...]
 
     @property
@@ -238,14 +241,15 @@ def _finished(
 ) -> Reconstruction:
     """Sections along a centreline, and the tree."""
     along = arc_length(points)
-    half, normals, sine = (np.empty((len(views), len(points), *own)) for own in ((), (3,), ()))
+    half, normals, sine, doubt = (np.empty((len(views), len(points), *own)) for own in ((), (3,), (), ()))
     for number, (view, guess) in enumerate(zip(views, guesses, strict=True)):
         seen = extents(view.camera, view.contours, points, tangent, guess)
         size = KNOT * float(np.median(view.camera.pixel_at(points)))
         half[number] = np.maximum(smoothed(seen.arc, seen.half, along, knot=size), 0.5 * seen.half.min())
+        doubt[number] = np.interp(along, seen.arc, seen.doubt)
         normals[number], sine[number] = across(view.camera, points, tangent)
     one = transported_normals(points, tangent)
-    sections = fit_sections(half, normals, sine, (one, np.cross(tangent, one)), options.sections)
+    sections = fit_sections(half, normals, sine, (one, np.cross(tangent, one)), options.sections, doubt)
     short = sections.semi_axes[:, 1]
     branch = Branch(name, points, short, sections.area, np.sqrt(sections.area / np.pi), perimeter=sections.perimeter)
     side = side_branches(views, branch)
@@ -255,9 +259,9 @@ def _finished(
     lost, drawn = 1.0 - sine, [view.contours for view in views]
     sides = np.arccos(np.minimum(1.0, np.abs((normals[0] * normals[-1]).sum(axis=1))))
     found = warnings_of(tree, cameras, drawn, offset, residual, lost, angle, sides, matched)
-    found += tuple(of_oval_lesions(tree, sections.semi_axes))
+    found = (*of_covered_lesions(tree, 2.0 * doubt), *found, *of_oval_lesions(tree, sections.semi_axes))
     return Reconstruction(
-        tree, sections, cameras, offset, residual, residual * pixel, lost, angle, sides, matched, found
+        tree, sections, cameras, offset, residual, residual * pixel, lost, angle, sides, matched, 2.0 * doubt, found
     )
 
 

@@ -93,10 +93,14 @@ class Sections:
 
 @dataclass(frozen=True)
 class Extents:
-    """How far a lumen reaches across one view: at arc lengths (k,) of the centreline, half of it (k,), m."""
+    """How far a lumen reaches across one view: at arc lengths (k,) of the centreline, half of it (k,), m.
+
+    ``doubt`` (k,) is by how much ``half`` may be off for what lies over the vessel, m.
+    """
 
     arc: Array
     half: Array
+    doubt: Array
 
 
 def extents(camera: Camera, contours: Contours, points: Array, tangent: Array, guess: Array) -> Extents:
@@ -123,7 +127,9 @@ def extents(camera: Camera, contours: Contours, points: Array, tangent: Array, g
         normal = np.cross(heading, camera.rays(edge))
         normal /= np.linalg.norm(normal, axis=1, keepdims=True)
         sides.append(((camera.source - place) * normal).sum(axis=1))
-    return Extents(arc[used], 0.5 * np.abs(sides[0] - sides[1])[used])
+    half = 0.5 * np.abs(sides[0] - sides[1])[used]
+    share = 0.0 if contours.doubt is None else (contours.doubt / contours.width)[used]
+    return Extents(arc[used], half, half * share)
 
 
 def across(camera: Camera, points: Array, tangent: Array) -> tuple[Array, Array]:
@@ -135,7 +141,12 @@ def across(camera: Camera, points: Array, tangent: Array) -> tuple[Array, Array]
 
 
 def fit_sections(
-    half: Array, normal: Array, sine: Array, frame: tuple[Array, Array], options: SectionOptions | None = None
+    half: Array,
+    normal: Array,
+    sine: Array,
+    frame: tuple[Array, Array],
+    options: SectionOptions | None = None,
+    doubt: Array | None = None,
 ) -> Sections:
     """The roundest ellipses with the half-widths seen.
 
@@ -147,12 +158,15 @@ def fit_sections(
         (views, n, 3) directions in the sections along which the half-widths are.
     frame
         Two (n, 3) unit vectors normal to the centreline and each other.
+    doubt
+        (views, n) by how much half-widths may be off besides, m: what is covered in one view is told by the other.
     """
     options = options or SectionOptions()
     alpha = np.arctan2((normal * frame[1]).sum(axis=2), (normal * frame[0]).sum(axis=2))
-    square = (half**2).mean(axis=0)
+    edge = np.hypot(options.edge, 0.0 if doubt is None else doubt)
+    square = (half**2 / edge**2).sum(axis=0) / (np.ones_like(half) / edge**2).sum(axis=0)
     rows = np.stack([np.ones_like(alpha), np.cos(2.0 * alpha), np.sin(2.0 * alpha)], axis=2)
-    error = 2.0 * half * options.edge / square / np.maximum(sine, 0.1)
+    error = 2.0 * half * edge / square / np.maximum(sine, 0.1)
     weighted = rows / error[:, :, None]
     matrix = np.einsum("vnp,vnq->npq", weighted, weighted)
     matrix[:, [1, 2], [1, 2]] += options.eccentricity**-2

@@ -19,6 +19,8 @@ from hemo.qfr.marked import SideMark
 Array = NDArray[Any]
 log = logging.getLogger(__name__)
 
+NEARBY = 24  # frames before and after the marked one that may show the vessel alike
+
 
 @dataclass(frozen=True)
 class MarkedView:
@@ -76,7 +78,9 @@ def _traced(
 ) -> MarkedView:
     options = replace(options, logarithmic=cine.logarithmic)
     picture = np.asarray(cine.frames[drawn.frame], dtype=np.float64)
-    found = traced(picture, drawn.points, options)
+    near = range(max(0, drawn.frame - NEARBY), min(len(cine.frames), drawn.frame + NEARBY + 1))
+    others = [cine.frames[number] for number in near if number != drawn.frame]
+    found = traced(picture, drawn.points, options, others)
     for sentence in found.warnings:
         log.warning("%s: %s", where, sentence)
     contours = replace(found.contours, frame=drawn.frame, calibration=drawn.calibration)

@@ -242,3 +242,20 @@ def test_side_branch_points_that_cannot_be_used_are_refused() -> None:
         side_branch(frame, contours, branch[270])
     with pytest.raises(InputError, match="No vessel within"):
         side_branch(frame, contours, np.array([60.0, 20.0]))
+
+
+def test_a_vessel_that_lies_over_a_lesion_is_noticed_there_and_nowhere_else() -> None:
+    line = straight((5.0, 50.0), (195.0, 62.0))
+    tube = Tube(line, lesion(6.0, 0.6, 95.0, 50.0))
+    other = straight((75.0, 5.0), (125.0, 105.0))
+    alone = render([tube], (110, 200), absorption=ABSORPTION, blur=0.8)
+    over = render([Tube(other, even(3.0))], (110, 200), absorption=ABSORPTION, blur=0.8)
+    free, covered = (counted(dose, 0.01, 3) for dose in (alone, alone * over / 1000.0))
+    seen, hidden = (traced(one, line[[200, -200]]) for one in (free, covered))
+    assert seen.contours.doubt is not None
+    assert hidden.contours.doubt is not None
+    crossing = np.abs(hidden.contours.midline[:, 0] - 100.0) < 6.0
+    away = np.abs(hidden.contours.midline[:, 0] - 100.0) > 35.0
+    assert hidden.contours.doubt[crossing].max() > 1.0  # pixels, of 5
+    assert hidden.contours.doubt[away].max() < 0.2
+    assert seen.contours.doubt.max() < 0.4

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -147,3 +148,22 @@ def test_points_to_be_traced_are_read_as_they_were_written(tmp_path: Path) -> No
 def test_points_that_are_wrong_are_named(text: str, sentence: str) -> None:
     with pytest.raises(InputError, match=sentence):
         parse_view(text, "view.json")
+
+
+def test_how_far_a_width_may_be_off_goes_there_and_back(tmp_path: Path) -> None:
+    doubt = np.concatenate([np.zeros(20), np.linspace(0.0, 1.5, 20)])
+    drawn = ViewContours(replace(view().contours, doubt=doubt))
+    jsonschema.validate(contours_to_json(drawn), schema())
+    write_contours(drawn, tmp_path / "view.json")
+    back = read_view(tmp_path / "view.json")
+    assert isinstance(back, ViewContours)
+    assert back.contours.doubt == pytest.approx(doubt, abs=6e-4)
+    data = contours_to_json(drawn)
+    for wrong, sentence in (
+        ([0.0] * 39, "a list of 40 numbers"),
+        (3, "a list of 40 numbers"),
+        ([-1.0] + [0.0] * 39, "must not be below 0"),
+        ([float("nan")] * 40, "must be a finite number"),
+    ):
+        with pytest.raises(InputError, match=sentence):
+            parse_view(json.dumps(data | {"doubt_px": wrong}), "x.json")

@@ -81,3 +81,13 @@ def test_the_perimeter_and_area_are_those_of_the_outline() -> None:
     assert np.linalg.norm(step, axis=1).sum() == pytest.approx(found.perimeter[0], rel=1e-5)
     area = 0.5 * np.cross(ring, np.roll(ring, -1, axis=0))[:, 2].sum()
     assert area == pytest.approx(found.area[0], rel=1e-5)
+
+
+def test_what_is_covered_in_one_view_is_told_by_the_other() -> None:
+    half = np.array([[1e-3], [1.6e-3]])  # the second view shows another vessel as well
+    normal = np.array([[[1.0, 0.0, 0.0]], [[0.0, 1.0, 0.0]]])
+    frame = np.array([[1.0, 0.0, 0.0]]), np.array([[0.0, 1.0, 0.0]])
+    blind = fit_sections(half, normal, np.ones((2, 1)), frame)
+    told = fit_sections(half, normal, np.ones((2, 1)), frame, doubt=np.array([[0.0], [0.6e-3]]))
+    assert np.sqrt(blind.area[0] / np.pi) == pytest.approx(np.sqrt(1.6) * 1e-3, rel=0.05)
+    assert np.sqrt(told.area[0] / np.pi) == pytest.approx(1e-3, rel=0.06)
