@@ -67,7 +67,7 @@ FAMILIES = (
     Family("structured", structured, ROUND, AS_HEMO),
     Family("structured, twice the layers", layered, (*ROUND, 48), AS_HEMO),
     Family("structured, without stabilisation", structured, ROUND, PLAIN),
-    Family("twice the layers, without stabilisation", layered, (*ROUND, 48), PLAIN),
+    Family("twice the layers, without stabilisation", layered, ROUND, PLAIN),
     Family("by gmsh", unstructured, (12, 16), AS_HEMO),
 )
 

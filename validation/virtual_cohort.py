@@ -2,8 +2,8 @@
 
 ``virtual_study`` reads what this makes. Every patient has a random heart (:mod:`hemo.geometry.synthetic`) and a
 microcirculation of its own, drawn from the spreads that ``hemo uncertainty`` works with. The truth is the reduced model
-calibrated to 3D: each vessel and lesion has the loss of a piece of one of the 42 trees that were solved in three
-dimensions (``tree_solutions``), drawn at random. What hemo is given is what a clinic has: a lumen read from CT with an
+calibrated to 3D: each vessel and lesion has the loss of one of the 42 trees that were solved in three dimensions
+(``tree_solutions``), drawn at random. What hemo is given is what a clinic has: a lumen read from CT with an
 error, a cuff's pressure, the population's resistance reserve. In a quarter of the patients calcium makes the lumen look
 a tenth of a millimetre narrower, which is the subgroup that a study should find.
 """
@@ -50,33 +50,34 @@ UNREADABLE = 0.08  # part of the vessels whose CT cannot be evaluated
 
 
 @cache
-def pieces() -> tuple[Array, Array]:
-    """(p, 3) beside and (q, 3) in lesions: friction's factor, the lesion's, c (dynamic pressures lost over 10 mm)."""
+def donors() -> tuple[Array, Array]:
+    """(p, 3) of branches beside their lesions and (q, 3) of lesions: friction's factor, the lesion's, kinetic losses.
+
+    Means over a branch's or a lesion's intervals: what the fit takes from one piece and gives to the next is not
+    scattered twice.
+    """
     beside, within = [], []
     for one in (solved(line) for line in records() if line["status"] == "CONVERGED" and line["beds"] == "hyperaemia"):
         found = calibrated(one).calibration
         assert found is not None
         each = np.stack([found.friction, found.lesion, found.kinetic], axis=1)
-        inside = in_lesions(one.tree)
-        within.append(each[inside])
-        beside.append(each[~inside])
-    return np.concatenate(beside), np.concatenate(within)
-
-
-def in_lesions(tree: VesselTree) -> NDArray[np.bool_]:
-    """(n,) intervals within a lesion."""
-    inside = []
-    for branch in tree.branches:
-        middle = 0.5 * (branch.arc[1:] + branch.arc[:-1])
-        inside.append(
-            np.any([(middle > one.start) & (middle < one.end) for one in tree.lesions_on(branch.name)], axis=0)
-        )
-    return np.concatenate([np.broadcast_to(one, len(b.arc) - 1) for one, b in zip(inside, tree.branches, strict=True)])
+        begun = 0
+        for branch in one.tree.branches:
+            middle = 0.5 * (branch.arc[1:] + branch.arc[:-1])
+            own, free = each[begun : begun + len(middle)], np.ones(len(middle), dtype=bool)
+            begun += len(middle)
+            for lesion in one.tree.lesions_on(branch.name):
+                inside = (middle > lesion.start) & (middle < lesion.end)
+                within.append(own[inside].mean(axis=0))
+                free &= ~inside
+            if free.any():
+                beside.append(own[free].mean(axis=0))
+    return np.array(beside), np.array(within)
 
 
 def own_losses(tree: VesselTree, rng: np.random.Generator) -> LossOptions:
-    """Every branch with the losses of a piece beside lesions, every lesion with those of one within."""
-    beside, within = pieces()
+    """Every branch with the losses of a branch, every lesion with those of a lesion, drawn at random."""
+    beside, within = donors()
     drawn = []
     for branch in tree.branches:
         middle = 0.5 * (branch.arc[1:] + branch.arc[:-1])
