@@ -34,7 +34,8 @@ REPEATED = (
     0.02  # standard deviation of FFR measured again in the same lesion (Johnson et al. 2015, Petraco et al. 2013)
 )
 KINDS = ("flush", "damping", "whip", "disconnection", "saturation", "ectopic")
-LOSSES = np.concatenate(
+# Of the traces' stenosis, from which that of a given FFR is interpolated.
+LOSSES = np.concatenate([np.linspace(0.0, 1.6, 17), np.geomspace(2.0, 40.0, 12)])
     [np.linspace(0.0, 1.6, 17), np.geomspace(2.0, 40.0, 12)]
 )  # of the traces' stenosis, from which that of a given FFR is interpolated
 RATE = 100.0
