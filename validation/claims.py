@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from validation.page_tables import Tables
+from validation.page_tables import Tables, number
 
 Measure = Callable[[Tables], float]
 
@@ -102,8 +102,30 @@ def within(tables: Tables) -> float:
     return float((np.abs(tables.numbers("qfr_fem", "difference")[:5]) <= 0.03).sum())
 
 
+def wire_error(kind: str) -> Measure:
+    """The largest error of FFR, windows given, of traces of a kind: the second number of a cell."""
+    return lambda tables: number(tables.of("wire_traces", first=kind)[0]["FFR, windows given"].split(";")[1])
+
+
+def covering(worst: Callable[[list[float]], float]) -> Measure:
+    """The least or largest share of cohorts whose interval holds the truth, of the intervals asked for."""
+
+    def measure(tables: Tables) -> float:
+        rows = [row for row in tables.of("agreement_coverage") if "not asked" not in row["interval"]]
+        return worst([number(cell) for row in rows for cell in list(row.values())[2:]])
+
+    return measure
+
+
+def lost_or_doubled(tables: Tables) -> float:
+    """Of the results of cohorts that were killed."""
+    starts = ("results lost", "computed again", "other values")
+    return sum(tables.numbers("batch_kills", "number", first=start)[0] for start in starts)
+
+
 SOLVER, SPEED, GEOMETRY = "Flow in three dimensions", "Speed of the finite elements", "From image to tree and mesh"
 REDUCED, QFR, PULLBACK = "Reduced model", "QFR from angiograms", "Pullbacks"
+WIRE, STUDY, BATCH = "Pressure wire", "Statistics of a study", "Cohorts"
 VELOCITY, CYLINDER, TREES = "order of the velocity in", "structured, twice the layers", "mean absolute"
 WAVES = ("axis velocity", "flow", "wall shear")
 
@@ -185,5 +207,28 @@ CLAIMS: tuple[Claim, ...] = (
     Claim(PULLBACK, "FFR at the vessel's end within 0.03 of 3D, true flow, 0.5 mm",
           least(100.0, "%"), last("pullback_trees", "within 0.03", first="true flow, 0.5 mm", read="distal"),
           "pullback_trees"),
+    Claim(WIRE, "disturbances found in generated traces, of usual size",
+          least(95.0, "%"), last("wire_traces", "found", first="all, none slight"), "wire_traces"),
+    Claim(WIRE, "... with slight ones, which an eye may miss",
+          least(95.0, "%"), last("wire_traces", "found", first="all"), "wire_traces"),
+    Claim(WIRE, "FFR of traces with disturbances of usual size, windows given: largest error",
+          most(0.01), wire_error("all, none slight"), "wire_traces"),
+    Claim(STUDY, "least coverage of the nominal 95 % intervals that are asked for",
+          least(93.0, "%"), covering(min), "agreement_coverage"),
+    Claim(STUDY, "... largest", most(97.0, "%"), covering(max), "agreement_coverage"),
+    Claim(STUDY, "virtual patients: wire as read against its trace's truth, mean absolute difference",
+          most(0.01), last("virtual_study", "mean absolute", first="wire as read"), "virtual_study"),
+    Claim(STUDY, "... 95 % intervals of `hemo uncertainty` that hold the true FFR",
+          least(93.0, "%"), last("virtual_study", "mean ± standard deviation, or value", first="95 % intervals"),
+          "virtual_study"),
+    Claim(STUDY, "outcome: coverage and errors over simulated trials that miss what is asked",
+          most(0.0), lambda tables: float(sum(row["met"] == "NO" for row in tables.of("outcome_simulation"))),
+          "outcome_simulation"),
+    Claim(BATCH, "results lost or computed twice in 50 kills",
+          most(0.0), lost_or_doubled, "batch_kills"),
+    Claim(BATCH, "the engine's overhead a job",
+          most(5.0, "s"), last("batch_throughput", "overhead of a job / s", 0), "batch_throughput"),
+    Claim(BATCH, "... a reduced-order case, a hundred to a job",
+          most(0.5, "s"), last("batch_throughput", "overhead in all, s a case", 0), "batch_throughput"),
 )
 # fmt: on

@@ -36,8 +36,6 @@ REPEATED = (
 KINDS = ("flush", "damping", "whip", "disconnection", "saturation", "ectopic")
 # Of the traces' stenosis, from which that of a given FFR is interpolated.
 LOSSES = np.concatenate([np.linspace(0.0, 1.6, 17), np.geomspace(2.0, 40.0, 12)])
-    [np.linspace(0.0, 1.6, 17), np.geomspace(2.0, 40.0, 12)]
-)  # of the traces' stenosis, from which that of a given FFR is interpolated
 RATE = 100.0
 NOTE = (
     "Random hearts and microcirculations; the truth has the losses of vessels and lesions that were solved in 3D. CT: "
