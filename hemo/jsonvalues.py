@@ -1,8 +1,9 @@
-"""Values taken from JSON, each checked, with one sentence that says where what is wrong stands."""
+"""Values taken from JSON, each checked, with one sentence that says where what is wrong stands; results as JSON."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 import numpy as np
@@ -51,3 +52,24 @@ def number(data: Mapping[str, Any], key: str, where: str, default: float | None 
     if not np.isfinite(found):
         raise InputError(f"{where}: {key} must be a finite number.")
     return found
+
+
+def as_json(value: Any, told: Callable[[Any], Any] = lambda value: value) -> Any:
+    """Results as JSON values: dataclasses as objects, arrays as lists, NaN and infinity as null.
+
+    ``told`` may put something else in the place of any value within.
+    """
+    value = told(value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: as_json(getattr(value, field.name), told) for field in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): as_json(item, told) for key, item in value.items()}
+    if isinstance(value, list | tuple | np.ndarray):
+        return [as_json(item, told) for item in value]
+    if isinstance(value, bool | np.bool_):
+        return bool(value)
+    if isinstance(value, int | np.integer):
+        return int(value)
+    if isinstance(value, float | np.floating):
+        return float(value) if np.isfinite(value) else None
+    return value

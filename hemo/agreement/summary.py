@@ -7,7 +7,6 @@ docs/agreement.md defines every key.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, is_dataclass
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from hemo.agreement.blandaltman import method_only_sd
 from hemo.agreement.cohort import Cohort, Index, Rule
 from hemo.agreement.study import MethodResult, Options, Unit, paired_rows
 from hemo.agreement.trials import Trial
+from hemo.jsonvalues import as_json
 
 SCHEMA_VERSION = 1
 
@@ -87,21 +87,13 @@ def _method(found: MethodResult, options: Options) -> dict[str, Any]:
 
 
 def plain(value: Any) -> Any:
-    """Dataclasses, tuples and numpy's numbers as JSON values; what is not finite as None."""
+    """Results as JSON values, rules and indices by their names."""
+    return as_json(value, _named)
+
+
+def _named(value: Any) -> Any:
     if isinstance(value, Rule):
         return value.text
     if isinstance(value, Index):
         return value.name
-    if is_dataclass(value):
-        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
-    if isinstance(value, Mapping):
-        return {key: plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    if isinstance(value, bool | np.bool_):
-        return bool(value)
-    if isinstance(value, int | np.integer):
-        return int(value)
-    if isinstance(value, float | np.floating):
-        return float(value) if np.isfinite(value) else None
     return value

@@ -10,8 +10,8 @@ from typing import Any
 
 from hemo.errors import InputError
 from hemo.files import sha256
+from hemo.jsonvalues import as_json
 from hemo.outcome.describing import Description, describe
-from hemo.outcome.estimates import plain
 from hemo.outcome.joining import JOINT, Joined, join
 from hemo.outcome.models import FEW_EVENTS, EventModels, event_models
 from hemo.outcome.ownresults import fingerprint
@@ -193,19 +193,19 @@ def summary(found: Analysis, path: Path) -> dict[str, Any]:
             "rows": len(joined.frame),
             "patients": int(joined.frame[joined.patient].nunique()),
             "keys": list(joined.keys),
-            "tables": plain(joined.counts),
+            "tables": as_json(joined.counts),
         },
-        "summary": None if found.description is None else plain(found.description),
-        "models": None if found.models is None else plain(found.models),
+        "summary": None if found.description is None else as_json(found.description),
+        "models": None if found.models is None else as_json(found.models),
         "serial": [_without(one, "rows") for one in found.serial],
         "trial": None if found.trial is None else _trial(found.trial),
-        "thresholds": [plain(one) for one in found.thresholds],
+        "thresholds": [as_json(one) for one in found.thresholds],
     }
 
 
 def _without(value: Any, *names: str) -> dict[str, Any]:
     """A dataclass as JSON values, but for some of its fields."""
-    return {one.name: plain(getattr(value, one.name)) for one in fields(value) if one.name not in names}
+    return {one.name: as_json(getattr(value, one.name)) for one in fields(value) if one.name not in names}
 
 
 def _trial(found: Trial) -> dict[str, Any]:

@@ -6,7 +6,7 @@ All intervals are of 95 %.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -104,20 +104,3 @@ def bootstrap(statistic: Callable[[Array], Array | float], patients: Patients, r
     """(resamples, ...) values of a statistic of rows, over samples of patients."""
     rng = np.random.default_rng(seed)
     return np.array([statistic(patients.draw(rng)) for _ in range(resamples)], dtype=float)
-
-
-def plain(value: Any) -> Any:
-    """Results as JSON values: dataclasses as objects, NaN and infinity as null."""
-    if is_dataclass(value) and not isinstance(value, type):
-        return {one.name: plain(getattr(value, one.name)) for one in fields(value)}
-    if isinstance(value, dict):
-        return {str(key): plain(one) for key, one in value.items()}
-    if isinstance(value, list | tuple | np.ndarray):
-        return [plain(one) for one in value]
-    if isinstance(value, bool | np.bool_):
-        return bool(value)
-    if isinstance(value, int | np.integer):
-        return int(value)
-    if isinstance(value, float | np.floating):
-        return float(value) if np.isfinite(value) else None
-    return value

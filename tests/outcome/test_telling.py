@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from hemo.jsonvalues import as_json
 from hemo.outcome.describing import describe
-from hemo.outcome.estimates import Estimate, Patients, bootstrap, from_draws, plain, proportion
+from hemo.outcome.estimates import Estimate, Patients, bootstrap, from_draws, proportion
 from hemo.outcome.tabletext import cell, write_csv
 
 
@@ -55,7 +56,7 @@ def test_bootstrap_of_patients_knows_that_their_rows_are_alike():
 
 
 def test_what_is_not_known_is_null():
-    assert plain({"a": Estimate(1.0, np.nan, np.inf), "b": (np.int64(3), np.bool_(True))}) == {
+    assert as_json({"a": Estimate(1.0, np.nan, np.inf), "b": (np.int64(3), np.bool_(True))}) == {
         "a": {"value": 1.0, "low": None, "high": None, "p": None},
         "b": [3, True],
     }
