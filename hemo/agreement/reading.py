@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hemo.agreement.cohort import Cohort, Grouping, Index, Rule
+from hemo.agreement.joining import joined
 from hemo.agreement.regression import MOST_ROWS
 from hemo.agreement.subgroups import LEAST_PATIENTS
 from hemo.agreement.textfile import Columns, read_columns
@@ -53,6 +54,10 @@ class Mapping:
         Whether a vessel may have several rows.
     unit
         What a row is: a vessel or a patient.
+    beside
+        Further files, whose columns stand beside the table's.
+    keys
+        Columns by which their rows belong together, in the table and in the others.
     """
 
     computed: str
@@ -69,6 +74,8 @@ class Mapping:
     missing: tuple[str, ...] = ()
     repeats: bool = False
     unit: Literal["vessel", "patient"] = "vessel"
+    beside: tuple[Path, ...] = ()
+    keys: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -99,10 +106,15 @@ def read_cohort(path: Path, mapping: Mapping) -> tuple[Cohort, tuple[str, ...]]:
         fewer than three patients have both values.
     """
     columns, delimiter = read_columns(path)
+    told: list[str] = []
+    for other in mapping.beside:
+        columns, lone = joined(path, columns, other, mapping.keys)
+        told += [lone] if lone else []
     missing = frozenset((*MISSING, *(text.strip().lower() for text in mapping.missing)))
     lines = range(2, 2 + len(next(iter(columns.values()), [])))
     table = Table(path, columns, tuple(lines), delimiter in (";", "\t"), missing)
     kept, warnings = _without_blank_rows(table)
+    warnings = [*told, *warnings]
     patient = _patients(kept, mapping)
     warnings += _duplicates(kept, mapping)
     measured, why_wire = _index(kept, mapping.measured, "--measured", mapping.measured_rule, None)

@@ -28,6 +28,10 @@ _SHOWN = ("flow", "agreement", "accuracy", "comparison")  # on the terminal, whe
 @click.option("--computed", required=True, metavar="COLUMN", help="The index under test, such as CT-FFR.")
 @click.option("--measured", required=True, metavar="COLUMN", help="FFR of the pressure wire.")
 @click.option("--patient", required=True, metavar="COLUMN", help="Whose vessel the row is.")
+@click.option("--with", "beside", multiple=True, type=click.Path(path_type=Path), help="A table whose columns join.")
+@click.option(
+    "--on", multiple=True, metavar="COLUMN", help='By which; "id=patient" if named so there.  [--patient, --vessel]'
+)
 @click.option("--second", metavar="COLUMN", help="Another method, compared with --computed on the same vessels.")
 @click.option("--vessel", metavar="COLUMN", help="The vessel's name: one that stands twice is refused.")
 @click.option("--unit", type=click.Choice(["vessel", "patient"]), default="vessel", show_default=True, help="A row is.")
@@ -63,7 +67,6 @@ def agree(table_file: Path, out: Path | None, published: str, quiet: bool, as_js
     from hemo.agreement.sheets import sheets
     from hemo.agreement.study import analyse
     from hemo.agreement.summary import summary
-    from hemo.files import sha256
 
     with ExitStack() as stack:
         folder = stack.enter_context(working_folder(out, {}, fresh=True)) if out else None
@@ -73,7 +76,7 @@ def agree(table_file: Path, out: Path | None, published: str, quiet: bool, as_js
         units = analyse(cohort, options, progress.stage)
         if len(units) == 1 and cohort.patients < len(cohort):
             warnings += ("by patient there is too little that could be evaluated; only vessels are analysed.",)
-        told = summary(cohort, units, options, _trials(published), {str(table_file): sha256(table_file)}, warnings)
+        told = summary(cohort, units, options, _trials(published), _hashes(table_file, mapping), warnings)
         made = sheets(told)
         if folder is not None:
             progress.stage("Writing the report")
@@ -90,6 +93,12 @@ def agree(table_file: Path, out: Path | None, published: str, quiet: bool, as_js
             click.echo(f"{out / 'report.html'}  (for research, not for diagnosis)")
 
 
+def _hashes(table_file: Path, mapping: Mapping) -> dict[str, str]:
+    from hemo.files import sha256
+
+    return {str(file): sha256(file) for file in (table_file, *mapping.beside)}
+
+
 def _trials(published: str) -> Any:
     from hemo.agreement.trials import FAMILIES, trials
 
@@ -99,6 +108,7 @@ def _trials(published: str) -> Any:
 
 def _mapping(given: dict[str, Any]) -> Mapping:
     from hemo.agreement.cohort import parse_rule
+    from hemo.agreement.joining import parse_keys
     from hemo.agreement.reading import Mapping
 
     measured = parse_rule(given["threshold"], "--threshold")
@@ -126,6 +136,8 @@ def _mapping(given: dict[str, Any]) -> Mapping:
         given["missing"],
         given["repeats"],
         given["unit"],
+        given["beside"],
+        parse_keys(given["on"] or [name for name in (given["patient"], given["vessel"]) if name]),
     )
 
 
