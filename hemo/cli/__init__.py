@@ -8,28 +8,13 @@ from __future__ import annotations
 import errno
 import signal
 import sys
+from importlib import import_module
 from types import FrameType
 from typing import NoReturn
 
 import click
 
 from hemo import __version__
-from hemo.cli.agree import agree
-from hemo.cli.batch import batch, batch_chunk, batch_gather
-from hemo.cli.calibrate import calibrate
-from hemo.cli.check import check
-from hemo.cli.lines import lines
-from hemo.cli.mesh import mesh
-from hemo.cli.outcome import outcome
-from hemo.cli.plan import plan_command
-from hemo.cli.pullback import pullback
-from hemo.cli.qfr import qfr
-from hemo.cli.reduced import reduced
-from hemo.cli.run import run
-from hemo.cli.schema import schema
-from hemo.cli.tree import tree
-from hemo.cli.uncertainty import uncertainty_command
-from hemo.cli.wire import wire
 from hemo.errors import EnvironmentMissing, HemoError, InputError, Interrupted
 
 # Modules whose absence is the environment's fault, not a bug.
@@ -53,18 +38,49 @@ _OPTIONAL = {
 }
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+# Module and function of each command, imported when it is asked for: others need not wait for their libraries.
+_COMMANDS = {
+    "agree": "agree.agree",
+    "batch": "batch.batch",
+    "batch-chunk": "batch.batch_chunk",  # what the jobs of hemo batch run, as the next
+    "batch-gather": "batch.batch_gather",
+    "calibrate": "calibrate.calibrate",
+    "check": "check.check",
+    "lines": "lines.lines",
+    "mesh": "mesh.mesh",
+    "outcome": "outcome.outcome",
+    "plan": "plan.plan_command",
+    "pullback": "pullback.pullback",
+    "qfr": "qfr.qfr",
+    "reduced": "reduced.reduced",
+    "run": "run.run",
+    "schema": "schema.schema",
+    "tree": "tree.tree",
+    "uncertainty": "uncertainty.uncertainty_command",
+    "wire": "wire.wire",
+}
+
+
+class _Commands(click.Group):
+    """The commands by their names."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """In the order of the help."""
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command, or None where there is none of that name."""
+        if cmd_name not in _COMMANDS:
+            return None
+        module, _, function = _COMMANDS[cmd_name].partition(".")
+        found: click.Command = getattr(import_module(f"hemo.cli.{module}"), function)
+        return found
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="hemo")
 def cli() -> None:
     """Coronary haemodynamics: CT-FFR, wall shear stress and axial plaque stress. For research, not for diagnosis."""
-
-
-for _command in (run, tree, mesh, reduced, pullback, lines, check, schema, qfr, calibrate, agree, wire, batch, outcome):
-    cli.add_command(_command)
-for _command in (batch_chunk, batch_gather):  # what the jobs of hemo batch run
-    cli.add_command(_command)
-cli.add_command(plan_command, "plan")
-cli.add_command(uncertainty_command, "uncertainty")
 
 
 def main() -> NoReturn:

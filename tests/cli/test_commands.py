@@ -188,3 +188,9 @@ def test_check_says_what_would_be_done():
 def test_schemas_are_schemas(name):
     done = run("schema", name)
     jsonschema.Draft202012Validator.check_schema(json.loads(done.stdout))
+
+
+def test_a_command_does_not_wait_for_the_libraries_of_others():
+    code = "import sys, hemo.cli; print(*sorted({'numpy', 'scipy', 'pydantic', 'vtkmodules'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
