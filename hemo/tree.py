@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from hemo.errors import InputError
 
 Array = NDArray[Any]
+ROUNDED = 1e-6  # of a branch's length: points stand in files to a nanometre, by which their polyline may be shorter
 
 
 @dataclass(frozen=True)
@@ -301,7 +302,8 @@ def check_tree(tree: VesselTree) -> None:
     for lesion in tree.lesions:
         if lesion.branch not in seen:
             raise InputError(f"tree {tree.name!r}, lesion {lesion.id!r}: branch {lesion.branch!r} is unknown.")
-        if not 0.0 <= lesion.start <= lesion.minimum <= lesion.end <= seen[lesion.branch].length * (1 + 1e-9):
+        length = seen[lesion.branch].length * (1.0 + ROUNDED)
+        if not 0.0 <= lesion.start <= lesion.minimum <= lesion.end <= length:
             raise InputError(f"tree {tree.name!r}, lesion {lesion.id!r}: start, minimum and end are not in order.")
     for one in tree.connections:
         _check_connection(tree, one)

@@ -8,6 +8,7 @@ from hemo.boundary import Physiology, flow_conditions
 from hemo.cli.schema import load_schema
 from hemo.errors import InputError
 from hemo.geometry.synthetic.vessels import left_coronary
+from hemo.tree import Branch, Lesion, VesselTree
 from hemo.treecalibration import Apart, Calibration, Fit, TreeCalibration
 from hemo.treejson import document, parse_trees, tree_to_json
 
@@ -118,3 +119,16 @@ def test_a_calibration_that_does_not_fit_is_refused(change, words):
     change(data, data["branches"][1]["calibration"])
     with pytest.raises(InputError, match=words):
         parse_trees(json.dumps(data), "test")
+
+
+def test_a_lesion_that_ends_with_its_vessel_comes_back_from_a_file() -> None:
+    """The points of a file are rounded, so that the vessel may come out a trifle shorter than its lesion's end."""
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        points = np.cumsum(rng.uniform(0.0, 1e-3, (60, 3)), axis=0)
+        radius = np.full(60, 1.5e-3)
+        branch = Branch("LAD", points, radius, np.pi * radius**2, radius)
+        lesion = Lesion("LAD_1", "LAD", 0.5 * branch.length, 0.8 * branch.length, branch.length, 3e-6, 7e-6, 0.1, 0.1)
+        text = json.dumps(tree_to_json(VesselTree("left", (branch,), (lesion,))))
+        (back,) = parse_trees(text, "test")
+        assert back.tree.lesions[0].end == pytest.approx(branch.length, rel=1e-6)
