@@ -187,7 +187,7 @@ def throughput(found: Sequence[dict[str, Any]]) -> Table:
             f"{3600.0 * one['cases'] / one['wall']:.0f}",
             f"{one['inside'] / one['computed']:.2f}",
             f"{1e3 * one['between'] / one['computed']:.0f}",
-            "-" if np.isnan(job_overhead(one)) else f"{job_overhead(one):.1f}",
+            "-" if np.isnan(job_overhead(one)) else f"{job_overhead(one):.2f}",
             f"{case_overhead(one, job):.2f}",
             f"{one['load_before']:.0f}",
         )
@@ -201,7 +201,7 @@ def throughput(found: Sequence[dict[str, Any]]) -> Table:
     alone = processor_seconds()
     note = (
         f"{found[0]['processors']} processors, of which others were using what the load says. Asked: 5 s a job: "
-        f"{'met' if job <= JOB_GOAL else 'MISSED'} ({job:.1f} on this busy machine; a whole job of one tree, its case "
+        f"{'met' if job <= JOB_GOAL else 'MISSED'} ({job:.2f}; a whole job of one tree, its case "
         f"included, takes {alone:.1f} s of a processor); 0.5 s a reduced case in chunks of 100: "
         f"{'met' if trees <= CASE_GOAL else 'MISSED'} ({trees:.2f})."
     )
@@ -248,6 +248,8 @@ def plan(found: Sequence[dict[str, Any]]) -> Table:
 
 
 def folder_bytes(out: Path) -> float:
-    """Mean size of a case's results."""
+    """Mean size of a case's results; NaN where another machine has them."""
+    if not (out / "cases").is_dir():
+        return float("nan")
     cases = [path for path in (out / "cases").iterdir() if path.is_dir()][:50]
     return sum(file.stat().st_size for path in cases for file in path.rglob("*") if file.is_file()) / len(cases)
