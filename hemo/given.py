@@ -19,6 +19,19 @@ QUANTITIES = {
     "rest_flow": "metre**3/second",
     "inlet_flow": "metre**3/second",
 }
+# What is chosen by a word; ``USUAL`` holds where nothing is given.
+CHOICES = {
+    "dominance": ("right", "co-dominant", "left"),
+    "territory": ("coronary", "femoropopliteal", "generic"),
+    "state": ("rest", "hyperaemia"),
+}
+USUAL = {
+    "dominance": "right",
+    "territory": "coronary",
+    "state": "hyperaemia",
+    "density": "1060 kg/m^3",
+    "viscosity": "3.5 mPa*s",
+}
 
 
 def patient_of(given: dict[str, Any]) -> Physiology:

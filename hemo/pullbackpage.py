@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from hemo.files import file_name
 from hemo.indices import THRESHOLD
+from hemo.pagefile import write_template
 from hemo.pictures import DARK, LESION, kept, svg
 from hemo.pullback import PullbackAnalysis
 from hemo.pullbackcomparison import Comparison
@@ -25,8 +25,6 @@ def write_page(
     folder: Path, summary: dict[str, Any], analyses: Sequence[PullbackAnalysis], comparison: Comparison | None
 ) -> None:
     """Write ``report.html`` and ``figures/*.svg`` into a folder."""
-    import jinja2
-
     (folder / "figures").mkdir(exist_ok=True)
     drawn = []
     for found in analyses:
@@ -37,11 +35,8 @@ def write_page(
     pair = None
     if comparison is not None:
         pair = kept(folder / "figures" / "comparison.svg", comparison_figure(comparison, analyses))
-    template = files("hemo").joinpath("templates/pullback.html").read_text(encoding="utf-8")
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    environment.filters["number"] = lambda value, digits=2: "-" if value is None else f"{value:.{digits}f}"
-    page = environment.from_string(template).render(summary=summary, drawn=drawn, pair=pair, threshold=THRESHOLD)
-    (folder / "report.html").write_text(page, encoding="utf-8")
+    values = {"summary": summary, "drawn": drawn, "pair": pair, "threshold": THRESHOLD}
+    write_template(folder / "report.html", "pullback.html", values)
 
 
 def curves_figure(found: PullbackAnalysis) -> str:

@@ -6,12 +6,12 @@ Numbers in tables are those that the command prints; curves and pictures are dra
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from hemo.files import file_name
 from hemo.indices import MEASUREMENT_DISTANCE
+from hemo.pagefile import write_template
 from hemo.pictures import kept
 from hemo.qfr.viewfile import MarkedView
 from hemo.qfrpictures import angles, comparison_figure, curves_figure, density_figure, frame_picture, space_figure
@@ -40,8 +40,6 @@ def write_page(
     points
         Label, result and views of each of its time points, in their order; several are compared.
     """
-    import jinja2
-
     figures.mkdir(exist_ok=True)
     drawn = []
     for number, ((label, result, views), one) in enumerate(zip(points, told["time_points"], strict=True), 1):
@@ -52,13 +50,9 @@ def write_page(
         threshold = told["time_points"][0]["gate"]["threshold"]
         drawing = comparison_figure([(label, result) for label, result, _ in points], threshold)
         pair = kept(figures / "comparison.svg", drawing)
-    template = files("hemo").joinpath("templates/qfr.html").read_text(encoding="utf-8")
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    environment.filters["number"] = _number
-    page = environment.from_string(template).render(
-        told=told, drawn=drawn, pair=pair, angles=angles, modes=MODES, distance_mm=MEASUREMENT_DISTANCE / MILLIMETRE
-    )
-    path.write_text(page, encoding="utf-8")
+    values: dict[str, Any] = {"told": told, "drawn": drawn, "pair": pair, "angles": angles, "modes": MODES}
+    values |= {"distance_mm": MEASUREMENT_DISTANCE / MILLIMETRE}
+    write_template(path, "qfr.html", values, number=_number)
 
 
 def _drawn(

@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 
 from hemo.files import file_name
 from hemo.indices import MEASUREMENT_DISTANCE, THRESHOLD, map_to_centreline
+from hemo.pagefile import write_template
 from hemo.pictures import (
     VIEWS,
     distance_from_ostium,
@@ -48,8 +48,6 @@ def write_report(
 
     ``oriented`` False names no side of the patient in the picture of the trees.
     """
-    import jinja2
-
     figures.mkdir(exist_ok=True)
     anatomy = kept(figures / "tree.svg", tree_picture([result.tree for result in results], oriented))
     curves, beats = [], []
@@ -61,24 +59,16 @@ def write_report(
         if result.fem_curves is not None:
             beat = beat_figure(result, result.fem_curves)
             beats.append(kept(figures / file_name(f"beat_{tree.name}.svg"), beat))
-    template = files("hemo").joinpath("templates/report.html").read_text(encoding="utf-8")
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    environment.filters["number"] = _number
-    page = environment.from_string(template).render(
-        summary=summary,
-        curves=curves,
-        beats=beats,
-        anatomy=anatomy,
-        picture=base64.b64encode(ffr_picture(results, oriented)).decode("ascii"),
-        threshold=THRESHOLD,
-        distance_mm=MEASUREMENT_DISTANCE / MILLIMETRE,
-    )
-    path.write_text(page, encoding="utf-8")
-
-
-def _number(value: float | None, digits: int = 2) -> str:
-    """A number for a table cell; a dash where there is none."""
-    return "-" if value is None else f"{value:.{digits}f}"
+    values = {
+        "summary": summary,
+        "curves": curves,
+        "beats": beats,
+        "anatomy": anatomy,
+        "picture": base64.b64encode(ffr_picture(results, oriented)).decode("ascii"),
+        "threshold": THRESHOLD,
+        "distance_mm": MEASUREMENT_DISTANCE / MILLIMETRE,
+    }
+    write_template(path, "report.html", values)
 
 
 def _solved(result: TreeResult) -> dict[str, TreeFlow]:

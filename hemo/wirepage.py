@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from hemo.files import file_name
 from hemo.indices import THRESHOLD
+from hemo.pagefile import write_template
 from hemo.pictures import DARK, LESION, kept, svg
 from hemo.units import MILLIMETRE, MMHG
 from hemo.wire.analysis import WireAnalysis
@@ -37,8 +37,6 @@ SHOWN = 12  # traces whose figures a page holds; of more it holds links
 
 def write_page(folder: Path, summary: dict[str, Any], traces: Sequence[Told]) -> None:
     """Write ``report.html`` and ``figures/*.svg`` into a folder."""
-    import jinja2
-
     (folder / "figures").mkdir(exist_ok=True)
     drawn: list[dict[str, str] | None] = []
     names: set[str] = set()
@@ -49,11 +47,8 @@ def write_page(folder: Path, summary: dict[str, Any], traces: Sequence[Told]) ->
         name = _unused(file_name(told.analysis.trace.name), names)
         picture = kept(folder / "figures" / f"{name}.svg", figure(told.analysis))
         drawn.append({"file": f"figures/{name}.svg", "picture": picture if len(traces) <= SHOWN else ""})
-    template = files("hemo").joinpath("templates/wire.html").read_text(encoding="utf-8")
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    environment.filters["number"] = lambda value, digits=2: "-" if value is None else f"{value:.{digits}f}"
-    page = environment.from_string(template).render(summary=summary, drawn=drawn, threshold=THRESHOLD)
-    (folder / "report.html").write_text(page, encoding="utf-8")
+    values = {"summary": summary, "drawn": drawn, "threshold": THRESHOLD}
+    write_template(folder / "report.html", "wire.html", values)
 
 
 def _unused(name: str, names: set[str]) -> str:

@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from hemo.agreement.figures import drawings
 from hemo.agreement.sheets import Sheet
 from hemo.agreement.study import Unit
-from hemo.files import file_name
+from hemo.files import file_name, write_json
+from hemo.pagefile import write_template
 from hemo.pictures import kept
 
 
 def write_folder(folder: Path, told: dict[str, Any], units: Sequence[Unit], sheets: Sequence[Sheet]) -> None:
     """Write ``summary.json``, ``report.html``, ``estimates.csv``, ``tables/*.csv`` and ``figures/*.svg``."""
-    import jinja2
-
     (folder / "figures").mkdir(exist_ok=True)
     (folder / "tables").mkdir(exist_ok=True)
-    (folder / "summary.json").write_text(json.dumps(told, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    write_json(folder / "summary.json", told)
     for sheet in sheets:
         write_sheet(folder / "tables" / file_name(f"{sheet.name}.csv"), [sheet.columns, *sheet.rows])
     write_sheet(folder / "estimates.csv", estimates(told))
@@ -30,10 +27,8 @@ def write_folder(folder: Path, told: dict[str, Any], units: Sequence[Unit], shee
         {"caption": caption, "svg": kept(folder / "figures" / file_name(f"{name}.svg"), picture)}
         for name, caption, picture in drawings(units)
     ]
-    template = files("hemo").joinpath("templates/agreement.html").read_text(encoding="utf-8")
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    page = environment.from_string(template).render(summary=told, sheets=sheets, drawn=drawn)
-    (folder / "report.html").write_text(page, encoding="utf-8")
+    values = {"summary": told, "sheets": sheets, "drawn": drawn}
+    write_template(folder / "report.html", "agreement.html", values)
 
 
 def write_sheet(path: Path, rows: Sequence[Sequence[object]]) -> None:

@@ -12,16 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from hemo.errors import InputError
-from hemo.given import QUANTITIES
+from hemo.given import CHOICES, QUANTITIES, USUAL
 from hemo.units import parse
 
 IDENTIFIER = re.compile(r"[A-Za-z0-9_-]{1,64}")
 METHODS = ("reduced", "fem", "both")
-CHOICES = {
-    "dominance": ("right", "co-dominant", "left"),
-    "territory": ("coronary", "femoropopliteal", "generic"),
-    "state": ("rest", "hyperaemia"),
-}
 _JOB = ("id", "case", "method", "ranks", "memory", "time")
 _PATIENT = (*QUANTITIES, "resistance_reserve", *CHOICES)
 
@@ -224,13 +219,9 @@ def _reserve(text: str, where: str) -> float:
 
 def given_of(patient: Mapping[str, str]) -> dict[str, Any]:
     """A row's texts as :func:`hemo.given.patient_of` and :func:`hemo.given.blood_of` take them."""
-    chosen = {name: patient.get(name, values[0]) for name, values in CHOICES.items()}
-    chosen["state"] = patient.get("state", "hyperaemia")
     reserve = patient.get("resistance_reserve")
     return {
         **{name: patient.get(name) for name in QUANTITIES},
-        **chosen,
+        **{name: patient.get(name, usual) for name, usual in USUAL.items()},
         "resistance_reserve": None if reserve is None else float(reserve),
-        "density": "1060 kg/m^3",
-        "viscosity": "3.5 mPa*s",
     }

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -12,7 +10,7 @@ from typing import Any
 
 from hemo.batch.outcome import CODES, Outcome, state_of
 from hemo.batch.planning import ROWS
-from hemo.files import replace_text
+from hemo.files import replace_table, replace_text
 from hemo.summary import software
 
 SCHEMA_VERSION = 1
@@ -96,8 +94,4 @@ def _case(row: Mapping[str, Any], outcome: Outcome) -> dict[str, Any]:
 def _write(path: Path, rows: Sequence[Mapping[str, Any]], first: Sequence[str]) -> None:
     """A CSV table whose columns are those of all rows; empty cells where one has none."""
     columns = dict.fromkeys([*first, *(name for row in rows for name in row)])
-    text = io.StringIO()
-    table = csv.DictWriter(text, list(columns), restval="", lineterminator="\n")
-    table.writeheader()
-    table.writerows({name: "" if value is None else value for name, value in row.items()} for row in rows)
-    replace_text(path, text.getvalue())
+    replace_table(path, rows, list(columns))

@@ -14,7 +14,7 @@ from hemo.answers import losses_of, plan_answer, reduced_answer, uncertainty_ans
 from hemo.cli.plan import stent_of
 from hemo.errors import HemoError, InputError
 from hemo.geometry.lesion import completed
-from hemo.given import blood_of, patient_of, tells
+from hemo.given import USUAL, blood_of, patient_of, tells
 from hemo.planning import every_lesion
 from hemo.treejson import StoredTree, parse_trees
 from hemo.uncertainty import uncertainty
@@ -37,8 +37,8 @@ class Patient(BaseModel):
     dominance: Literal["right", "co-dominant", "left"] = "right"
     territory: Literal["coronary", "femoropopliteal", "generic"] = "coronary"
     state: Literal["rest", "hyperaemia"] = "hyperaemia"
-    density: str = "1060 kg/m^3"
-    viscosity: str = "3.5 mPa*s"
+    density: str = USUAL["density"]
+    viscosity: str = USUAL["viscosity"]
 
 
 class Request(BaseModel):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -16,7 +15,7 @@ from rich.table import Table
 
 from hemo.cli.console import Stages, emit_json, show_warnings, table
 from hemo.errors import TreesNotMeshed
-from hemo.files import file_name
+from hemo.files import file_name, write_json
 from hemo.resultfolder import working_folder
 from hemo.tetmesh import TetMesh
 from hemo.triangles import triangle_areas
@@ -80,7 +79,7 @@ def mesh(
         report = {"case": loaded.case.name, "unit": "mm", "trees": trees, "warnings": said.messages}
         if failure is not None:
             report["failure"] = str(failure)
-        (folder / "report.json").write_text(json.dumps(report, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        write_json(folder / "report.json", report)
         if failure is not None:
             raise TreesNotMeshed(f"{failure} What was meshed is in {folder}, marked as unfinished.", trees) from failure
     if as_json:

@@ -9,8 +9,14 @@ from typing import Any
 
 import click
 
+from hemo.given import CHOICES, USUAL
 from hemo.treecalibration import TreeCalibration
 from hemo.treejson import StoredTree, parse_trees, read_trees
+
+
+def _choice(name: str) -> Callable[..., Any]:
+    return click.option(f"--{name}", type=click.Choice(CHOICES[name]), default=USUAL[name], show_default=True)
+
 
 _OPTIONS = (
     click.option("--systolic", metavar="PRESSURE"),
@@ -19,22 +25,15 @@ _OPTIONS = (
     click.option("--heart-rate", metavar="RATE", help="With systolic pressure and mass it tells the resting flow."),
     click.option("--cardiac-output", metavar="FLOW"),
     click.option("--myocardial-mass", metavar="MASS", help="Left ventricular mass."),
-    click.option(
-        "--dominance", type=click.Choice(["right", "co-dominant", "left"]), default="right", show_default=True
-    ),
-    click.option(
-        "--territory",
-        type=click.Choice(["coronary", "femoropopliteal", "generic"]),
-        default="coronary",
-        show_default=True,
-    ),
+    _choice("dominance"),
+    _choice("territory"),
     click.option("--rest-flow", metavar="FLOW", help="Resting flow of the whole coronary circulation."),
     click.option("--inlet-flow", metavar="FLOW", help="Flow through the inlet, instead of an estimate."),
     click.option("--resistance-reserve", type=float, help="Resting over hyperaemic resistance; 3.0 without it."),
-    click.option("--state", type=click.Choice(["rest", "hyperaemia"]), default="hyperaemia", show_default=True),
+    _choice("state"),
     click.option("--uncalibrated", is_flag=True, help="Leave the calibration of the tree's file, if any, unused."),
-    click.option("--density", default="1060 kg/m^3", show_default=True),
-    click.option("--viscosity", default="3.5 mPa*s", show_default=True),
+    click.option("--density", default=USUAL["density"], show_default=True),
+    click.option("--viscosity", default=USUAL["viscosity"], show_default=True),
 )
 
 

@@ -184,11 +184,11 @@ def _write(folder: Path, told: dict[str, Any], analyses: Sequence[PullbackAnalys
     import csv
     import json
 
-    from hemo.files import file_name
+    from hemo.files import file_name, write_json
     from hemo.pullbackpage import write_page
     from hemo.treejson import document, tree_to_json
 
-    (folder / "summary.json").write_text(json.dumps(told, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    write_json(folder / "summary.json", told)
     trees = [tree_to_json(one.tree, one.ratio.conditions) for one in analyses]
     (folder / "tree.json").write_text(json.dumps(document(trees)) + "\n", encoding="utf-8")
     for row in told["pullbacks"]:

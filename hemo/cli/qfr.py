@@ -192,7 +192,7 @@ def _told(
 
 
 def _write(folder: Path, told: dict[str, Any], points: Sequence[TimePoint]) -> None:
-    from hemo.files import file_name
+    from hemo.files import file_name, write_json
     from hemo.qfr.contoursjson import write_contours
     from hemo.qfr.lumen import write_lumen
     from hemo.qfr.viewfile import drawn_of
@@ -200,7 +200,7 @@ def _write(folder: Path, told: dict[str, Any], points: Sequence[TimePoint]) -> N
     from hemo.qfrsummary import write_study_table
     from hemo.treejson import document, tree_to_json
 
-    (folder / "summary.json").write_text(json.dumps(told, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    write_json(folder / "summary.json", told)
     write_study_table(folder / "time_points.csv", told["time_points"])
     trees = []
     for point in points:

@@ -210,28 +210,21 @@ def _flow(sizes: Mapping[str, float | None]) -> FlowMeasurement | None:
 
 
 def _write(folder: Path, result: dict[str, Any], told: Sequence[Told]) -> None:
-    import json
-
+    from hemo.files import write_json
     from hemo.wirepage import write_page
 
-    (folder / "summary.json").write_text(json.dumps(result, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    write_json(folder / "summary.json", result)
     _write_table(folder / "table.csv", result)
     write_page(folder, result, told)
 
 
 def _write_table(path: Path, result: dict[str, Any]) -> None:
-    import io
-
-    from hemo.files import replace_text
+    from hemo.files import replace_table
     from hemo.wiresummary import table_row
 
     rows = [table_row(one) for one in result["traces"]]
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
     try:
-        replace_text(path, stream.getvalue())
+        replace_table(path, rows, list(rows[0]))
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError) as error:
         raise InputError(f"{path}: the table cannot be written ({error.strerror}); choose another --table.") from error
 

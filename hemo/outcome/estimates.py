@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
-from statsmodels.stats.proportion import proportion_confint
+
+from hemo.agreement.classification import wilson_interval
 
 Array = NDArray[Any]
 LEVEL = 0.95
@@ -48,11 +49,9 @@ def around(value: float, draws: Array) -> Estimate:
 
 
 def proportion(count: int, total: int) -> Estimate:
-    """A share with Wilson's interval (Wilson 1927, as statsmodels computes it)."""
-    if total == 0:
-        return UNKNOWN
-    low, high = proportion_confint(count, total, 1.0 - LEVEL, method="wilson")
-    return Estimate(count / total, float(low), float(high))
+    """A share of independent rows with Wilson's interval."""
+    found = wilson_interval(count, total)
+    return Estimate(found.value, found.low, found.high)
 
 
 @dataclass(frozen=True)

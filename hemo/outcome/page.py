@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from hemo.files import file_name
+from hemo.files import file_name, write_json
 from hemo.outcome.analysis import Analysis
 from hemo.outcome.models import EventModels
 from hemo.outcome.pictures import (
@@ -23,6 +21,7 @@ from hemo.outcome.study import EventSection, TrialSection
 from hemo.outcome.tabletext import cell, write_csv
 from hemo.outcome.telling import tables
 from hemo.outcome.trial import Trial
+from hemo.pagefile import write_template
 from hemo.pictures import kept
 
 
@@ -37,11 +36,9 @@ class Figure:
 
 def write_folder(folder: Path, found: Analysis, told: dict[str, Any]) -> None:
     """Write ``summary.json``, ``report.html``, ``tables/*.csv`` and ``figures/*.svg`` into a folder."""
-    import jinja2
-
     for name in ("tables", "figures"):
         (folder / name).mkdir(exist_ok=True)
-    (folder / "summary.json").write_text(json.dumps(told, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    write_json(folder / "summary.json", told)
     made = tables(found)
     for table in made:
         write_csv(folder / "tables" / f"{file_name(table.name)}.csv", table.rows)
@@ -50,12 +47,13 @@ def write_folder(folder: Path, found: Analysis, told: dict[str, Any]) -> None:
         one.rows.to_csv(folder / "tables" / f"{file_name(f'serial_{one.name}')}.csv", index=False)
     drawn = figures(found)
     inside = [(one.caption, kept(folder / "figures" / f"{file_name(one.name)}.svg", one.drawing)) for one in drawn]
-    template = files("hemo").joinpath("templates/outcome.html").read_text(encoding="utf-8")
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    environment.filters["cell"] = lambda pair: cell(*pair)
-    environment.filters["words"] = lambda key: str(key).replace("_", " ")
-    page = environment.from_string(template).render(told=told, tables=made, figures=inside)
-    (folder / "report.html").write_text(page, encoding="utf-8")
+    write_template(
+        folder / "report.html",
+        "outcome.html",
+        {"told": told, "tables": made, "figures": inside},
+        cell=lambda pair: cell(*pair),
+        words=lambda key: str(key).replace("_", " "),
+    )
 
 
 def figures(found: Analysis) -> list[Figure]:
